@@ -1,0 +1,1 @@
+"""Outside world → batches: one module per protocol."""

@@ -1,0 +1,1 @@
+"""What the user writes: models, loader, device templates and factor tables. Imports nothing of ours."""

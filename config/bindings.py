@@ -1,0 +1,49 @@
+"""Configuration → bindings: each point of each device with its template merged in, ready to be compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from config.model import Asset, Device, Gateway, ModbusDefaults, Point, Template
+
+
+@dataclass(frozen=True, slots=True)
+class BoundDevice:
+    """A device in its place; `template` is None for one described by its own points alone."""
+
+    area: str
+    asset_name: str
+    asset: Asset
+    name: str
+    device: Device
+    template: Template | None
+    points: dict[str, Point]  # template's and own, prefixed, own ones win
+
+    @property
+    def key(self) -> str:
+        return f"{self.asset_name}.{self.name}"
+
+    @property
+    def modbus(self) -> ModbusDefaults:
+        return self.template.modbus if self.template else ModbusDefaults()
+
+
+def series_key(asset: str, point: str, quantity: str) -> str:
+    """Return the identity of a series; an address is never part of it."""
+    return f"{asset}.{point}.{quantity}"
+
+
+def bind(gateway: Gateway, templates: dict[str, Template]) -> Iterator[BoundDevice]:
+    """Yield every device of the plant with its merged points; names are taken to be checked already."""
+    for area_name, area in gateway.areas.items():
+        for asset_name, asset in area.assets.items():
+            for name, device in asset.devices.items():
+                template = templates[device.template] if device.template else None
+                points: dict[str, Point] = {}
+                if template:
+                    chosen = device.only or tuple(template.points)
+                    points |= {p: template.points[p] for p in chosen}
+                points |= device.points
+                points = {device.prefix + p: point for p, point in points.items()}
+                yield BoundDevice(area_name, asset_name, asset, name, device, template, points)

@@ -1,0 +1,1 @@
+"""Emission factors as shipped data: one CSV file per publisher."""

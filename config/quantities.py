@@ -1,0 +1,114 @@
+"""The vocabulary of what is measured: quantity → canonical unit, default kind and database measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pint
+
+KindName = Literal["gauge", "counter", "state", "delta"]
+Measurement = Literal["energy", "emissions", "process", "kpi", "alert", "gateway"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One physical quantity; values inside tanflow are always in `unit`, `suffix` ends its database field."""
+
+    unit: str
+    suffix: str
+    kind: KindName
+    measurement: Measurement
+
+
+def _gauge(unit: str, suffix: str, measurement: Measurement = "energy") -> Quantity:
+    return Quantity(unit, suffix, "gauge", measurement)
+
+
+QUANTITIES: dict[str, Quantity] = {
+    # electricity and energy; *_index is what a register shows, the bare name is the amount of one interval
+    "power": _gauge("kW", "kw"),
+    "reactive_power": _gauge("kvar", "kvar"),
+    "apparent_power": _gauge("kVA", "kva"),
+    "power_factor": _gauge("1", "1"),
+    "voltage": _gauge("V", "v"),
+    "current": _gauge("A", "a"),
+    "frequency": _gauge("Hz", "hz"),
+    "distortion": _gauge("%", "pct"),
+    "phase_angle": _gauge("deg", "deg"),
+    "energy_index": Quantity("kWh", "index_kwh", "counter", "energy"),
+    "energy": Quantity("kWh", "kwh", "delta", "energy"),
+    "reactive_energy_index": Quantity("kvarh", "index_kvarh", "counter", "energy"),
+    "reactive_energy": Quantity("kvarh", "kvarh", "delta", "energy"),
+    "apparent_energy_index": Quantity("kVAh", "index_kvah", "counter", "energy"),
+    "apparent_energy": Quantity("kVAh", "kvah", "delta", "energy"),
+    # fuels, products and media
+    "volume_index": Quantity("m3", "index_m3", "counter", "process"),
+    "volume": Quantity("m3", "m3", "delta", "process"),
+    "volume_flow": _gauge("m3/h", "m3_h", "process"),
+    "mass_index": Quantity("t", "index_t", "counter", "process"),
+    "mass": Quantity("t", "t", "delta", "process"),
+    "mass_flow": _gauge("t/h", "t_h", "process"),
+    # process
+    "temperature": _gauge("degC", "degc", "process"),
+    "temperature_difference": _gauge("delta_degC", "k", "process"),
+    "pressure": _gauge("bar", "bar", "process"),
+    "irradiance": _gauge("W/m2", "w_m2", "process"),
+    "speed": _gauge("1/min", "rpm", "process"),
+    "ratio": _gauge("%", "pct", "process"),
+    "duration": Quantity("h", "h", "gauge", "process"),
+    "count": Quantity("1", "count", "gauge", "process"),
+    "state": Quantity("1", "state", "state", "process"),
+    # carbon and what is computed from several series
+    "co2e": Quantity("kg", "kg", "delta", "emissions"),
+    "co2e_rate": _gauge("kg/h", "kg_h", "emissions"),
+    "energy_intensity": Quantity("kWh/t", "kwh_t", "delta", "kpi"),
+    "completeness": Quantity("1", "completeness", "delta", "kpi"),
+    "alert": Quantity("1", "state", "state", "alert"),
+    # the gateway about itself
+    "gap": Quantity("1", "cause", "state", "gateway"),
+    "tick": Quantity("1", "count", "state", "gateway"),
+    "health": Quantity("1", "count", "gauge", "gateway"),
+}
+
+# The interval quantity a counter register yields.
+AMOUNT_OF = {
+    "energy_index": "energy",
+    "reactive_energy_index": "reactive_energy",
+    "apparent_energy_index": "apparent_energy",
+    "volume_index": "volume",
+    "mass_index": "mass",
+}
+
+
+@cache
+def _registry() -> pint.UnitRegistry[float]:
+    import pint  # here: only a start-up needs it, and it is slow to import
+
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry()
+    registry.define("var = volt * ampere")
+    registry.define("m3 = meter ** 3")
+    registry.define("m2 = meter ** 2")
+    return registry
+
+
+@cache
+def conversion(unit: str, quantity: str) -> tuple[float, float]:
+    """Return (scale, offset) so that `canonical = value · scale + offset`.
+
+    `unit` is any unit pint knows ("Wh", "MJ", "psi", "degF", "l/s").
+    Raises ValueError with a sentence that says what would be right.
+    """
+    if quantity not in QUANTITIES:
+        raise ValueError(f"unknown quantity '{quantity}'; known: {', '.join(sorted(QUANTITIES))}")
+    canonical = QUANTITIES[quantity].unit
+    if unit == canonical:
+        return 1.0, 0.0
+    registry = _registry()
+    try:
+        zero, one = (registry.Quantity(v, unit or "1").to(canonical).magnitude for v in (0.0, 1.0))
+    except Exception as error:
+        raise ValueError(f"'{unit}' is not a unit of {quantity}; write {canonical} or a multiple of it") from error
+    return float(one - zero), float(zero)

@@ -1,0 +1,1 @@
+"""Device templates: one YAML file per make and model."""

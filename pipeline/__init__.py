@@ -1,0 +1,1 @@
+"""The core: series, batches, stages, the durable log, delivery. Knows the outside only through pipeline.ports."""

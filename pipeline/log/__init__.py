@@ -1,0 +1,1 @@
+"""The durable log: one writer, group commits, readers that hold no lock."""

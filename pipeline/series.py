@@ -1,0 +1,171 @@
+"""The series table: everything known of every series, compiled once per config revision into arrays indexed by id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from pipeline.factors import FactorTimeline
+
+
+class Kind(IntEnum):
+    """How a series behaves; DELTA is the amount of an interval."""
+
+    GAUGE = 0
+    COUNTER = 1
+    STATE = 2
+    DELTA = 3
+
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One series as compiled from config. Values are canonical: `(raw · mul / div + offset)`, in `unit`."""
+
+    key: str
+    connection: str
+    quantity: str
+    unit: str
+    kind: int
+    measurement: str
+    field: str
+    tags: tuple[tuple[str, str], ...]  # database tags, sorted by key
+    mul: float = 1.0
+    div: float = 1.0
+    offset: float = 0.0
+    low: float = -np.inf
+    high: float = np.inf
+    modulus: float = NAN  # width of the register in `unit`; NaN: it does not roll over
+    resolution: float = 0.0  # least step the register can show [unit]
+    max_rate: float = NAN  # [unit/h]; NaN: unknown
+    max_hold_ns: int = 0  # gauges: longest step integrated; 0: not integrated
+    amount: str = ""  # key of the DELTA series this one yields
+    emission: str = ""  # key of its kg CO₂e series (amounts) or kg/h series (rates)
+    factor: str = ""  # timeline that leads from this series to `emission`
+    stratum: int = 0
+
+
+def ratio(scale: float) -> tuple[float, float]:
+    """Return (mul, div) of a scale so that 0.1 becomes a division by 10: 2301 reads 230.1, not 230.10000000000002."""
+    fraction = Fraction(scale).limit_denominator(10**9)
+    if fraction and abs(float(fraction) / scale - 1) < 1e-12:
+        return float(fraction.numerator), float(fraction.denominator)
+    return scale, 1.0
+
+
+class SeriesTable:
+    """Read-only arrays over all series ids of one revision; ids not in the revision have an empty key."""
+
+    def __init__(
+        self,
+        revision: int,
+        specs: Sequence[Spec],
+        ids: Mapping[str, int],
+        factors: Mapping[str, FactorTimeline],
+    ) -> None:
+        size = max((ids[s.key] for s in specs), default=-1) + 1
+        self.revision = revision
+        self.ids: dict[str, int] = {s.key: ids[s.key] for s in specs}
+        self.factors: tuple[FactorTimeline, ...] = tuple(factors.values())
+        self.specs: list[Spec | None] = [None] * size
+        for spec in specs:
+            self.specs[ids[spec.key]] = spec
+        names = {name: i for i, name in enumerate(factors)}
+        at = np.array([ids[s.key] for s in specs], np.int64)
+
+        def column(name: str, dtype: Any, missing: float) -> npt.NDArray[Any]:
+            array = np.full(size, missing, dtype)
+            array[at] = [getattr(s, name) for s in specs]
+            array.setflags(write=False)
+            return array
+
+        def link(name: str, index: Mapping[str, int]) -> npt.NDArray[np.int32]:
+            array = np.full(size, -1, np.int32)
+            array[at] = [index[v] if (v := getattr(s, name)) else -1 for s in specs]
+            array.setflags(write=False)
+            return array
+
+        self.kind = column("kind", np.int8, Kind.GAUGE)
+        self.mul = column("mul", np.float64, 1.0)
+        self.div = column("div", np.float64, 1.0)
+        self.offset = column("offset", np.float64, 0.0)
+        self.low = column("low", np.float64, -np.inf)
+        self.high = column("high", np.float64, np.inf)
+        self.modulus = column("modulus", np.float64, NAN)
+        self.resolution = column("resolution", np.float64, 0.0)
+        self.max_rate = column("max_rate", np.float64, NAN)
+        self.max_hold_ns = column("max_hold_ns", np.int64, 0)
+        self.stratum = column("stratum", np.int8, 0)
+        self.amount = link("amount", ids)
+        self.emission = link("emission", ids)
+        self.factor = link("factor", names)
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+    def spec(self, series: int) -> Spec:
+        """Return what is known of an id; raises KeyError for one not in this revision."""
+        spec = self.specs[series] if 0 <= series < len(self.specs) else None
+        if spec is None:
+            raise KeyError(series)
+        return spec
+
+    def of_connection(self, connection: str) -> npt.NDArray[np.int32]:
+        """Return the ids of the measured series a connection owns."""
+        return np.array(
+            [i for i, s in enumerate(self.specs) if s and s.connection == connection and not s.stratum],
+            np.int32,
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the identity of this plan: equal digests compute the same from the same rows."""
+        return hashlib.sha256(self.to_json(with_ids=False)).hexdigest()
+
+    def to_json(self, *, with_ids: bool = True) -> bytes:
+        """Return the whole plan column-wise as JSON: what a revision keeps, so that old rows stay computable."""
+        live = [(i, s) for i, s in enumerate(self.specs) if s]
+        columns: dict[str, Any] = {f.name: [_plain(getattr(s, f.name)) for _, s in live] for f in fields(Spec)}
+        plan: dict[str, Any] = {"specs": columns, "factors": [f.to_json() for f in self.factors]}
+        if with_ids:
+            plan["ids"] = [i for i, _ in live]
+        return orjson.dumps(plan)
+
+    @classmethod
+    def from_json(cls, revision: int, data: bytes) -> Self:
+        plan = orjson.loads(data)
+        names = [f.name for f in fields(Spec)]
+        specs = [
+            Spec(**{n: _rich(n, v) for n, v in zip(names, row, strict=True)})
+            for row in zip(*(plan["specs"][n] for n in names), strict=True)
+        ]
+        factors = [FactorTimeline.from_json(f) for f in plan["factors"]]
+        ids = dict(zip((s.key for s in specs), plan["ids"], strict=True))
+        return cls(revision, specs, ids, {f.name: f for f in factors})
+
+
+_NOT_IN_JSON = {np.inf: "inf", -np.inf: "-inf"}
+_FLOATS = {f.name for f in fields(Spec) if f.type == "float"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not np.isfinite(value):
+        return _NOT_IN_JSON.get(value, "nan")
+    return value
+
+
+def _rich(name: str, value: Any) -> Any:
+    if name in _FLOATS:
+        return float(value)
+    return tuple(map(tuple, value)) if name == "tags" else value

@@ -1,0 +1,1 @@
+"""Simulated machines with real physics, served over real protocols."""

@@ -1,0 +1,1 @@
+"""Log → outside world: databases and the embedded history."""

@@ -1,0 +1,23 @@
+"""Wait for a condition with a deadline: never sleep for luck."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+    """Return as soon as `condition()` is true; AssertionError with `what` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what or condition}"
+        await asyncio.sleep(0.01)
+
+
+def until_sync(condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+    """Like `until`, for code outside an event loop."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what or condition}"
+        time.sleep(0.01)
