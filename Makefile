@@ -1,0 +1,75 @@
+# One command each; every target does its own set-up. Needs Python ≥ 3.11 and make.
+#   make demo [ARGS="--for 30s --port 8801 --data DIR"]    make test [ARGS="tests/config -k units"]
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+SETUP := scripts/venv pyproject.toml
+
+export PYTHON
+
+.PHONY: help venv dev needs demo test check format bench lock schema dashboards clean
+
+help:
+	@echo 'make demo        a simulated factory, the gateway and its page on http://127.0.0.1:8800/'
+	@echo 'make test        install what the tests need, run all of them'
+	@echo 'make check       ruff, mypy, import contracts, freshness of generated files'
+	@echo 'make bench       CPU and memory of 1,000 devices x 62 values at 1 Hz -> docs/PERFORMANCE.md'
+	@echo 'make venv        the runtime environment only, in $(VENV)'
+	@echo 'make dev         the same with the development tools'
+	@echo 'make format      let ruff lay the code out'
+	@echo 'make schema      write the JSON schema of gateway.yaml'
+	@echo 'make dashboards  write the Grafana dashboards'
+	@echo 'make lock        resolve both lock files anew (ARGS=--upgrade for newer versions)'
+	@echo 'make clean       remove the environment and caches'
+
+venv: $(RUNTIME)
+dev: $(DEV)
+
+$(RUNTIME): requirements.lock $(SETUP)
+	@scripts/venv $(VENV) requirements.lock
+	@touch $@
+
+# The development lock holds everything of the runtime lock in the same versions.
+$(DEV): requirements-dev.lock requirements.lock $(SETUP)
+	@scripts/venv $(VENV) requirements-dev.lock
+	@touch $(RUNTIME) $@
+
+needs:
+	@scripts/needs
+
+demo: $(RUNTIME)
+	@$(BIN)/tanflow demo $(ARGS)
+
+test: $(DEV) needs
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m config.schema --check
+	$(BIN)/python -m dashboards.generate --check
+
+format: $(DEV)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(RUNTIME)
+	@scripts/needs influxd
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+schema: $(RUNTIME)
+	@$(BIN)/python -m config.schema
+
+dashboards: $(RUNTIME)
+	@$(BIN)/python -m dashboards.generate
+
+lock:
+	@scripts/lock $(ARGS)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf tests/peers/node_modules
