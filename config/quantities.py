@@ -89,6 +89,8 @@ def _registry() -> pint.UnitRegistry[float]:
 
     registry: pint.UnitRegistry[float] = pint.UnitRegistry()
     registry.define("var = volt * ampere")
+    registry.define("varh = var * hour")
+    registry.define("VAh = volt * ampere * hour")
     registry.define("m3 = meter ** 3")
     registry.define("m2 = meter ** 2")
     return registry
