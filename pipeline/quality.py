@@ -57,3 +57,10 @@ def worsen(quality: npt.NDArray[np.uint16], severity: int) -> npt.NDArray[np.uin
     worse = np.maximum(quality & np.uint16(SEVERITY), np.uint16(severity))
     worsened: npt.NDArray[np.uint16] = (quality & np.uint16(0xFFFF ^ SEVERITY)) | worse
     return worsened
+
+
+def merge(one: npt.NDArray[np.uint16], other: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """Return the worse severity and the reasons of both."""
+    severity = np.maximum(one & np.uint16(SEVERITY), other & np.uint16(SEVERITY))
+    merged: npt.NDArray[np.uint16] = ((one | other) & np.uint16(0xFFFF ^ SEVERITY)) | severity
+    return merged

@@ -51,8 +51,11 @@ class Spec:
     max_rate: float = NAN  # [unit/h]; NaN: unknown
     max_hold_ns: int = 0  # gauges: longest step integrated; 0: not integrated
     amount: str = ""  # key of the DELTA series this one yields
-    emission: str = ""  # key of its kg CO₂e series (amounts) or kg/h series (rates)
-    factor: str = ""  # timeline that leads from this series to `emission`
+    # What else follows from each row by a factor: (key of the product's series, timeline), e.g. kg CO₂e from kWh,
+    # kg/h from kW, kWh from m³.
+    products: tuple[tuple[str, str], ...] = ()
+    relative: float = 0.0  # a float register's step as a share of its value
+    period_ns: int = 0  # how often a reading is expected; 0: unknown
     stratum: int = 0
 
 
@@ -62,6 +65,14 @@ def ratio(scale: float) -> tuple[float, float]:
     if fraction and abs(float(fraction) / scale - 1) < 1e-12:
         return float(fraction.numerator), float(fraction.denominator)
     return scale, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One thing that follows by a factor: target series int32[n] and timeline int32[n] by source id, −1 for none."""
+
+    series: npt.NDArray[np.int32]
+    timeline: npt.NDArray[np.int32]
 
 
 class SeriesTable:
@@ -108,8 +119,19 @@ class SeriesTable:
         self.max_hold_ns = column("max_hold_ns", np.int64, 0)
         self.stratum = column("stratum", np.int8, 0)
         self.amount = link("amount", ids)
-        self.emission = link("emission", ids)
-        self.factor = link("factor", names)
+        self.relative = column("relative", np.float64, 0.0)
+        self.period_ns = column("period_ns", np.int64, 0)
+        self.products = self._products(ids, names)
+
+    def _products(self, ids: Mapping[str, int], names: Mapping[str, int]) -> tuple[Product, ...]:
+        layers: list[Product] = []
+        for series, spec in enumerate(self.specs):
+            for layer, (target, timeline) in enumerate(spec.products if spec else ()):
+                if layer == len(layers):
+                    layers.append(Product(np.full(len(self), -1, np.int32), np.full(len(self), -1, np.int32)))
+                layers[layer].series[series] = ids[target]
+                layers[layer].timeline[series] = names[timeline]
+        return tuple(layers)
 
     def __len__(self) -> int:
         return len(self.specs)
@@ -168,4 +190,4 @@ def _plain(value: Any) -> Any:
 def _rich(name: str, value: Any) -> Any:
     if name in _FLOATS:
         return float(value)
-    return tuple(map(tuple, value)) if name == "tags" else value
+    return tuple(map(tuple, value)) if name in ("tags", "products") else value

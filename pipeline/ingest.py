@@ -1,0 +1,123 @@
+"""Batches of one connection → accepted rows: normalise, meter, convert, one commit; only then the next batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import snapshot
+from pipeline.batch import DERIVED, INPUT, Batch, Header, concat
+from pipeline.clock import Clock
+from pipeline.convert import convert
+from pipeline.counters import Counters
+from pipeline.log.log import Log
+from pipeline.log.writer import DeadLetter, Entry, Snapshot
+from pipeline.meter import MeterState, fold
+from pipeline.normalise import distrust, normalise
+from pipeline.quality import BAD, SEVERITY
+from pipeline.series import SeriesTable
+
+_TOKENS: Final = 256  # more batches than a broker can have unacknowledged
+_RAW_KEPT: Final = 1_024  # bytes of a rejected input kept in its dead letter
+
+
+def derive(table: SeriesTable, state: MeterState, measured: Batch) -> tuple[MeterState, Batch, Batch]:
+    """Return (state, measured rows with what was learnt, derived rows) of normalised rows."""
+    folded = fold(table, state, measured)
+    measured = replace(measured, quality=folded.quality)
+    header = replace(measured.header, stratum=DERIVED, note=None)
+    derived = concat(header, [folded.amounts, convert(table, measured), convert(table, folded.amounts)])
+    return folded.state, measured, derived
+
+
+@dataclass(slots=True)
+class Ingest:
+    """One connection's stages and their state; one batch is in flight at a time."""
+
+    log: Log
+    table: SeriesTable
+    connection: str
+    clock: Clock
+    counters: Counters
+    accepting: asyncio.Event  # cleared while there is no room to accept anything
+    snapshot_s: float = 60.0
+    state: MeterState = field(init=False)
+    tokens: deque[bytes] = field(default_factory=lambda: deque(maxlen=_TOKENS))
+    _series: npt.NDArray[np.int32] = field(init=False)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _snapshot_ns: int = 0
+
+    def __post_init__(self) -> None:
+        self.state = MeterState.fresh(len(self.table))
+        self._series = self.table.of_connection(self.connection)
+
+    def recover(self, windows: Iterable[Batch]) -> None:
+        """Re-run measured rows of this connection that are later than its snapshot; their output is in the log."""
+        for batch in windows:
+            if batch.header.connection == self.connection and batch.header.stratum == INPUT:
+                self.state, _, _ = derive(self.table, self.state, batch)
+                if batch.token:
+                    self.tokens.append(batch.token)
+
+    def snapshot(self) -> Snapshot:
+        """Return the state as it is after the last accepted batch."""
+        return Snapshot(self.connection, self.table.revision, snapshot.encode(self.state, self._series, self.tokens))
+
+    async def accept(self, batch: Batch) -> None:
+        """Commit a batch with everything that follows from it; returning means accepted.
+
+        Cancelling the caller does not undo it: state and log stay in step. Raises LogFailed.
+        """
+        await self.accepting.wait()
+        await asyncio.shield(asyncio.ensure_future(self._accept(batch)))
+
+    async def _accept(self, batch: Batch) -> None:
+        async with self._lock:
+            batch = replace(batch, header=self._header(batch.header))
+            measured = normalise(self.table, batch)
+            if not self.clock.trusted:
+                measured = distrust(measured, self.clock.anchor_ns)
+            state, measured, derived = derive(self.table, self.state, measured)
+            tokens = deque(self.tokens, _TOKENS)
+            if batch.token:
+                tokens.append(batch.token)
+            before = self.state, self.tokens
+            self.state, self.tokens = state, tokens
+            try:
+                await self.log.append(self._entry(measured, derived))
+            except BaseException:
+                self.state, self.tokens = before
+                raise
+            self._count(measured)
+
+    def _entry(self, measured: Batch, derived: Batch) -> Entry:
+        batches = [b for b in (replace(measured, rejects=()), derived) if len(b) or b.token]
+        now = self.clock.monotonic_ns()
+        due = now - self._snapshot_ns >= self.snapshot_s * 1e9
+        if due:
+            self._snapshot_ns = now
+        dead = [
+            DeadLetter(self.clock.now_ns(), f"collector.{self.connection}", r.source, r.reason, r.raw[:_RAW_KEPT])
+            for r in measured.rejects
+        ]
+        return Entry(batches, snapshots=[self.snapshot()] if due else (), dead=dead)
+
+    def _header(self, header: Header) -> Header:
+        return replace(header, connection=self.connection, revision=self.table.revision, boot=self.clock.boot)
+
+    def _count(self, measured: Batch) -> None:
+        self.counters.committed += len(measured)
+        self.counters.bad += int(((measured.quality & SEVERITY) == BAD).sum())
+        self.counters.rejected += len(measured.rejects)
+        self.counters.lag_s = (self.clock.monotonic_ns() - measured.header.monotonic_ns) / 1e9
+
+    async def idle(self) -> None:
+        """Return when no batch is in flight."""
+        async with self._lock:
+            return

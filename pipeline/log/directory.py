@@ -1,0 +1,75 @@
+"""The data directory: one owner at a time, a format version from the first day, and a ballast for the full disk."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from config.errors import GatewayError
+
+FORMAT: Final = "tanflow data 1\n"
+
+
+@dataclass(slots=True)
+class DataDirectory:
+    """An owned data directory; entering takes the lock, leaving gives it back."""
+
+    path: Path
+    ballast_mb: int = 16
+    _lock: int = field(default=-1, init=False)
+
+    def __enter__(self) -> Self:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = os.open(self.path / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(self._lock, 32, 0).decode(errors="replace").strip()
+            os.close(self._lock)
+            raise GatewayError(
+                f"{self.path} belongs to a running gateway (process {owner}); stop it or use another data directory"
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        try:
+            self._check_format()
+        except GatewayError:
+            os.close(self._lock)
+            raise
+        self.load_ballast()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    def _check_format(self) -> None:
+        path = self.path / "format"
+        if not path.exists():
+            path.write_text(FORMAT)
+        elif (found := path.read_text()) != FORMAT:
+            raise GatewayError(f"{path} says {found.strip()!r}; this version reads {FORMAT.strip()!r}")
+
+    @property
+    def ballast(self) -> Path:
+        return self.path / "ballast"
+
+    def load_ballast(self) -> None:
+        """Write the ballast where there is room for it; real bytes, so that deleting it frees them."""
+        size = self.ballast_mb << 20
+        if (self.ballast.exists() and self.ballast.stat().st_size == size) or self.free_bytes() < 2 * size:
+            return
+        with self.ballast.open("wb") as file:
+            for _ in range(self.ballast_mb):
+                file.write(b"\0" * (1 << 20))
+
+    def drop_ballast(self) -> None:
+        """Free the ballast: a disk that filled up needs room to record the fact and to start again."""
+        self.ballast.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Return the bytes free on the disk the directory is on."""
+        return shutil.disk_usage(self.path).free

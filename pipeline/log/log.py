@@ -1,0 +1,192 @@
+"""The durable log as everyone else sees it: append entries, read windows in order, wait for more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pipeline.batch import Batch, Window
+from pipeline.clock import Clock
+from pipeline.log.codec import decode
+from pipeline.log.schema import open_reader
+from pipeline.log.writer import Cursor, Entry, LogWriter
+from pipeline.quality import CLOCK
+
+_RECENT_ROWS: Final = 400_000  # decoded windows kept for the consumers that follow closely
+
+
+class LogReader:
+    """Reads windows in order; holds no transaction between calls. From any process; no thread of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._db = open_reader(directory)
+        # Offset each boot's own stamps need; None: that boot's clock is not yet trusted, nobody may pass.
+        self.boots: dict[str, int | None] = {}
+        self.load_boots()
+
+    def load_boots(self) -> None:
+        """Read which boots' clocks are trusted."""
+        self.boots.update(self._db.execute("SELECT boot, offset_ns FROM boots"))
+
+    def close(self) -> None:
+        self._db.close()
+
+    def read(self, after: int, max_rows: int = 50_000) -> list[Window]:
+        """Return windows after a position, oldest first, up to about `max_rows`; stops before an untrusted boot."""
+        windows: list[Window] = []
+        for window in self._stored(after, max_rows):
+            trusted = self._on_time(window)
+            if trusted is None:
+                break
+            windows.append(trusted)
+        return windows
+
+    def read_raw(self, after: int, max_rows: int = 50_000) -> list[Window]:
+        """Return windows as written, untrusted clocks included: only recovery may."""
+        return list(self._stored(after, max_rows))
+
+    def _stored(self, after: int, max_rows: int) -> Iterable[Window]:
+        rows = 0
+        cursor = self._db.execute("SELECT position, rows, blob FROM log WHERE position > ? ORDER BY position", (after,))
+        try:
+            for position, count, blob in cursor:
+                yield Window(position, decode(blob))
+                rows += count
+                if rows >= max_rows:
+                    break
+        finally:
+            cursor.close()
+
+    def _on_time(self, window: Window) -> Window | None:
+        """Return the window with each boot's offset applied to the times that boot stamped itself."""
+        batches = []
+        for batch in window.batches:
+            offset = self.boots.get(batch.header.boot, 0)
+            if offset is None:
+                return None
+            batches.append(_shift(batch, offset) if offset else batch)
+        return Window(window.position, tuple(batches))
+
+    def last_position(self) -> int:
+        """Return the position of the last commit, 0 before the first."""
+        return int(self._db.execute("SELECT coalesce(max(position), 0) FROM log").fetchone()[0])
+
+    def rows_after(self, position: int) -> int:
+        """Return how many rows stand after a position."""
+        (rows,) = self._db.execute("SELECT coalesce(sum(rows), 0) FROM log WHERE position > ?", (position,)).fetchone()
+        return int(rows)
+
+    def bytes_after(self, position: int) -> int:
+        """Return how many bytes the commits after a position take."""
+        query = "SELECT coalesce(sum(length(blob)), 0) FROM log WHERE position > ?"
+        return int(self._db.execute(query, (position,)).fetchone()[0])
+
+    def cursor(self, consumer: str) -> Cursor:
+        """Return how far a consumer has come; position 0 and no state for a new one."""
+        row = self._db.execute("SELECT position, state FROM cursors WHERE consumer = ?", (consumer,)).fetchone()
+        return Cursor(consumer, *row) if row else Cursor(consumer, 0)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Return rows of a read-only query: what `status` and `deadletters` show."""
+        return self._db.execute(sql, parameters).fetchall()
+
+
+def _shift(batch: Batch, offset_ns: int) -> Batch:
+    own = (batch.quality & np.uint16(CLOCK)) != 0
+    header = replace(batch.header, received_ns=batch.header.received_ns + offset_ns)
+    return replace(batch, header=header, time_ns=batch.time_ns + np.where(own, offset_ns, 0))
+
+
+class Log:
+    """The log of a running gateway: the writer, a reader, and the latest windows still decoded."""
+
+    def __init__(self, directory: Path, clock: Clock, commit_s: float = 0.25) -> None:
+        self.directory = directory
+        self.clock = clock
+        self.writer = LogWriter(directory, clock.wall_seconds(commit_s), self._committed)
+        self.reader = LogReader(directory)
+        self.position = self.reader.last_position()
+        self._recent: OrderedDict[int, Window] = OrderedDict()
+        self._recent_rows = 0
+        self._more = asyncio.Event()
+
+    async def append(self, entry: Entry) -> int:
+        """Commit an entry and return its position; raises LogFailed."""
+        return await self.writer.append(entry)
+
+    def ride(self, cursor: Cursor) -> None:
+        """Write a cursor with the next commit; until then its work may be done again."""
+        self.writer.ride(cursor)
+
+    async def open_boot(self) -> None:
+        """Record this boot; while its clock is untrusted no consumer passes its rows."""
+        clock = self.clock
+        row = (clock.boot, clock.anchor_ns, 0 if clock.trusted else None)
+        await self.append(Entry(statements=[("INSERT OR REPLACE INTO boots VALUES (?, ?, ?)", row)]))
+        self.reader.load_boots()
+
+    async def release_boot(self, boot: str, offset_ns: int, batch: Batch) -> None:
+        """Commit a boot's clock offset together with the row that says so; consumers may pass from then on."""
+        statement = ("UPDATE boots SET offset_ns = ? WHERE boot = ?", (offset_ns, boot))
+        await self.append(Entry([batch], statements=[statement]))
+        self.reader.load_boots()
+        self._more.set()
+
+    async def series_ids(self, keys: Iterable[str]) -> dict[str, int]:
+        """Return the persistent id of each key; new keys get new ids, ids are never reused."""
+        keys = list(keys)
+        known: dict[str, int] = dict(self.reader.query("SELECT key, id FROM series"))  # type: ignore[arg-type]
+        fresh = [k for k in keys if k not in known]
+        if fresh:
+            insert = "INSERT INTO series (key) VALUES (?)"
+            await self.append(Entry(statements=[(insert, (k,)) for k in fresh]))
+            known = dict(self.reader.query("SELECT key, id FROM series"))  # type: ignore[arg-type]
+        return {k: known[k] for k in keys}
+
+    def read(self, after: int, max_rows: int = 50_000) -> list[Window]:
+        """Return windows after a position, from memory where they are still there, else from disk."""
+        if after >= self.position:
+            return []
+        if next(iter(self._recent), self.position + 1) > after + 1:
+            return self.reader.read(after, max_rows)
+        windows, rows = [], 0
+        for position in range(after + 1, self.position + 1):
+            window = self._recent.get(position)
+            if window is None or rows >= max_rows:
+                break
+            windows.append(window)
+            rows += window.rows
+        return windows
+
+    async def changed(self) -> None:
+        """Return at the next commit."""
+        self._more.clear()
+        await self._more.wait()
+
+    async def close(self) -> None:
+        """Commit what waits and close; the reader first, so that the writer's connection is the last."""
+        self.reader.close()
+        await self.writer.close()
+
+    def _committed(self, window: Window) -> None:
+        if window.batches:
+            self.position = window.position
+            self._remember(window)
+        self._more.set()
+
+    def _remember(self, window: Window) -> None:
+        offsets = [self.reader.boots.get(b.header.boot, 0) for b in window.batches]
+        if any(offset != 0 for offset in offsets):  # a clock to be corrected: let the reader do it
+            self._recent.clear()
+            self._recent_rows = 0
+            return
+        self._recent[window.position] = window
+        self._recent_rows += window.rows
+        while self._recent_rows > _RECENT_ROWS and len(self._recent) > 1:
+            self._recent_rows -= self._recent.popitem(last=False)[1].rows

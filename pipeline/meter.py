@@ -1,0 +1,265 @@
+"""Readings → amounts per interval: counters by difference, power by integration (the meter arithmetic).
+
+A counter reading that does not follow from the last one is held and decided by the next: a transient (the next follows
+from the old base), a reset (it continues from near zero) or another meter (it continues from somewhere else).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import quality as q
+from pipeline.batch import Batch, Qualities, Series, Times, Values, empty, make
+from pipeline.series import Kind, SeriesTable
+
+NEVER: Final = np.iinfo(np.int64).min
+HOUR_NS: Final = 3.6e12
+_OUTAGE_PERIODS: Final = 3  # an interval longer than this many periods has a measured amount, an estimated course
+_RESET_SHARE: Final = 0.1  # without a known rate, a counter that continues below this share of its old index was reset
+_CARRIED: Final = np.uint16(0xFFFF ^ q.LATE)
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class MeterState:
+    """What the arithmetic remembers of every series id: the base of the next interval and a held reading."""
+
+    time_ns: Times
+    value: Values
+    held_ns: Times
+    held: Values
+
+    @classmethod
+    def fresh(cls, size: int) -> Self:
+        """Return the state of `size` series nothing is known of."""
+        return cls(
+            np.full(size, NEVER, np.int64),
+            np.full(size, np.nan),
+            np.full(size, NEVER, np.int64),
+            np.full(size, np.nan),
+        )
+
+    def copy(self) -> MeterState:
+        return MeterState(*(getattr(self, f.name).copy() for f in fields(self)))
+
+    def forget(self, series: npt.NDArray[Any]) -> None:
+        """Clear what is known of some series: their next reading is a new base."""
+        for mine, blank in zip(self.columns, MeterState.fresh(1).columns, strict=True):
+            mine[series] = blank[0]
+
+    @property
+    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+        return self.time_ns, self.value, self.held_ns, self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Result of a fold: state after it, the amounts, and the quality of the measured rows with what was learnt."""
+
+    state: MeterState
+    amounts: Batch
+    quality: Qualities
+
+
+def fold(table: SeriesTable, state: MeterState, batch: Batch) -> Folded:
+    """Fold measured rows into the state, in their order within each series, and return the amounts they complete.
+
+    However a stream of rows is split into batches, the amounts are the same.
+    """
+    state = state.copy()
+    quality = batch.quality.copy()
+    parts = []
+    for rows in _rounds(batch.series, len(table)):
+        series, time_ns = batch.series[rows], batch.time_ns[rows]
+        late = time_ns <= state.time_ns[series]
+        quality[rows[late]] |= np.uint16(q.LATE)
+        usable = ~late & ((quality[rows] & q.SEVERITY) != q.BAD) & ((quality[rows] & q.CLOCK) == 0)
+        kind = table.kind[series]
+        counters = rows[usable & (kind == Kind.COUNTER)]
+        gauges = rows[usable & (kind != Kind.COUNTER)]
+        if len(counters):
+            parts.append(_count(table, state, batch, counters, quality))
+        if len(gauges):
+            parts.append(_integrate(table, state, batch, gauges, quality))
+    return Folded(state, _join(table, batch, parts), quality)
+
+
+def _rounds(series: Series, size: int) -> list[npt.NDArray[np.int64]]:
+    """Split row numbers so that each round has a series at most once and rounds keep each series' order."""
+    rows = np.arange(len(series))
+    last = np.empty(size, np.int64)
+    last[series] = rows
+    if (last[series] == rows).all():
+        return [rows] if len(rows) else []
+    order = np.argsort(series, kind="stable")
+    sorted_series = series[order]
+    starts = np.flatnonzero(np.diff(sorted_series, prepend=-1))
+    counts = np.diff(np.append(starts, len(series)))
+    rank = np.empty(len(series), np.int64)
+    rank[order] = rows - np.repeat(starts, counts)
+    return [np.flatnonzero(rank == k) for k in range(int(counts.max()))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Amounts:
+    """Completed intervals: source series, end, length, amount and quality."""
+
+    series: Series
+    time_ns: Times
+    span_ns: Times
+    value: Values
+    quality: Qualities
+
+
+def _join(table: SeriesTable, batch: Batch, parts: list[_Amounts]) -> Batch:
+    if not parts:
+        return empty(batch.header)
+
+    def column(name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(p, name) for p in parts])
+
+    target = table.amount[column("series")]
+    wanted = target >= 0
+    return make(
+        batch.header,
+        column("time_ns")[wanted],
+        target[wanted],
+        column("value")[wanted],
+        column("quality")[wanted],
+        column("span_ns")[wanted],
+    )
+
+
+# ── counters ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What is known of counter registers, one value per row: width, fastest advance [unit/h], least step [unit]."""
+
+    modulus: Values
+    max_rate: Values
+    step: Values
+
+    @classmethod
+    def of(cls, table: SeriesTable, series: Series, value: Values) -> Self:
+        step = table.resolution[series] + table.relative[series] * np.abs(value)
+        return cls(table.modulus[series], table.max_rate[series], step)
+
+    def reach(self, hours: Values) -> Values:
+        """Return the most a counter can have advanced [unit]; infinite where its rate is unknown."""
+        return np.where(np.isnan(self.max_rate), np.inf, self.max_rate * hours + 2 * self.step)
+
+
+def advance(last: Values, value: Values, hours: Values, register: Register) -> tuple[Values, Mask]:
+    """Return (advance, rolled over) from one index to a later one; NaN where neither explains the step.
+
+    A step down is a rollover when the way over the top is within reach, or, where no rate is known, shorter than
+    half the register's width.
+    """
+    step = value - last
+    over = step + register.modulus
+    reach = register.reach(hours)
+    over_reach = np.where(np.isnan(register.max_rate), register.modulus / 2, reach)
+    rolled = (step < 0) & (over >= 0) & (over <= over_reach)
+    straight = (step >= 0) & (step <= reach)
+    return np.where(straight, step, np.where(rolled, over, np.nan)), rolled
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """How each reading of a round is explained: interval start, amount, flags; NaN amounts are in doubt."""
+
+    start_ns: Times
+    amount: Values
+    flags: Qualities
+    first: Mask
+
+    @property
+    def doubtful(self) -> Mask:
+        return ~self.first & np.isnan(self.amount)
+
+
+def _follow(state: MeterState, series: Series, time_ns: Times, value: Values, register: Register) -> _Step:
+    """Explain readings from the base of their series."""
+    base_ns = state.time_ns[series]
+    first = base_ns == NEVER
+    start_ns = np.where(first, time_ns, base_ns)
+    hours = (time_ns - start_ns) / HOUR_NS
+    amount, rolled = advance(state.value[series], value, hours, register)
+    return _Step(start_ns, amount, np.where(rolled, q.ROLLOVER, 0).astype(np.uint16), first)
+
+
+def _confirm(
+    state: MeterState, series: Series, time_ns: Times, value: Values, register: Register, step: _Step
+) -> _Step:
+    """Explain doubtful readings from the held one: what continues from it confirms it as the new base."""
+    held_ns, held = state.held_ns[series], state.held[series]
+    waiting = step.doubtful & (held_ns != NEVER) & (time_ns > held_ns)
+    from_ns = np.where(waiting, held_ns, time_ns)
+    since, _ = advance(held, value, (time_ns - from_ns) / HOUR_NS, register)
+    confirmed = waiting & np.isfinite(since)
+    reach = register.reach((time_ns - step.start_ns) / HOUR_NS)
+    near_zero = np.where(np.isnan(register.max_rate), held <= _RESET_SHARE * state.value[series], held <= reach)
+    reset, swap = confirmed & near_zero, confirmed & ~near_zero
+    flags = step.flags.copy()
+    flags[reset] |= np.uint16(q.RESET)
+    flags[swap] |= np.uint16(q.SWAP)
+    flags[confirmed] |= np.uint16(q.QUANTITY_ESTIMATED | q.UNCERTAIN)
+    amount = np.where(reset, held + since, np.where(swap, since, step.amount))
+    return _Step(np.where(swap, held_ns, step.start_ns), amount, flags, step.first)
+
+
+def _count(
+    table: SeriesTable, state: MeterState, batch: Batch, rows: npt.NDArray[np.int64], quality: Qualities
+) -> _Amounts:
+    """Advance counters by one reading each and return the amounts this completes."""
+    series, time_ns, value = batch.series[rows], batch.time_ns[rows], batch.value[rows]
+    register = Register.of(table, series, value)
+    step = _follow(state, series, time_ns, value, register)
+    if step.doubtful.any():
+        step = _confirm(state, series, time_ns, value, register, step)
+    hold = step.doubtful
+    quality[rows[hold]] = q.worsen(quality[rows[hold]] | np.uint16(q.RANGE), q.UNCERTAIN)
+    _remember(state, series, time_ns, value, hold)
+
+    span_ns = time_ns - step.start_ns
+    period = table.period_ns[series]
+    outage = (period > 0) & (span_ns > _OUTAGE_PERIODS * period)
+    # A float register whose step is larger than what can be used in the interval moves in jumps.
+    coarse = (table.relative[series] > 0) & (register.step > register.max_rate * (span_ns / HOUR_NS))
+    flags = step.flags | np.where(outage | coarse, q.PROFILE_ESTIMATED, 0).astype(np.uint16)
+    done = ~hold & ~step.first
+    carried = q.merge(quality[rows] & _CARRIED, flags)
+    return _Amounts(series[done], time_ns[done], span_ns[done], step.amount[done], carried[done])
+
+
+def _remember(state: MeterState, series: Series, time_ns: Times, value: Values, hold: Mask) -> None:
+    """Keep doubtful readings aside; all others become the base of the next interval."""
+    state.held_ns[series] = np.where(hold, time_ns, NEVER)
+    state.held[series] = np.where(hold, value, np.nan)
+    base = series[~hold]
+    state.time_ns[base], state.value[base] = time_ns[~hold], value[~hold]
+
+
+# ── power ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _integrate(
+    table: SeriesTable, state: MeterState, batch: Batch, rows: npt.NDArray[np.int64], quality: Qualities
+) -> _Amounts:
+    """Integrate power by the trapezoid rule: (P₀ + P₁)/2 · Δt [kWh]; a step longer than the hold stays a gap."""
+    series, time_ns, value = batch.series[rows], batch.time_ns[rows], batch.value[rows]
+    base_ns, base = state.time_ns[series], state.value[series]
+    state.time_ns[series], state.value[series] = time_ns, value
+    known = (base_ns != NEVER) & (table.amount[series] >= 0)
+    span_ns = time_ns - np.where(known, base_ns, time_ns)
+    done = known & (span_ns <= table.max_hold_ns[series])
+    amount = (base + value) / 2 * (span_ns / HOUR_NS)
+    flagged = (quality[rows] & _CARRIED) | np.uint16(q.INTEGRATED)
+    return _Amounts(series[done], time_ns[done], span_ns[done], amount[done], flagged[done])

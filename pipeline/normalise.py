@@ -1,0 +1,33 @@
+"""Raw device values → canonical units with a range check; stateless, so what is logged can be recomputed from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.batch import Batch
+from pipeline.quality import BAD, CLOCK, RANGE, UNCERTAIN, worsen
+from pipeline.series import SeriesTable
+
+
+def normalise(table: SeriesTable, batch: Batch) -> Batch:
+    """Return the measured rows: value = raw · mul / div + offset; outside its range or not a number: bad (range)."""
+    series = batch.series
+    value = batch.value * table.mul[series] / table.div[series] + table.offset[series]
+    # Written so that NaN fails it too.
+    inside = (value >= table.low[series]) & (value <= table.high[series])
+    quality = batch.quality
+    if not inside.all():
+        quality = np.where(inside, quality, worsen(quality | np.uint16(RANGE), BAD))
+    return replace(batch, value=value, quality=quality)
+
+
+def distrust(batch: Batch, anchor_ns: int) -> Batch:
+    """Flag the rows this boot stamped while its clock was not trusted: those within its own run of time.
+
+    A device that knows the time stamps far outside it; one as lost as the gateway is corrected with it.
+    """
+    own = (batch.time_ns >= anchor_ns) & (batch.time_ns <= batch.header.received_ns)
+    flagged = worsen(batch.quality | np.uint16(CLOCK), UNCERTAIN)
+    return replace(batch, quality=np.where(own, flagged, batch.quality))

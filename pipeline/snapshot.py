@@ -1,0 +1,35 @@
+"""State of one connection's stages ↔ bytes: what recovery starts from instead of the beginning of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import zstandard
+
+from pipeline.meter import MeterState
+
+FORMAT: Final = 1
+
+
+def encode(state: MeterState, series: npt.NDArray[np.int32], tokens: Sequence[bytes]) -> bytes:
+    """Return the state of the given series and the collector's last tokens as bytes."""
+    head = orjson.dumps({"format": FORMAT, "rows": len(series), "tokens": [t.hex() for t in tokens]})
+    columns: list[npt.NDArray[Any]] = [series, *(column[series] for column in state.columns)]
+    body = b"".join(c.astype(c.dtype.newbyteorder("<")).tobytes() for c in columns)
+    return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(head + b"\n" + body)
+
+
+def decode(data: bytes, state: MeterState) -> list[bytes]:
+    """Put a snapshot's series back into `state` (in place) and return the tokens."""
+    head, _, body = zstandard.ZstdDecompressor().decompress(data).partition(b"\n")
+    meta = orjson.loads(head)
+    rows, at = meta["rows"], 4 * meta["rows"]
+    series = np.frombuffer(body, "<i4", rows)
+    for column in state.columns:
+        column[series] = np.frombuffer(body, column.dtype.newbyteorder("<"), rows, at)
+        at += rows * column.dtype.itemsize
+    return [bytes.fromhex(t) for t in meta["tokens"]]
