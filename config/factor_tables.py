@@ -63,6 +63,7 @@ class FuelRow(_Row):
     fuel: str
     scope: Literal[1, 2]
     unit: Literal["kg/kWh", "kg/m3"]
+    kwh_per_unit: Annotated[float, Field(gt=0)]  # net calorific value per m³; 1 where the unit is energy
     reference_celsius: float | None = None
     reference_kpa: float | None = None
 
