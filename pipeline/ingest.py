@@ -67,7 +67,10 @@ class Ingest:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it is after the last accepted batch."""
-        return Snapshot(self.connection, self.table.revision, snapshot.encode(self.state, self._series, self.tokens))
+        return self._snapshot(self.state, self.tokens)
+
+    def _snapshot(self, state: MeterState, tokens: deque[bytes]) -> Snapshot:
+        return Snapshot(self.connection, self.table.revision, snapshot.encode(state, self._series, tokens))
 
     async def accept(self, batch: Batch) -> None:
         """Commit a batch with everything that follows from it; returning means accepted.
@@ -87,26 +90,23 @@ class Ingest:
             tokens = deque(self.tokens, _TOKENS)
             if batch.token:
                 tokens.append(batch.token)
-            before = self.state, self.tokens
+            await self.log.append(self._entry(measured, derived, self._due(state, tokens)))
             self.state, self.tokens = state, tokens
-            try:
-                await self.log.append(self._entry(measured, derived))
-            except BaseException:
-                self.state, self.tokens = before
-                raise
             self._count(measured)
 
-    def _entry(self, measured: Batch, derived: Batch) -> Entry:
+    def _entry(self, measured: Batch, derived: Batch, snapshots: list[Snapshot]) -> Entry:
         batches = [b for b in (replace(measured, rejects=()), derived) if len(b) or b.token]
+        component = f"collector.{self.connection}"
+        now = self.clock.now_ns()
+        dead = [DeadLetter(now, component, r.source, r.reason, r.raw[:_RAW_KEPT]) for r in measured.rejects]
+        return Entry(batches, snapshots=snapshots, dead=dead)
+
+    def _due(self, state: MeterState, tokens: deque[bytes]) -> list[Snapshot]:
         now = self.clock.monotonic_ns()
-        due = now - self._snapshot_ns >= self.snapshot_s * 1e9
-        if due:
-            self._snapshot_ns = now
-        dead = [
-            DeadLetter(self.clock.now_ns(), f"collector.{self.connection}", r.source, r.reason, r.raw[:_RAW_KEPT])
-            for r in measured.rejects
-        ]
-        return Entry(batches, snapshots=[self.snapshot()] if due else (), dead=dead)
+        if now - self._snapshot_ns < self.snapshot_s * 1e9:
+            return []
+        self._snapshot_ns = now
+        return [self._snapshot(state, tokens)]
 
     def _header(self, header: Header) -> Header:
         return replace(header, connection=self.connection, revision=self.table.revision, boot=self.clock.boot)

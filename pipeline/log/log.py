@@ -109,7 +109,7 @@ class Log:
     def __init__(self, directory: Path, clock: Clock, commit_s: float = 0.25) -> None:
         self.directory = directory
         self.clock = clock
-        self.writer = LogWriter(directory, clock.wall_seconds(commit_s), self._committed)
+        self.writer = LogWriter(directory, commit_s, self._committed)
         self.reader = LogReader(directory)
         self.position = self.reader.last_position()
         self._recent: OrderedDict[int, Window] = OrderedDict()

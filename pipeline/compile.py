@@ -1,0 +1,297 @@
+"""Configuration → the plan of a revision: every series with its arithmetic, and the factor timelines they use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from config.bindings import BoundDevice, series_key
+from config.factor_tables import fuel_row, grid_rows
+from config.model import REGISTERS, EnergyIntensity, Gateway, Point
+from config.quantities import AMOUNT_OF, QUANTITIES, conversion
+from pipeline.batch import ALERT, DERIVED, WINDOW
+from pipeline.factors import FactorTimeline
+from pipeline.gaps import gap_key
+from pipeline.heartbeat import GATEWAY, HEALTH, TICK_KEY, health_key
+from pipeline.series import NAN, Kind, Spec, ratio
+from pipeline.timelines import content, fuel, grid
+
+_KINDS: Final = {"gauge": Kind.GAUGE, "counter": Kind.COUNTER, "state": Kind.STATE, "delta": Kind.DELTA}
+_ELECTRIC: Final = ("electricity",)
+_GENERATORS: Final = ("pv",)
+_PEAK: Final = 1.2  # rated power may be exceeded by this much before an index step is doubted
+_FLOAT_STEP: Final = {"float32": 2.0**-23, "float64": 2.0**-52}
+# The counter an asset is accounted by: the first of these a device has, else its first energy counter.
+_ACCOUNTED: Final = ("energy_import", "energy", "energy_active_import", "energy_export")
+_SCOPE: Final = {"electricity": "2", "heat": "2", "steam": "2", "cooling": "2", "natural_gas": "1", "solar": "1"}
+
+
+@dataclass(slots=True)
+class Plan:
+    """All series of a revision, and the timelines by name."""
+
+    specs: list[Spec] = field(default_factory=list)
+    factors: dict[str, FactorTimeline] = field(default_factory=dict)
+
+
+def components(gateway: Gateway) -> tuple[str, ...]:
+    """Return the names of all components that count."""
+    collectors = [f"collector.{name}" for name in gateway.connections]
+    stages = [f"stage.{name}" for name in (*gateway.windows, *gateway.alerts)]
+    return (*collectors, *stages, "history", *(f"sink.{name}" for name in gateway.sinks))
+
+
+def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = Path()) -> Plan:
+    """Return the plan of a checked configuration; `base` is the folder its relative paths start from."""
+    plan = Plan()
+    tables = [base / t for t in gateway.factors.tables]
+    rows = grid_rows(gateway.site.region, gateway.factors.kind, tables)
+    plan.factors["electricity"] = grid(f"{gateway.site.region} {gateway.factors.kind}", rows, gateway.factors.rule)
+    accounted: set[tuple[str, str]] = set()
+    for device in devices:
+        plan.specs += _Device(gateway, device, plan, accounted).specs()
+    plan.specs += _own(gateway)
+    for name, window in gateway.windows.items():
+        plan.specs += _window(gateway, name, window)
+    for name in gateway.alerts:
+        plan.specs.append(_alert(gateway, name))
+    return plan
+
+
+def _tags(gateway: Gateway, **tags: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({"site": gateway.site.name, **{k: v for k, v in tags.items() if v}}.items()))
+
+
+@dataclass(slots=True)
+class _Device:
+    """Compiles one device: its measured points, the amounts of its counters, energy and carbon of what accounts."""
+
+    gateway: Gateway
+    bound: BoundDevice
+    plan: Plan
+    accounted: set[tuple[str, str]]  # (asset, carrier) that already have a series
+
+    def specs(self) -> Iterator[Spec]:
+        main, rate = self._main(), self._rate()
+        for name, point in self.bound.points.items():
+            spec = self._measured(name, point)
+            carrier = self._carrier(point)
+            rated = spec.key if name == rate else ""
+            if spec.kind == Kind.COUNTER:
+                amount = replace(
+                    self._derived(name, AMOUNT_OF[point.quantity], carrier, main=name == main), stratum=DERIVED
+                )
+                spec = replace(spec, amount=amount.key)
+                yield from self._with_carbon(amount, carrier, point, account=name == main)
+            elif name == main:  # power only: integrated
+                amount = self._derived(name, "energy", carrier, main=True)
+                hold = int(self.bound.asset.max_hold_s * 1e9)
+                spec = replace(spec, amount=amount.key, max_hold_ns=hold)
+                yield from self._with_carbon(amount, carrier, point, account=True)
+            if rated and self._timeline(carrier, point):
+                product = self._derived(name, "co2e_rate", carrier, main=True)
+                spec = replace(spec, products=((product.key, self._timeline(carrier, point)),))
+                yield product
+            yield spec
+        yield self._gap()
+
+    def _carrier(self, point: Point) -> str:
+        return point.carrier or self.bound.asset.carrier
+
+    def _main(self) -> str:
+        """Return the point this device's asset is accounted by, "" if another device already does or none can."""
+        points, asset = self.bound.points, self.bound.asset
+        if asset.energy == "none":
+            return ""
+        counters = [n for n, p in points.items() if p.quantity == "energy_index"]
+        fuels = [n for n, p in points.items() if p.quantity == "volume_index" and self._has_factor(p)]
+        named = [self.bound.device.prefix + n for n in _ACCOUNTED]
+        if asset.type in _GENERATORS:
+            named = named[::-1]
+        powers = [n for n, p in points.items() if p.quantity == "power"][:1]
+        registers = [n for n in named if n in counters] + counters + fuels
+        order = {"auto": registers + powers, "counter": registers, "integrate": powers}[asset.energy]
+        for name in order:
+            claim = (self.bound.asset_name, self._carrier(points[name]))
+            if claim not in self.accounted:
+                self.accounted.add(claim)
+                return name
+        return ""
+
+    def _rate(self) -> str:
+        """Return the point whose CO₂ rate is shown live, "" for none."""
+        power = [n for n, p in self.bound.points.items() if p.quantity == "power"]
+        return power[0] if power and self.bound.asset.energy != "none" else ""
+
+    def _has_factor(self, point: Point) -> bool:
+        return self._carrier(point) in ("natural_gas",)
+
+    def _timeline(self, carrier: str, point: Point) -> str:
+        """Return the name of the carrier's emission timeline, making it at first use; "" for none."""
+        if carrier in _ELECTRIC:
+            return "electricity"
+        if carrier not in _SCOPE:
+            return ""
+        row = fuel_row(carrier)
+        is_volume = row.unit == "kg/m3"
+        if is_volume != (QUANTITIES[point.quantity].unit.startswith("m3")):
+            return ""
+        name = f"{carrier} {point.reference.celsius:g} °C {point.reference.kpa:g} kPa" if point.reference else carrier
+        if name not in self.plan.factors:
+            self.plan.factors[name] = fuel(name, row, point.reference)
+            if is_volume:
+                self.plan.factors[f"{name} content"] = content(f"{name} content", row, point.reference)
+        return name
+
+    def _with_carbon(self, amount: Spec, carrier: str, point: Point, *, account: bool) -> Iterator[Spec]:
+        timeline = self._timeline(carrier, point) if account else ""
+        if not timeline:
+            yield amount
+            return
+        name = amount.key.split(".")[1]
+        emission = self._derived(name, "co2e", carrier, main=True)
+        products = [(emission.key, timeline)]
+        yield emission
+        if amount.quantity == "volume":
+            energy = self._derived(name, "energy", carrier, main=True)
+            products.append((energy.key, f"{timeline} content"))
+            yield energy
+        yield replace(amount, products=tuple(products))
+
+    def _measured(self, name: str, point: Point) -> Spec:
+        scale, offset = conversion(point.unit, point.quantity)
+        mul, div = ratio(point.scale * point.sign * scale)
+        quantity = QUANTITIES[point.quantity]
+        low, high = sorted(v * scale + offset for v in point.valid) if point.valid else (-float("inf"), float("inf"))
+        kind = _KINDS[point.effective_kind]
+        step = abs(mul / div)
+        period = self.bound.device.every_s or getattr(
+            self.gateway.connections[self.bound.device.connection], "every_s", 0
+        )
+        return Spec(
+            key=series_key(self.bound.asset_name, name, point.quantity),
+            connection=self.bound.device.connection,
+            quantity=point.quantity,
+            unit=quantity.unit,
+            kind=kind,
+            measurement=quantity.measurement,
+            field=f"{name}_{quantity.suffix}",
+            tags=self._place(carrier=self._carrier(point) if quantity.measurement == "energy" else ""),
+            mul=mul,
+            div=div,
+            offset=point.offset * scale + offset,
+            low=low,
+            high=high,
+            modulus=_modulus(point) * step if kind == Kind.COUNTER else NAN,
+            resolution=step if _is_integer(point) else 0.0,
+            relative=_FLOAT_STEP.get(point.modbus.type, 0.0) if point.modbus else 0.0,
+            max_rate=self._max_rate(point, scale),
+            period_ns=int(period * 1e9),
+        )
+
+    def _max_rate(self, point: Point, scale: float) -> float:
+        if point.effective_kind != "counter":
+            return NAN
+        if point.max_rate:
+            return point.max_rate * scale
+        rated = self.bound.asset.rated_kw
+        return rated * _PEAK if rated and point.quantity == "energy_index" else NAN
+
+    def _derived(self, name: str, quantity: str, carrier: str, *, main: bool) -> Spec:
+        kind = QUANTITIES[quantity]
+        carbon = kind.measurement == "emissions"
+        stem = quantity if main else name
+        return Spec(
+            key=series_key(self.bound.asset_name, name, quantity),
+            connection=self.bound.device.connection,
+            quantity=quantity,
+            unit=kind.unit,
+            kind=_KINDS[kind.kind],
+            measurement=kind.measurement,
+            field=f"{stem}_{kind.suffix}",
+            tags=self._place(
+                carrier=carrier if kind.measurement in ("energy", "emissions") else "",
+                scope=_SCOPE.get(carrier, "") if carbon else "",
+                method=("location" if carrier in _ELECTRIC else "factor") if carbon else "",
+            ),
+            stratum=DERIVED,
+        )
+
+    def _place(self, **tags: str) -> tuple[tuple[str, str], ...]:
+        bound = self.bound
+        return _tags(
+            self.gateway,
+            area=bound.area,
+            asset=bound.asset_name,
+            asset_type=bound.asset.type,
+            device=bound.name,
+            **tags,
+        )
+
+    def _gap(self) -> Spec:
+        return Spec(
+            key=gap_key(self.bound.asset_name, self.bound.name),
+            connection=self.bound.device.connection,
+            quantity="gap",
+            unit="1",
+            kind=Kind.STATE,
+            measurement="gateway",
+            field="gap_cause",
+            tags=self._place(),
+        )
+
+
+def _is_integer(point: Point) -> bool:
+    return point.modbus is not None and point.modbus.type not in _FLOAT_STEP
+
+
+def _modulus(point: Point) -> float:
+    """Return after how many steps of its register a counter begins again; NaN if it does not."""
+    if point.digits:
+        return 10.0**point.digits
+    if point.modbus is None or point.modbus.type in _FLOAT_STEP:
+        return NAN
+    registers = REGISTERS.get(point.modbus.type, 1)
+    return 10.0 ** (4 * registers) if point.modbus.type.startswith("bcd") else 2.0 ** (16 * registers)
+
+
+def _own(gateway: Gateway) -> Iterator[Spec]:
+    """Yield the gateway's own series: the tick and each component's counters."""
+    tags = _tags(gateway, asset=GATEWAY)
+    yield Spec(TICK_KEY, GATEWAY, "tick", "1", Kind.STATE, "gateway", "tick_count", tags)
+    for component in components(gateway):
+        place = _tags(gateway, asset=GATEWAY, device=component)
+        for counter in HEALTH:
+            name = counter if counter.endswith("_s") else f"{counter}_count"
+            key = health_key(component, counter)
+            yield Spec(key, GATEWAY, "health", "1", Kind.GAUGE, "gateway", name, place)
+
+
+def window_keys(window: EnergyIntensity, name: str) -> tuple[str, str]:
+    """Return the keys of a window's intensity and completeness; they belong to the asset that makes the product."""
+    asset = window.product.split(".")[0]
+    return series_key(asset, name, "energy_intensity"), series_key(asset, name, "completeness")
+
+
+def _window(gateway: Gateway, name: str, window: EnergyIntensity) -> Iterator[Spec]:
+    asset = window.product.split(".")[0]
+    for key in window_keys(window, name):
+        quantity = key.rsplit(".", 1)[1]
+        about = QUANTITIES[quantity]
+        field_name = "completeness" if quantity == "completeness" else f"{quantity}_{about.suffix}"
+        tags = _tags(gateway, asset=asset, window=name)
+        yield Spec(key, name, quantity, about.unit, Kind.DELTA, "kpi", field_name, tags, stratum=WINDOW)
+
+
+def alert_key(gateway: Gateway, name: str) -> str:
+    """Return the key of an alert's series."""
+    window = gateway.windows[gateway.alerts[name].window]
+    return series_key(window.product.split(".")[0], name, "alert")
+
+
+def _alert(gateway: Gateway, name: str) -> Spec:
+    key = alert_key(gateway, name)
+    tags = _tags(gateway, asset=key.split(".")[0], alert=name, severity=gateway.alerts[name].severity)
+    return Spec(key, name, "alert", "1", Kind.STATE, "alert", "alert_state", tags, stratum=ALERT)

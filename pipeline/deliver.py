@@ -1,0 +1,119 @@
+"""Log → one remote sink: in order, at least once, at its own pace; what is refused becomes a dead letter."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from config.errors import Unavailable
+from pipeline.batch import Batch, concat
+from pipeline.clock import SECOND_NS, Clock
+from pipeline.counters import Counters
+from pipeline.log.log import Log
+from pipeline.log.writer import Cursor, DeadLetter, Entry
+from pipeline.ports import Refusal, Sink
+
+logger = logging.getLogger("tanflow.deliver")
+
+_LINGER_S: Final = 0.5  # commits gathered into one request: a request costs more than its rows
+_FIRST_BACKOFF_S: Final = 0.5
+_RAW_KEPT: Final = 16_384
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One sink's way through the log."""
+
+    name: str
+    log: Log
+    sink: Sink
+    clock: Clock
+    counters: Counters
+    batch_rows: int
+    backoff_max_s: float
+    position: int = field(init=False)
+    _backoff_s: float = _FIRST_BACKOFF_S
+
+    def __post_init__(self) -> None:
+        self.position = self.log.reader.cursor(self.name).position
+
+    async def run(self) -> None:
+        """Deliver for ever; raises only what is a defect."""
+        async with self.sink:
+            while True:
+                if not await self.step():
+                    self.counters.backlog = 0
+                    await self.log.changed()
+                    await asyncio.sleep(_LINGER_S)
+
+    async def drain(self) -> None:
+        """Deliver what is there, as far as the sink takes it now."""
+        async with self.sink:
+            while await self.step() and self.counters.state == "running":
+                pass
+
+    async def step(self) -> bool:
+        """Offer the next rows once; False when there are none. Waits its backoff when the sink is away."""
+        windows = self.log.read(self.position, self.batch_rows)
+        if not windows:
+            return False
+        batches = [b for w in windows for b in w.batches]
+        batch = concat(batches[-1].header, batches)
+        try:
+            refusals = await self.sink.write(batch) if len(batch) else ()
+        except Unavailable as error:
+            await self._wait(error)
+            return True
+        self._up()
+        await self._settle(batch, windows[-1].position, refusals)
+        return True
+
+    async def _settle(self, batch: Batch, position: int, refusals: Sequence[Refusal]) -> None:
+        cursor = Cursor(self.name, position)
+        refused = sum(len(r.rows) for r in refusals)
+        if refusals:
+            now = self.clock.now_ns()
+            dead = [DeadLetter(now, f"sink.{self.name}", "", r.reason, r.sent[:_RAW_KEPT]) for r in refusals]
+            await self.log.append(Entry(cursor=cursor, dead=dead))
+            logger.warning("%s refused %d rows: %s", self.name, refused, refusals[0].reason)
+        else:
+            self.log.ride(cursor)
+        self.position = position
+        self.counters.received += len(batch)
+        self.counters.delivered += len(batch) - refused
+        self.counters.rejected += refused
+        self.counters.lag_s = (self.clock.now_ns() - batch.header.received_ns) / SECOND_NS
+        self.counters.backlog = self.log.reader.rows_after(position) if self.log.position > position else 0
+
+    async def _wait(self, error: Unavailable) -> None:
+        if self.counters.state != "down":
+            logger.warning("%s is away, its rows are kept: %s", self.name, error)
+        self.counters.state = "down"
+        self.counters.last_error = str(error)
+        self.counters.retried += 1
+        self.counters.backlog = self.log.reader.rows_after(self.position)
+        pause = error.after_s if error.after_s is not None else self._backoff_s * random.uniform(0.5, 1.0)
+        self._backoff_s = min(self._backoff_s * 2, self.backoff_max_s)
+        await asyncio.sleep(min(pause, self.backoff_max_s))
+
+    def _up(self) -> None:
+        if self.counters.state == "down":
+            logger.info("%s takes rows again, %d rows behind", self.name, self.counters.backlog)
+        self.counters.state = "running"
+        self._backoff_s = _FIRST_BACKOFF_S
+
+    async def give_up(self, position: int, why: str) -> None:
+        """Drop what the declared policy no longer keeps for this sink: counted, recorded, told."""
+        if position <= self.position:
+            return
+        lost = self.log.reader.rows_after(self.position) - self.log.reader.rows_after(position)
+        reason = f"{lost} rows at positions {self.position + 1} to {position} given up: {why}"
+        letter = DeadLetter(self.clock.now_ns(), f"sink.{self.name}", "policy", reason, b"")
+        await self.log.append(Entry(cursor=Cursor(self.name, position), dead=[letter]))
+        logger.error("%s: %s", self.name, reason)
+        self.position = position
+        self.counters.rejected += lost

@@ -1,0 +1,62 @@
+"""The gateway's own rows: a tick every second, so that silence is visible, and its counters every ten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from config.bindings import series_key
+from pipeline.batch import Batch, Header, make
+from pipeline.clock import SECOND_NS, Clock
+from pipeline.counters import Board
+from pipeline.log.log import Log
+from pipeline.log.writer import Entry
+from pipeline.quality import CLOCK, UNCERTAIN
+
+GATEWAY: Final = "gateway"
+TICK_KEY: Final = series_key(GATEWAY, "tick", "tick")
+HEALTH: Final = ("received", "bad", "committed", "delivered", "rejected", "retried", "restarts", "backlog", "lag_s")
+_LEAST_S: Final = 0.25  # on the wall, however fast the gateway's clock runs
+_HEALTH_TICKS: Final = 10
+
+
+def health_key(component: str, counter: str) -> str:
+    """Return the key of a counter's series, e.g. `gateway.sink-plant-db-delivered.health`."""
+    return series_key(GATEWAY, f"{component.replace('.', '-')}-{counter}", "health")
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """Appends ticks and health rows; `ids` maps keys to series ids."""
+
+    log: Log
+    clock: Clock
+    board: Board
+    revision: int
+    ids: dict[str, int]
+    components: tuple[str, ...]
+    ticks: int = 0
+
+    async def run(self) -> None:
+        """Tick for ever."""
+        period = max(1.0, _LEAST_S * self.clock.speed)
+        while True:
+            await self.beat()
+            await self.clock.sleep(period - self.clock.monotonic_ns() / SECOND_NS % period)
+
+    async def beat(self) -> None:
+        """Append one tick now."""
+        await self.log.append(Entry([self._rows()]))
+        self.ticks += 1
+
+    def _rows(self) -> Batch:
+        clock = self.clock
+        header = Header(GATEWAY, self.revision, clock.boot, clock.now_ns(), clock.monotonic_ns())
+        series, values = [self.ids[TICK_KEY]], [float(self.ticks)]
+        if self.ticks % _HEALTH_TICKS == 0:
+            for component in self.components:
+                counters = self.board.component(component)
+                series += [self.ids[health_key(component, c)] for c in HEALTH]
+                values += [float(getattr(counters, c)) for c in HEALTH]
+        quality = 0 if clock.trusted else CLOCK | UNCERTAIN
+        return make(header, header.received_ns, series, values, quality)
