@@ -1,0 +1,70 @@
+"""Columns in, Parquet out, and back: the only place that speaks to DuckDB."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+# Rows a Parquet row group holds, DuckDB's own unit: a reader of one series skips the other groups.
+ROW_GROUP: Final = 122_880
+_SETTINGS: Final = {
+    "threads": 1,
+    "memory_limit": "256MB",
+    "temp_directory": "",  # an embedded history has no business spilling to flash
+    "enable_external_file_cache": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+class Parquet:
+    """An in-memory DuckDB that only reads and writes Parquet; every call may come from another thread."""
+
+    def __init__(self) -> None:
+        self._database = duckdb.connect(":memory:", config=_SETTINGS)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def write(self, path: Path, columns: Columns) -> None:
+        """Write columns in their order; raises OSError (no space, read-only …)."""
+        target = str(path).replace("'", "''")
+        with self._database.cursor() as cursor:
+            cursor.register("columns", dict(columns))
+            try:
+                cursor.execute(
+                    f"COPY (SELECT * FROM columns) TO '{target}' "
+                    f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP})"
+                )
+            except duckdb.IOException as error:
+                raise OSError(str(error)) from error
+
+    def read(self, path: Path, names: Iterable[str], where: str = "true", limit: int | None = None) -> Columns:
+        """Return the named columns of the rows that fit, at most `limit`, in file order.
+
+        Raises FileNotFoundError when the file is gone, OSError.
+        """
+        most = "" if limit is None else f" LIMIT {int(limit)}"
+        chosen = ", ".join(f'"{name}"' for name in names)
+        sql = f"SELECT {chosen} FROM read_parquet(?, hive_partitioning=false) WHERE {where}{most}"
+        try:
+            with self._database.cursor() as cursor:
+                found = cursor.execute(sql, [glob.escape(str(path))]).fetchnumpy()
+        except duckdb.IOException as error:
+            if not path.exists():
+                raise FileNotFoundError(str(path)) from error
+            raise OSError(str(error)) from error
+        return {name: _nan_for_null(column) for name, column in found.items()}
+
+
+def _nan_for_null(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """DuckDB stores NaN of a numpy array as NULL; only float columns have any."""
+    return np.ma.filled(column, np.nan) if isinstance(column, np.ma.MaskedArray) else column
