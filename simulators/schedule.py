@@ -1,0 +1,32 @@
+"""A time enters, how busy the factory is leaves."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+# Three shifts from 06:00, 14:00 and 22:00 with a lunch dip: (local hour, share of full production).
+THREE_SHIFTS = (
+    (0.0, 0.6), (5.75, 0.6), (6.25, 1.0), (11.75, 1.0), (12.0, 0.75), (12.75, 0.75), (13.0, 0.95), (21.75, 0.95),
+    (22.25, 0.6), (24.0, 0.6),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Production over the day as straight lines between (hour, level) points, times `sunday` on Sundays."""
+
+    points: tuple[tuple[float, float], ...] = THREE_SHIFTS
+    sunday: float = 0.4
+    utc_offset_h: float = 8.0
+
+    def level(self, now_ns: int) -> float:
+        """Return the share of full production [1] at `now_ns`."""
+        local = datetime.fromtimestamp(now_ns / 1e9, UTC) + timedelta(hours=self.utc_offset_h)
+        hour = local.hour + local.minute / 60 + local.second / 3_600 + local.microsecond / 3.6e9
+        for (h0, y0), (h1, y1) in itertools.pairwise(self.points):
+            if h0 <= hour < h1:
+                level = y0 + (y1 - y0) * (hour - h0) / (h1 - h0)
+                return level * self.sunday if local.weekday() == 6 else level
+        return self.points[-1][1]
