@@ -9,7 +9,7 @@ from typing import Final
 
 from config.bindings import BoundDevice, series_key
 from config.factor_tables import fuel_row, grid_rows
-from config.model import REGISTERS, EnergyIntensity, Gateway, Point
+from config.model import REGISTERS, EnergyIntensity, Gateway, MqttConnection, Point
 from config.quantities import AMOUNT_OF, QUANTITIES, conversion
 from pipeline.batch import ALERT, DERIVED, WINDOW
 from pipeline.factors import FactorTimeline

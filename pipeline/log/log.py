@@ -79,13 +79,23 @@ class LogReader:
 
     def rows_after(self, position: int) -> int:
         """Return how many rows stand after a position."""
-        (rows,) = self._db.execute("SELECT coalesce(sum(rows), 0) FROM log WHERE position > ?", (position,)).fetchone()
-        return int(rows)
+        return self._beyond(position, "rows_before + rows", "rows_before")
 
     def bytes_after(self, position: int) -> int:
         """Return how many bytes the commits after a position take."""
-        query = "SELECT coalesce(sum(length(blob)), 0) FROM log WHERE position > ?"
-        return int(self._db.execute(query, (position,)).fetchone()[0])
+        return self._beyond(position, "bytes_before + length(blob)", "bytes_before")
+
+    def _beyond(self, position: int, end: str, start: str) -> int:
+        last = self._db.execute(f"SELECT {end} FROM log ORDER BY position DESC LIMIT 1").fetchone()
+        first = self._db.execute(f"SELECT {start} FROM log WHERE position > ? ORDER BY position LIMIT 1", (position,))
+        begin = first.fetchone()
+        return int(last[0] - begin[0]) if last and begin else 0
+
+    def received_ns(self, position: int) -> int | None:
+        """Return when the first commit after a position was received; None when there is none."""
+        query = "SELECT received_ns FROM log WHERE position > ? ORDER BY position LIMIT 1"
+        row = self._db.execute(query, (position,)).fetchone()
+        return int(row[0]) if row else None
 
     def cursor(self, consumer: str) -> Cursor:
         """Return how far a consumer has come; position 0 and no state for a new one."""

@@ -89,11 +89,15 @@ class LogWriter:
     _closing: bool = False
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _rows: int = 0  # ever written, so that a backlog is a difference and not a count
+    _bytes: int = 0
     _db: sqlite3.Connection = field(init=False)
     _thread: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
         self._db = open_writer(self.directory)
+        totals = "SELECT rows_before + rows, bytes_before + length(blob) FROM log ORDER BY position DESC LIMIT 1"
+        self._rows, self._bytes = self._db.execute(totals).fetchone() or (0, 0)
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -170,8 +174,13 @@ class LogWriter:
 
     def _insert(self, batches: tuple[Batch, ...]) -> int:
         if batches:
-            rows = sum(map(len, batches))
-            cursor = self._db.execute("INSERT INTO log (rows, blob) VALUES (?, ?)", (rows, encode(batches)))
+            rows, blob, received_ns = sum(map(len, batches)), encode(batches), batches[-1].header.received_ns
+            cursor = self._db.execute(
+                "INSERT INTO log (received_ns, rows, rows_before, bytes_before, blob) VALUES (?, ?, ?, ?, ?)",
+                (received_ns, rows, self._rows, self._bytes, blob),
+            )
+            self._rows += rows
+            self._bytes += len(blob)
             return cursor.lastrowid or 0
         (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'").fetchone()
         return int(last)

@@ -1,0 +1,79 @@
+"""Log → embedded history: cuts the log by position into files, whose names are the cursor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pipeline.batch import Batch, Header, concat
+from pipeline.clock import SECOND_NS, Clock
+from pipeline.counters import Counters
+from pipeline.log.log import Log
+
+_POLL_S: Final = 1.0
+_COMPACT_S: Final = 3600.0
+
+
+class Archive(Protocol):
+    """The embedded history as the core sees it: a cursor that lives with the files, and cuts that extend it."""
+
+    @property
+    def cursor(self) -> int: ...
+    async def write(self, batch: Batch, after: int, upto: int) -> None: ...
+    async def compact(self) -> int: ...
+    async def retain(self, now_ns: int) -> int: ...
+
+
+@dataclass(slots=True)
+class Archivist:
+    """Cuts every `cut_s` or `cut_rows`, whichever comes first; compacts and retires files every hour."""
+
+    log: Log
+    archive: Archive
+    clock: Clock
+    counters: Counters
+    revision: int
+    cut_s: float
+    cut_rows: int
+
+    async def run(self) -> None:
+        """Cut for ever; raises Unavailable when the files cannot be written."""
+        self.counters.state = "running"
+        loop = asyncio.get_running_loop()
+        cut = tidied = loop.time()
+        while True:
+            await asyncio.sleep(_POLL_S)
+            rows = self.counters.backlog = self.log.reader.rows_after(self.archive.cursor)
+            now = loop.time()
+            if rows >= self.cut_rows or now - cut >= self.cut_s:
+                await self.cut()
+                cut = now
+            if now - tidied >= _COMPACT_S:
+                await self.archive.compact()
+                await self.archive.retain(self.clock.now_ns())
+                tidied = now
+
+    async def cut(self) -> None:
+        """Write everything the log holds by now."""
+        while chunk := self._chunk():
+            batches, upto = chunk
+            clock = self.clock
+            header = Header("history", self.revision, clock.boot, clock.now_ns(), clock.monotonic_ns())
+            batch = concat(header, batches)
+            await self.archive.write(batch, self.archive.cursor, upto)
+            self.counters.received += len(batch)
+            self.counters.delivered += len(batch)
+            self.counters.lag_s = (clock.now_ns() - batches[-1].header.received_ns) / SECOND_NS
+            self.counters.backlog = self.log.reader.rows_after(upto)
+
+    def _chunk(self) -> tuple[Sequence[Batch], int] | None:
+        windows = self.log.read(self.archive.cursor, self.cut_rows)
+        return ([b for w in windows for b in w.batches], windows[-1].position) if windows else None
+
+    def tail(self, max_rows: int) -> Batch | None:
+        """Return the rows that are in the log but not yet in the files; None when there are none."""
+        windows = self.log.read(self.archive.cursor, max_rows)
+        batches = [b for w in windows for b in w.batches]
+        return concat(batches[-1].header, batches) if batches else None
