@@ -38,21 +38,35 @@ def raw_value(point: Point, value: float) -> float:
 
 
 def modulus(point: Point) -> float:
-    """Return where the counter of an integer register begins again [canonical units]; raises ValueError for others."""
-    if point.modbus is None or (states := _states(point, point.modbus)) is None:
-        raise ValueError("only an integer or BCD register rolls over")
+    """Return where a counter begins again [canonical units]: by its digits or its register; 0 if it never does."""
+    states = _states(point, point.modbus)
     return states * abs(point.scale) * conversion(point.unit, point.quantity)[0]
 
 
-def _states(point: Point, place: ModbusPoint) -> int | None:
-    """Return how many values the register can show; None where it is not a number of whole steps."""
-    if place.type.startswith("bcd"):
-        width = int(10 ** (4 * place.registers))
-    elif place.type.startswith(("int", "uint")):
-        width = 1 << (16 * place.registers)
-    else:
-        return None
-    return width if point.digits is None else min(int(10**point.digits), width)
+def _states(point: Point, place: ModbusPoint | None) -> int:
+    """Return how many whole numbers a counter shows before it begins again; 0 for one that never does."""
+    if point.effective_kind != "counter":
+        return 0
+    digits = int(10**point.digits) if point.digits else 0
+    if place is None or not place.type.startswith(("bcd", "int", "uint")):
+        return digits
+    return min(digits or _span(place), _span(place))
+
+
+def _span(place: ModbusPoint) -> int:
+    return int(10 ** (4 * place.registers)) if place.type.startswith("bcd") else 1 << (16 * place.registers)
+
+
+def number(point: Point) -> Callable[[float], float]:
+    """Return the function reading [canonical] → number shown where there are no registers: a node or a message."""
+    mul, add = _line(point)
+    states = _states(point, None)
+    return lambda value: (value * mul + add) % states if states else value * mul + add
+
+
+def _line(point: Point) -> tuple[float, float]:
+    scale, _ = conversion(point.unit, point.quantity)
+    return point.sign / (scale * point.scale), raw_value(point, 0.0)
 
 
 Encode = Callable[[float], bytes]
@@ -60,11 +74,9 @@ Encode = Callable[[float], bytes]
 
 def _whole(point: Point, place: ModbusPoint) -> Callable[[float], int]:
     """Return the function raw → whole number the register holds: counters wrap, everything else stops at the end."""
-    states = _states(point, place) or 0
-    signed, bcd = place.type.startswith("int"), place.type.startswith("bcd")
-    span = 10 ** (4 * place.registers) if bcd else 1 << (16 * place.registers)
+    states, span = _states(point, place), _span(place)
+    signed = place.type.startswith("int")
     low, high = (-span // 2, span // 2 - 1) if signed else (0, span - 1)
-    wraps = point.effective_kind == "counter"
     # Where the maker names no raw value for "no value", the customary one: all ones, or the most negative number.
     absent = place.not_available[0] if place.not_available else low if signed else high
 
@@ -75,17 +87,14 @@ def _whole(point: Point, place: ModbusPoint) -> Callable[[float], int]:
         if not math.isfinite(raw):
             return fold(absent)
         number: int = round(raw)
-        return fold(number % states) if wraps else min(max(number, low), high)
+        return fold(number % states) if states else min(max(number, low), high)
 
     return whole
 
 
 def _encoder(point: Point, place: ModbusPoint) -> Encode:
-    if place.type == "float32":
-        single = _STRUCTS["float32"].pack
-        return lambda raw: single(math.copysign(math.inf, raw) if abs(raw) > _FLOAT32_MAX else raw)
-    if place.type == "float64":
-        return _STRUCTS["float64"].pack
+    if place.type in ("float32", "float64"):
+        return _float_encoder(_states(point, place), _STRUCTS[place.type], place.type == "float32")
     if place.type == "bool":
         return lambda raw: (raw == raw and round(raw) != 0).to_bytes(2, "big")
     whole = _whole(point, place)
@@ -95,6 +104,14 @@ def _encoder(point: Point, place: ModbusPoint) -> Encode:
         return lambda raw: bytes.fromhex(f"{whole(raw):0{2 * size}d}") if math.isfinite(raw) else not_decimal
     pack = _STRUCTS[place.type].pack
     return lambda raw: pack(whole(raw))
+
+
+def _float_encoder(states: int, form: struct.Struct, single: bool) -> Encode:
+    def encode(raw: float) -> bytes:
+        shown = raw % states if states else raw
+        return form.pack(math.copysign(math.inf, shown) if single and abs(shown) > _FLOAT32_MAX else shown)
+
+    return encode
 
 
 def arrange(data: bytes, byte_order: str, word_order: str) -> bytes:
@@ -166,9 +183,7 @@ def _width(table: str) -> int:
 
 
 def _compile(name: str, point: Point, place: ModbusPoint, table: str, at: int, orders: tuple[str, str]) -> _Cell:
-    add = raw_value(point, 0.0)
-    scale, _ = conversion(point.unit, point.quantity)
-    mul = point.sign / (scale * point.scale)
+    mul, add = _line(point)
     plain = orders == ("big", "big") or _width(table) == 1
     return _Cell(name, table, at, mul, add, _encoder(point, place), None if plain else orders, place.bit)
 

@@ -97,8 +97,8 @@ def test_scale_unit_sign_and_offset_are_undone() -> None:
 
 def test_the_width_of_a_counter_in_canonical_units() -> None:
     assert modulus(point("uint32", quantity="energy_index", unit="Wh", scale=10)) == pytest.approx(2**32 / 100)
-    with pytest.raises(ValueError, match="integer or BCD"):
-        modulus(point("float32", quantity="energy_index", unit="kWh"))
+    assert modulus(point("float32", quantity="energy_index", unit="kWh", digits=6)) == 1e6
+    assert modulus(point("float32", quantity="energy_index", unit="kWh")) == 0
 
 
 def test_no_value_is_what_the_maker_says_it_is() -> None:

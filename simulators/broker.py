@@ -1,0 +1,36 @@
+"""A small MQTT 3.1.1 broker inside this process, on loopback, so that the simulated plant needs nothing installed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Self
+
+from amqtt.broker import Broker as AmqttBroker
+
+for _chatty in ("amqtt", "transitions"):
+    logging.getLogger(_chatty).setLevel(logging.CRITICAL)
+
+
+class Broker:
+    """The broker while it is entered; anyone on this machine may connect. Sessions live in memory only."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self._broker: AmqttBroker | None = None
+
+    async def __aenter__(self) -> Self:
+        self._broker = AmqttBroker(
+            {
+                "listeners": {"default": {"type": "tcp", "bind": f"{self.host}:{self.port}"}},
+                "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+            },
+            loop=asyncio.get_running_loop(),
+        )
+        await self._broker.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._broker is not None
+        await self._broker.shutdown()

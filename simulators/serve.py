@@ -1,0 +1,237 @@
+"""A gateway's configuration and simulated devices enter; every device is served where the configuration reads it.
+
+The one file that tells the gateway where a value stands tells the simulator where to put it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from config import secrets
+from config.bindings import BoundDevice, bind
+from config.errors import ConfigError, Problem
+from config.model import Gateway, ModbusConnection, MqttConnection, OpcuaConnection, Template
+from pipeline.clock import SECOND_NS, Clock
+from simulators.broker import Broker
+from simulators.device import Device
+from simulators.faults import DeviceFaults, Fault, Shown
+from simulators.registers import RegisterMap
+from simulators.serve_modbus import ModbusServer, Unit
+from simulators.serve_mqtt import Messages, Publisher
+from simulators.serve_opcua import OpcuaServer
+
+log = logging.getLogger("tanflow.simulators")
+
+Step = Callable[[int, float], object]
+
+
+class Outlet(Protocol):
+    """Where the values of a device become visible."""
+
+    async def show(self, shown: Shown) -> None: ...
+
+
+class _Registers:
+    """A Modbus unit as an outlet."""
+
+    def __init__(self, bound: BoundDevice, unit: Unit) -> None:
+        self.map = RegisterMap(bound.points, bound.modbus, text=bound.asset_name)
+        self.unit = unit
+
+    async def show(self, shown: Shown) -> None:
+        self.unit.show(self.map.encode(shown.readings))
+        self.unit.link = shown.link
+
+
+class _Placed:
+    """One device at one place: its faults, its outlet and how often it shows something new."""
+
+    def __init__(self, device: Device, bound: BoundDevice, outlet: Outlet, faults: Iterable[Fault]) -> None:
+        self.device = device
+        self.prefix = bound.device.prefix
+        self.faults = DeviceFaults(faults, bound.points)
+        self.outlet = outlet
+        # Registers and nodes are looked at; only messages have a period of their own.
+        self.every_s = (bound.device.every_s or 0.0) if isinstance(outlet, Messages) else 0.0
+        self.period = 0
+        self.waiting: deque[tuple[float, Shown]] = deque()  # until (elapsed [s]) a lag lets them through
+
+    async def show(self, elapsed_s: float, now_ns: int) -> None:
+        period = int((elapsed_s + 1e-9) / self.every_s) if self.every_s else self.period + 1
+        if period > self.period:
+            self.period = period
+            readings = self.device.readings
+            if self.prefix:
+                readings = readings | {self.prefix + name: value for name, value in readings.items()}
+            shown = self.faults.show(elapsed_s, now_ns, readings)
+            late = shown.link is not None and not isinstance(self.outlet, _Registers)  # a late answer is the unit's own
+            self.waiting.append((elapsed_s + (shown.link.lag_s if late and shown.link else 0.0), shown))
+        while self.waiting and self.waiting[0][0] <= elapsed_s + 1e-9:
+            await self.outlet.show(self.waiting.popleft()[1])
+
+
+class Served:
+    """The devices on the network. `gateway` is the configuration with the real ports; `step` moves time."""
+
+    def __init__(self, gateway: Gateway, step: Step) -> None:
+        self.gateway = gateway
+        self.elapsed_s = 0.0
+        self.modbus: dict[str, ModbusServer] = {}  # by host:port of `gateway`
+        self.opcua: dict[str, OpcuaServer] = {}  # by connection
+        self.mqtt: dict[str, Publisher] = {}  # by connection
+        self.messages: dict[str, Messages] = {}  # by asset.device
+        self.units: dict[str, Unit] = {}  # by asset.device
+        self._step = step
+        self.placed: list[_Placed] = []
+
+    async def step(self, now_ns: int, dt_s: float) -> None:
+        """Advance the physics by `dt_s` [s] up to `now_ns` and show it everywhere."""
+        self._step(now_ns, dt_s)
+        self.elapsed_s += dt_s
+        for placed in self.placed:
+            await placed.show(self.elapsed_s, now_ns)
+        for publisher in self.mqtt.values():
+            publisher.settle()
+
+    async def run(self, clock: Clock, every_s: float = 1.0) -> None:
+        """Step at every whole `every_s` of the clock until cancelled; a late step covers the time that passed."""
+        period = round(every_s * SECOND_NS)
+        last = clock.now_ns() // period * period
+        while True:
+            await clock.sleep((last + period - clock.now_ns()) / SECOND_NS)
+            due = clock.now_ns() // period * period
+            if due > last:
+                await self.step(due, (due - last) / SECOND_NS)
+                last = due
+
+
+@asynccontextmanager
+async def serve(
+    gateway: Gateway,
+    templates: Mapping[str, Template],
+    devices: Mapping[str, Device],
+    *,
+    faults: Sequence[Fault] = (),
+    step: Step | None = None,
+    free_ports: bool = False,
+    brokers: bool = True,
+) -> AsyncIterator[Served]:
+    """Serve every device of `gateway` whose asset is a simulated device of that name, at its configured place.
+
+    `step` moves the physics (default: each device in order). `free_ports` replaces every port by a free one.
+    `brokers` starts a broker for each MQTT connection; without, the configured one is published to.
+    Raises ConfigError for an address that cannot be served and for a fault that cannot happen.
+    """
+    if free_ports:
+        gateway = _on_free_ports(gateway)
+    places = [b for b in bind(gateway, dict(templates)) if b.asset_name in devices]
+    _check(gateway, places, devices, faults)
+
+    def each(now_ns: int, dt_s: float) -> None:
+        for device in devices.values():
+            device.step(now_ns, dt_s)
+
+    served = Served(gateway, step or each)
+    async with AsyncExitStack() as stack:
+        for bound in places:
+            outlet = await _open(served, stack, bound, brokers)
+            mine = [f for f in faults if f.device in (bound.asset_name, bound.key)]
+            served.placed.append(_Placed(devices[bound.asset_name], bound, outlet, mine))
+        yield served
+
+
+async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, brokers: bool) -> Outlet:
+    """Return the outlet of one device, starting the server it stands on at first need."""
+    name = bound.device.connection
+    connection = served.gateway.connections[name]
+    if isinstance(connection, ModbusConnection):
+        host, port, number = split_address(bound.device.address)
+        key = f"{host}:{port}"
+        if key not in served.modbus:
+            served.modbus[key] = await stack.enter_async_context(ModbusServer(host, port))
+        unit = served.units[bound.key] = Unit(max_registers=bound.template.max_registers if bound.template else 125)
+        served.modbus[key].units[number] = unit
+        outlet = _Registers(bound, unit)
+        unit.show(outlet.map.encode({}))
+        return outlet
+    if isinstance(connection, OpcuaConnection):
+        if name not in served.opcua:
+            served.opcua[name] = await stack.enter_async_context(OpcuaServer(connection.url))
+        return await served.opcua[name].add(bound.key, bound.points)
+    if name not in served.mqtt:
+        served.mqtt[name] = await _publish(stack, connection, brokers)
+    messages = served.messages[bound.key] = served.mqtt[name].add(bound.asset_name, bound.device.address, bound.points)
+    return messages
+
+
+async def _publish(stack: AsyncExitStack, connection: MqttConnection, brokers: bool) -> Publisher:
+    port = connection.port or (8883 if connection.tls else 1883)
+    if brokers:
+        await stack.enter_async_context(Broker(connection.host, port))
+        connection = connection.model_copy(update={"version": "3.1.1", "tls": None})  # all the small broker speaks
+    password = secrets.read(connection.password) if connection.password else None
+    return await stack.enter_async_context(Publisher(connection, port, password))
+
+
+def split_address(address: str) -> tuple[str, int, int]:
+    """Return (host, port, unit) of `host[:port]/unit`; ValueError for anything else."""
+    where, _, unit = address.partition("/")
+    host, _, port = where.partition(":")
+    if not host or not 0 <= int(unit) <= 255:
+        raise ValueError(address)
+    return host, int(port or 502), int(unit)
+
+
+def _check(
+    gateway: Gateway, places: Sequence[BoundDevice], devices: Mapping[str, Device], faults: Sequence[Fault]
+) -> None:
+    """Raise ConfigError with everything that cannot be served."""
+    found: list[tuple[str, str]] = []
+    for bound in places:
+        if isinstance(gateway.connections[bound.device.connection], ModbusConnection):
+            try:
+                split_address(bound.device.address)
+            except ValueError:
+                found.append((bound.key, f"'{bound.device.address}' is not host:port/unit"))
+        mine = [f for f in faults if f.device in (bound.asset_name, bound.key)]
+        found += [(bound.key, problem) for problem in DeviceFaults(mine, bound.points).problems()]
+    known = {b.asset_name for b in places} | {b.key for b in places}
+    found += [(f.device, "a fault for a device that is not served") for f in faults if f.device not in known]
+    if unplaced := sorted(set(devices) - {b.asset_name for b in places}):
+        log.info("simulated but not in the gateway's configuration, so not served: %s", ", ".join(unplaced))
+    if found:
+        raise ConfigError([Problem("scenario", 1, where, message) for where, message in found])
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a TCP port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _on_free_ports(gateway: Gateway) -> Gateway:
+    """Return the configuration with every server's port replaced by a free one."""
+    data: dict[str, Any] = gateway.model_dump()
+    for connection in data["connections"].values():
+        if connection["protocol"] == "opcua":
+            url = urlsplit(connection["url"])
+            connection["url"] = url._replace(netloc=f"{url.hostname}:{free_port()}").geturl()
+        elif connection["protocol"] == "mqtt":
+            connection["port"] = free_port()
+    moved: dict[str, int] = {}
+    for area in data["areas"].values():
+        for asset in area["assets"].values():
+            for device in asset["devices"].values():
+                if data["connections"][device["connection"]]["protocol"] == "modbus":
+                    host, port, unit = split_address(device["address"])
+                    at = moved.setdefault(f"{host}:{port}", free_port(host))
+                    device["address"] = f"{host}:{at}/{unit}"
+    return Gateway.model_validate(data)
