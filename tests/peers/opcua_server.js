@@ -1,0 +1,55 @@
+// An OPC UA server with variables that a test sets through stdin, one JSON object a line:
+// {"name": "power", "value": 1.5, "status": "Good", "time": "2024-01-01T00:00:00Z"}; each is answered on stdout.
+// "ramp" counts up every 100 ms by itself. Arguments: port, folder of the server's keys.
+"use strict";
+const readline = require("readline");
+const { DataType, OPCUACertificateManager, OPCUAServer, StatusCodes, Variant, VariantArrayType } = require("node-opcua");
+
+const TYPES = {
+  power: DataType.Double, energy: DataType.UInt32, count: DataType.Int64, running: DataType.Boolean,
+  label: DataType.String, ramp: DataType.UInt32, single: DataType.Float,
+};
+
+async function main(port, keys) {
+  const users = { isValidUser: (user, password) => user === "reader" && password === "meter" };
+  const server = new OPCUAServer({
+    port,
+    hostname: "127.0.0.1",
+    userManager: users,
+    allowAnonymous: true,
+    serverCertificateManager: new OPCUACertificateManager({ rootFolder: keys, automaticallyAcceptUnknownCertificate: true }),
+    serverCapabilities: { maxSessions: 20 },
+  });
+  await server.initialize();
+  const space = server.engine.addressSpace;
+  const namespace = space.getOwnNamespace();
+  const folder = namespace.addFolder(space.rootFolder.objects, { browseName: "Plant" });
+  const variables = {};
+  for (const [name, dataType] of Object.entries(TYPES)) {
+    variables[name] = namespace.addVariable({
+      componentOf: folder, browseName: name, nodeId: `s=${name}`, dataType, minimumSamplingInterval: 10,
+    });
+  }
+  const set = ({ name, value, status, time }) => {
+    const dataType = TYPES[name];
+    const typed = dataType === DataType.Int64 ? [Math.floor(value / 2 ** 32), value >>> 0] : value;
+    variables[name].setValueFromSource(
+      new Variant({ dataType, arrayType: VariantArrayType.Scalar, value: typed }), StatusCodes[status || "Good"], time ? new Date(time) : new Date());
+  };
+  const start = { power: 0.5, energy: 7, count: 2 ** 40, running: false, label: "press", ramp: 0, single: 2.5 };
+  for (const [name, value] of Object.entries(start)) set({ name, value });
+  let ramp = 0;
+  setInterval(() => set({ name: "ramp", value: (ramp += 1) }), 100);
+  readline.createInterface({ input: process.stdin }).on("line", (line) => {
+    set(JSON.parse(line));
+    process.stdout.write("done\n");
+  });
+  await server.start();
+  process.stdout.write("ready\n");
+}
+
+process.on("SIGTERM", () => process.exit(0));
+main(Number(process.argv[2]), process.argv[3]).catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
