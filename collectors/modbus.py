@@ -1,0 +1,141 @@
+"""Modbus TCP: the units of one configured connection in, batches of their raw values and gap rows out.
+
+It never writes to a field device: all it can send are the four reading functions (see modbus_frames).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from collectors.modbus_address import Address, parse_address
+from collectors.modbus_client import Deadlines, Link
+from collectors.modbus_inbox import Inbox
+from collectors.modbus_survey import Survey
+from collectors.modbus_unit import Roll, Unit
+from config.bindings import BoundDevice
+from config.model import ModbusConnection
+from pipeline.batch import Batch
+from pipeline.counters import Counters
+from pipeline.gaps import gap_key
+from pipeline.ports import Origin
+from pipeline.quality import BAD, SEVERITY
+
+# How finely the schedule and the deadlines are kept, and within what time slow devices are met for the first time.
+TICK_S: Final = 0.02
+MEET_S: Final = 10.0
+
+
+class ModbusCollector:
+    """Reads all units of a connection, each at its own period, phases spread evenly; a Collector."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        connection: ModbusConnection,
+        devices: Sequence[BoundDevice],
+        ids: Mapping[str, int],
+        counters: Counters,
+    ) -> None:
+        """Compile every device's plan; ValueError when an address or a point cannot work."""
+        self._origin = origin
+        self._connection = connection
+        self._counters = counters
+        self._inbox = Inbox(origin)
+        self._ready = asyncio.Event()
+        self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._links: dict[tuple[str, int], Link] = {}
+        self._heap: list[tuple[float, int, Unit]] = []
+        periods = [origin.clock.wall_seconds(d.device.every_s or connection.every_s) for d in devices]
+        # A faster clock (demo, tests) shortens periods; the tick follows, so that cycles stay apart.
+        self._tick_s = min([TICK_S, *(p / 4 for p in periods)])
+        self._deadlines = Deadlines(connection.timeout_s, self._tick_s)
+        roll = Roll(counters, [d.key for d in devices])
+        survey = Survey(self._inbox, ids)
+        self._units: list[Unit] = []
+        for device, period_s in zip(devices, periods, strict=True):
+            address = parse_address(device.device.address)
+            gap_series = ids[gap_key(device.asset_name, device.name)]
+            unit = Unit(device.key, self._link(address), period_s, gap_series, self._inbox, origin.clock, roll)
+            survey.enrol(unit, device, address)
+            self._units.append(unit)
+
+    async def __aenter__(self) -> Self:
+        self._counters.state = "running"
+        self._schedule()
+        await self._group.__aenter__()
+        self._spawn(self._run(), f"modbus schedule {self._origin.connection}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for link in self._links.values():
+            link.close()
+        self._counters.state = "stopped"
+        # The group is told of its own tasks' errors only: what the body raised goes on as it is.
+        await self._group.__aexit__(None, None, None)
+
+    def resume(self, tokens: Sequence[bytes]) -> None:
+        """Nothing to take back: a register is read anew, not replayed."""
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Yield all that arrived while the last batch was being committed, as often as there is something."""
+        while True:
+            await self._ready.wait()
+            batch = self._inbox.take()
+            if not self._inbox:
+                self._ready.clear()
+            self._counters.received += len(batch)
+            self._counters.bad += int(((batch.quality & SEVERITY) == BAD).sum())
+            yield batch
+
+    def _schedule(self) -> None:
+        """Spread units of equal period evenly over it; slow ones are met within MEET_S all the same."""
+        start = time.monotonic()
+        of_period = Counter(unit.period_s for unit in self._units)
+        placed: Counter[float] = Counter()
+        for index, unit in enumerate(self._units):
+            phase = placed[unit.period_s] / of_period[unit.period_s]
+            placed[unit.period_s] += 1
+            unit.first_slot_s = start + phase * unit.period_s
+            self._heap.append((start + phase * min(unit.period_s, MEET_S), index, unit))
+        heapq.heapify(self._heap)
+
+    async def _run(self) -> None:
+        while True:
+            self._tick(time.monotonic())
+            await asyncio.sleep(self._tick_s)
+
+    def _tick(self, now: float) -> None:
+        self._deadlines.sweep()
+        heap, accepting = self._heap, not self._inbox.full
+        while heap and heap[0][0] <= now:
+            due, index, unit = heap[0]
+            following = unit.first_slot_s if unit.first_slot_s > due else due + unit.period_s
+            if following <= now:
+                unit.skipped()
+                following += ((now - following) // unit.period_s + 1) * unit.period_s
+            heapq.heapreplace(heap, (following, index, unit))
+            unit.cycle(accepting=accepting)
+        if self._inbox:
+            self._ready.set()
+
+    def _link(self, address: Address) -> Link:
+        at = (address.host, address.port)
+        if at not in self._links:
+            self._links[at] = Link(*at, self._connection, self._deadlines, self._spawn, self._counters)
+        return self._links[at]
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = self._group.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

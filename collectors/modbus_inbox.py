@@ -1,0 +1,99 @@
+"""Replies and gap rows as they arrive in; one decoded batch of everything held out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from collectors.modbus_plan import Block
+from pipeline.batch import Batch, concat, make
+from pipeline.gaps import Gap
+from pipeline.ports import Origin
+from pipeline.quality import BAD, COMM, GOOD
+
+# What may wait while nothing is taken (raw bytes and their bookkeeping), and the most one batch carries.
+HELD_BYTES: Final = 32_000_000
+BATCH_ROWS: Final = 200_000
+_OVERHEAD: Final = 200  # bytes a held reply or gap row costs besides its data
+
+
+class Tray:
+    """Replies to one block of all units that share a plan, waiting to be decoded in one pass."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.replies: list[tuple[bytes, int, int]] = []  # data, time_ns, row of `series`
+        self._ids: list[list[int]] = []
+        self._series: npt.NDArray[np.int32] | None = None
+
+    def enrol(self, ids: list[int]) -> int:
+        """Add a unit by the series ids of the block's points; return its row."""
+        self._ids.append([ids[i] for i in self.block.points])
+        self._series = None
+        return len(self._ids) - 1
+
+    def take(self, origin: Origin, most: int) -> Batch:
+        """Decode and remove the oldest replies, at most `most` rows but at least one reply."""
+        count = max(1, most // len(self.block.points))
+        data, times, rows = zip(*self.replies[:count], strict=True)
+        del self.replies[:count]
+        if self._series is None:
+            self._series = np.array(self._ids, np.int32)
+        raw = np.frombuffer(b"".join(data), np.uint8).reshape(len(data), -1)
+        value, quality = self.block.decode(raw)
+        time_ns = np.repeat(np.array(times, np.int64), value.shape[1])
+        series = self._series[list(rows)]
+        return make(origin.header(), time_ns, series.ravel(), value.ravel(), quality.ravel())
+
+
+class Inbox:
+    """Everything a connection has received since its last batch; bounded by `full`."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._trays: list[Tray] = []
+        self._gaps: list[tuple[int, int, int, int, int]] = []
+        self._bytes = 0
+
+    def __bool__(self) -> bool:
+        return self._bytes > 0
+
+    @property
+    def full(self) -> bool:
+        return self._bytes >= HELD_BYTES
+
+    def tray(self, block: Block) -> Tray:
+        """Return a new tray that is emptied with this inbox."""
+        tray = Tray(block)
+        self._trays.append(tray)
+        return tray
+
+    def reply(self, tray: Tray, data: bytes, time_ns: int, row: int) -> None:
+        """Hold the data of one block of one unit."""
+        tray.replies.append((data, time_ns, row))
+        self._bytes += _OVERHEAD + len(data)
+
+    def gap(self, series: int, cause: Gap, time_ns: int, span_ns: int) -> None:
+        """Hold a gap row; Gap.NONE says that the device answers again."""
+        quality = GOOD if cause is Gap.NONE else BAD | COMM
+        self._gaps.append((time_ns, span_ns, series, cause, quality))
+        self._bytes += _OVERHEAD
+
+    def take(self) -> Batch:
+        """Return what is held, oldest first for each series, at most about BATCH_ROWS rows; the rest stays held."""
+        parts: list[Batch] = []
+        room = BATCH_ROWS
+        for tray in self._trays:
+            if tray.replies and room > 0:
+                parts.append(tray.take(self._origin, room))
+                room -= len(parts[-1])
+        if self._gaps and room > 0:
+            times, spans, series, causes, qualities = zip(*self._gaps[:room], strict=True)
+            del self._gaps[:room]
+            parts.append(make(self._origin.header(), times, series, causes, qualities, spans))
+        self._bytes = _OVERHEAD * len(self._gaps) + sum(
+            len(t.replies) * (_OVERHEAD + len(t.replies[0][0])) for t in self._trays if t.replies
+        )
+        return concat(self._origin.header(), parts)

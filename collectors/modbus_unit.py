@@ -1,0 +1,203 @@
+"""One Modbus unit: its cycles in; replies for the inbox out, and a gap row with the cause where there are none."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from collectors.modbus_client import Exchange, Link, backoff_s
+from collectors.modbus_frames import Failure, Read
+from collectors.modbus_inbox import Inbox, Tray
+from collectors.modbus_plan import Order, decode_text
+from pipeline.clock import Clock
+from pipeline.counters import Counters
+from pipeline.gaps import Gap
+
+log = logging.getLogger("tanflow.collector")
+
+# After so many cycles in a row without a usable answer the unit rests.
+BREAKER: Final = 3
+# Failures that say something about the unit, not about the connection it shares.
+_OF_UNIT: Final = (Gap.TIMEOUT, Gap.MALFORMED)
+
+
+class Roll:
+    """The units of a connection and how they are: keeps the counters' links, state and words current."""
+
+    def __init__(self, counters: Counters, names: Sequence[str]) -> None:
+        self.counters = counters
+        self._ill: set[str] = set()
+        self._all = len(names)
+        counters.links = dict.fromkeys(names, "")
+        counters.state = "running"
+
+    def report(self, name: str, words: str) -> None:
+        """Say what is wrong with a unit now; nothing when it is well."""
+        self.counters.links[name] = words
+        if words:
+            self._ill.add(name)
+            self.counters.last_error = f"{name}: {words}"
+        else:
+            self._ill.discard(name)
+        ill = len(self._ill)
+        self.counters.state = "running" if not ill else "down" if ill == self._all else "degraded"
+
+
+class BlockExchange(Exchange):
+    """The reading of a block of values (`tray`, `row`) or of one string that tells the device apart (`text`)."""
+
+    __slots__ = ("row", "text", "tray")
+
+    def __init__(
+        self, unit: Unit, read: Read, tray: Tray | None = None, row: int = 0, text: tuple[str, Order] = ("", "big")
+    ) -> None:
+        super().__init__(unit, read)
+        self.tray = tray
+        self.row = row
+        self.text = text
+
+
+class Unit:
+    """A device at an address. A cycle asks block after block; a failed block leaves the others standing.
+
+    Without an answer in time the rest of the cycle is not asked; after BREAKER such cycles the unit rests, longer
+    each time, and costs its link one deadline per attempt. Rows of a cycle: values with the time of receipt, or one
+    gap row over the time since the unit was last accounted for.
+    """
+
+    def __init__(
+        self, name: str, link: Link, period_s: float, gap_series: int, inbox: Inbox, clock: Clock, roll: Roll
+    ) -> None:
+        self.name = name
+        self.period_s = period_s  # on the wall
+        self.first_slot_s = 0.0  # its place in the regular schedule, which the very first cycle may precede
+        self.values: list[BlockExchange] = []
+        self.identity: list[BlockExchange] = []
+        self._link = link
+        self._gap_series = gap_series
+        self._inbox = inbox
+        self._clock = clock
+        self._roll = roll
+        self._asking: list[BlockExchange] = []  # of this cycle, last one next; empty: no cycle is under way
+        self._block_failure: Failure | None = None
+        self._overrun_ns = 0  # the last cycle that fell due while one was under way
+        self._withheld = False
+        self._met = False
+        self._texts: dict[str, str] = {}
+        self._failures = 0
+        self._rest_until = 0.0
+        self._known_ns = clock.now_ns()
+        self._cause: Gap | None = None  # of the last gap row; None: what went before this start is unknown
+        self._state = ""
+
+    def cycle(self, *, accepting: bool) -> None:
+        """Begin a cycle that is due now, or account for why not."""
+        if self._asking:
+            self._overrun_ns = self._clock.now_ns()
+        elif not accepting:
+            self._withheld = True
+        else:
+            if self._withheld:
+                self._withheld = False
+                self._gap(Gap.STOPPED, self._clock.now_ns())
+            if time.monotonic() < self._rest_until:
+                self._gap(Gap.BREAKER, self._clock.now_ns())
+            else:
+                self._begin()
+
+    def skipped(self) -> None:
+        """Account for cycles the gateway itself let pass."""
+        if not self._asking:
+            self._gap(Gap.MISSED, self._clock.now_ns())
+
+    def answered(self, exchange: Exchange, data: bytes) -> None:
+        assert isinstance(exchange, BlockExchange)
+        if exchange.tray is not None:
+            self._inbox.reply(exchange.tray, data, self._clock.now_ns(), exchange.row)
+        else:
+            self._identify(exchange, data)
+        self._go_on()
+
+    def failed(self, exchange: Exchange, failure: Failure) -> None:
+        assert isinstance(exchange, BlockExchange)
+        if failure.cause is not Gap.EXCEPTION:
+            self._end(failure)
+            return
+        if exchange.tray is not None and self._block_failure is None:
+            self._block_failure = failure
+        self._go_on()
+
+    def _begin(self) -> None:
+        if self._failures:
+            self._roll.counters.retried += 1
+        self._block_failure = None
+        self._asking = (self.values if self._met and self.values else self.identity + self.values)[::-1]
+        self._link.ask(self._asking[-1])
+
+    def _go_on(self) -> None:
+        if len(self._asking) > 1:
+            self._asking.pop()
+            self._link.ask(self._asking[-1])
+        else:
+            self._end(self._block_failure)
+
+    def _end(self, failure: Failure | None) -> None:
+        self._asking = []
+        now_ns, overrun_ns = self._clock.now_ns(), self._overrun_ns
+        self._overrun_ns = 0
+        self._met = failure is None or failure.cause is Gap.EXCEPTION
+        if failure is None or failure.cause is Gap.EXCEPTION:
+            self._failures = 0
+        elif failure.cause in _OF_UNIT:
+            self._failures += 1
+        if failure is not None:
+            self._fail(failure, now_ns)
+        elif overrun_ns:
+            self._gap(Gap.MISSED, overrun_ns)
+            self._turn("slow", f"takes longer to answer than its period of {self.period_s:g} s")
+        else:
+            self._well(now_ns)
+
+    def _fail(self, failure: Failure, now_ns: int) -> None:
+        self._gap(failure.cause, now_ns)
+        if self._failures >= BREAKER:
+            self._rest_until = time.monotonic() + backoff_s(self._failures, self._link.backoff_max_s)
+            words = f"{failure.words}; rests between attempts, up to {self._link.backoff_max_s:g} s"
+            self._turn("resting", words)
+        elif self._state != "resting":
+            self._turn(failure.cause.name, failure.words)
+
+    def _well(self, now_ns: int) -> None:
+        self._known_ns = now_ns
+        if self._cause is not Gap.NONE:
+            self._cause = Gap.NONE
+            self._inbox.gap(self._gap_series, Gap.NONE, now_ns, 0)
+        if self._state != "well":
+            self._turn("well", "")
+
+    def _gap(self, cause: Gap, now_ns: int) -> None:
+        span_ns, self._known_ns = max(0, now_ns - self._known_ns), now_ns
+        self._cause = cause
+        self._inbox.gap(self._gap_series, cause, now_ns, span_ns)
+
+    def _turn(self, state: str, words: str) -> None:
+        """Keep what is wrong current, and say it once when it changes."""
+        self._roll.report(self.name, words)
+        if state == self._state:
+            return
+        self._state = state
+        if words:
+            log.warning("%s on %s: %s", self.name, self._link.name, words)
+        else:
+            told = ", ".join(f"{key} {text}" for key, text in self._texts.items())
+            log.info("%s on %s answers%s", self.name, self._link.name, f" ({told})" if told else "")
+
+    def _identify(self, exchange: BlockExchange, data: bytes) -> None:
+        point, byte_order = exchange.text
+        text = decode_text(data, byte_order)
+        before = self._texts.get(point, text)
+        if before != text:
+            log.warning("%s on %s: %s was %r and is now %r", self.name, self._link.name, point, before, text)
+        self._texts[point] = text
