@@ -12,6 +12,16 @@ from simulators.site import Site
 _SUBSTEP_S = 5.0
 _WATER_KW_M3H_K = 1.163  # ρ·c of water per m³/h
 _KELVIN = 273.15
+# What the templates of other makers call it
+_ALIASES = {
+    "cooler_entering_water_temperature": "evaporator_entering_water_temperature",
+    "cooler_leaving_water_temperature": "evaporator_leaving_water_temperature",
+    "saturated_condensing_temperature_a": "condensing_temperature",
+    "temperature_setpoint": "chilled_water_setpoint_active",
+    "control_point": "chilled_water_setpoint_active",
+    "capacity_total": "capacity",
+    "operating_status": "state",
+}
 
 
 def chiller_cop(evaporating: float, condensing: float, load: float) -> float:
@@ -33,7 +43,8 @@ class WaterCooledChiller(Device):
     evaporator_leaving_water_temperature, evaporator_entering_water_temperature, condenser_entering_water_temperature,
     condenser_leaving_water_temperature, chilled_water_setpoint_active, evaporating_temperature,
     condensing_temperature, outdoor_air_temperature [degC] · chilled_water_flow, condenser_water_flow [m3/h] ·
-    cooling_power, heat_rejected [kW] · cooling_energy [kWh] · capacity [%] · cop [1] · state [1] running.
+    cooling_power, heat_rejected [kW] · cooling_energy [kWh] · capacity, demand_limit, current_limit_setpoint [%] ·
+    cop [1] · state [1] running; and other makers' names for the same (`_ALIASES`).
     """
 
     power_factor = 0.9
@@ -131,5 +142,9 @@ class WaterCooledChiller(Device):
             cooling_energy=self.cooling_kwh,
             capacity=100.0 * cooling / self.rated_kw,
             cop=cooling / power if power > 0 else 0.0,
+            demand_limit=100.0,
+            current_limit_setpoint=100.0,
             state=float(self.running),
         )
+        for alias, name in _ALIASES.items():
+            self.readings[alias] = self.readings[name]

@@ -13,6 +13,22 @@ _BLOWN_DOWN_BAR = 1.5  # sump pressure an unloaded machine keeps to circulate it
 _BLOWDOWN_S = 15.0
 
 
+# What the templates of other makers call it
+_ALIASES = {
+    "running_hours": "run_hours",
+    "loaded_hours": "load_hours",
+    "remote_pressure": "system_pressure",
+    "external_pressure": "system_pressure",
+    "aftercooler_pressure": "discharge_pressure",
+    "internal_pressure": "sump_pressure",
+    "main_current_l1": "current_l1",
+    "main_current_l2": "current_l2",
+    "main_current_l3": "current_l3",
+    "supply_voltage": "voltage_ll_avg",
+    "state_bits": "state",
+}
+
+
 class State(IntEnum):
     STOPPED = 0
     UNLOADED = 1
@@ -31,12 +47,15 @@ class ScrewCompressor(Device):
     pressure (about 6 % a bar). Unloaded, it falls with the sump's blow-down to a quarter.
     The accounted energy is the package's electricity. Readings: those of `Submeter.read` and
     discharge_pressure, system_pressure, sump_pressure, separator_pressure_drop [bar, gauge] ·
-    discharge_temperature, airend_discharge_temperature, aftercooler_discharge_temperature [degC] ·
+    discharge_temperature, airend_discharge_temperature, injected_coolant_temperature,
+    aftercooler_discharge_temperature [degC] ·
     flow [m3/h] mean of the step, volume [m3] both free air at inlet state · run_hours, load_hours [h] ·
-    starts [1] · state [1] 0 stopped, 1 unloaded, 2 loaded · main_motor_speed [1/min].
+    starts [1] · state [1] 0 stopped, 1 unloaded, 2 loaded · main_motor_speed [1/min] ·
+    load_pressure_setpoint, unload_pressure_setpoint [bar, gauge], and other makers' names for the same (`_ALIASES`).
     """
 
     power_factor = 0.87
+    thd_current = 4.0
     rated_rpm = 2_970.0
 
     def __init__(
@@ -53,7 +72,7 @@ class ScrewCompressor(Device):
         super().__init__(name)
         self.air, self.flow_m3_min, self.specific_power, self.rated_bar = air, flow_m3_min, specific_power, rated_bar
         self.load_bar, self.unload_bar, self.run_on_s = load_bar, unload_bar, run_on_s
-        self.meter = Submeter(name, air.site)
+        self.meter = Submeter(name, air.site, thd_current=self.thd_current)
         self.state = State.STOPPED
         self.speed = 0.0  # share of rated
         self.sump_bar = 0.0
@@ -135,6 +154,7 @@ class ScrewCompressor(Device):
             separator_pressure_drop=0.25 if loaded else 0.0,
             discharge_temperature=self.temperature,
             airend_discharge_temperature=self.temperature,
+            injected_coolant_temperature=self.temperature - (12.0 if loaded else 2.0),
             aftercooler_discharge_temperature=self.air.site.weather.air + (14.0 if loaded else 6.0),
             flow=self._step_m3 * 3_600.0 / dt_s,
             volume=self.volume_m3,
@@ -143,7 +163,11 @@ class ScrewCompressor(Device):
             starts=float(self.starts),
             state=float(self.state),
             main_motor_speed=self.speed * self.rated_rpm,
+            load_pressure_setpoint=self.load_bar,
+            unload_pressure_setpoint=self.unload_bar,
         )
+        for alias, name in _ALIASES.items():
+            self.readings[alias] = self.readings[name]
         return power
 
 
@@ -151,10 +175,11 @@ class VariableSpeedCompressor(ScrewCompressor):
     """A screw compressor whose speed follows pressure by PI control, between `slowest` and rated speed.
 
     Below its slowest speed it unloads `band_bar` above the setpoint and loads again `band_bar` / 2 below it.
-    Readings as `ScrewCompressor` and vfd_frequency [Hz], vfd_power [kW].
+    Readings as `ScrewCompressor` and vfd_frequency [Hz], vfd_power [kW], vfd_voltage [V], vfd_current [A].
     """
 
     power_factor = 0.96
+    thd_current = 32.0  # six-pulse rectifier with a choke
     kp_per_bar = 2.0
     integral_s = 30.0
     ramp_per_s = 0.05
@@ -193,5 +218,8 @@ class VariableSpeedCompressor(ScrewCompressor):
 
     def advance(self, now_ns: int, dt_s: float) -> float:
         power = super().advance(now_ns, dt_s)
-        self.readings.update(vfd_frequency=50.0 * self.speed, vfd_power=0.95 * power)
+        shaft = 0.95 * power  # fan and controls take the rest
+        volts = 400.0 * self.speed  # constant flux
+        amps = shaft * 1_000.0 / (math.sqrt(3) * volts * 0.88) if volts > 0 else 0.0
+        self.readings.update(vfd_frequency=50.0 * self.speed, vfd_power=shaft, vfd_voltage=volts, vfd_current=amps)
         return power

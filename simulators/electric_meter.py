@@ -33,7 +33,7 @@ class MainMeter(Device):
         self.base = base or shift_base(site, 100.0, 140.0)  # [kW] at a time [ns UTC]
         self.base_kwh = 0.0
         self._base_tan = math.tan(math.acos(base_power_factor))
-        self.meter = Submeter(name, site, export_kwh=12.3)
+        self.meter = Submeter(name, site, export_kwh=12.3, thd_current=9.0)
 
     def advance(self, now_ns: int, dt_s: float) -> float:
         self.site.advance(now_ns, dt_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
 
 from simulators.site import Site
 
@@ -52,20 +51,23 @@ def electrical(power_kw: float, reactive_kvar: float, site: Site) -> dict[str, f
 class Submeter:
     """The energy meter in a machine's feeder: its registers began long before the simulation."""
 
-    def __init__(self, name: str, site: Site, export_kwh: float = 0.0) -> None:
-        self.site = site
+    def __init__(self, name: str, site: Site, export_kwh: float = 0.0, thd_current: float = 4.0) -> None:
+        self.site, self.thd_current = site, thd_current
         start = random.Random(f"{site.seed}/{name}/index")
-        self.energy_import = round(start.uniform(20_000, 900_000), 1)  # [kWh]
+        self.energy_import = round(start.uniform(20_000, 125_000), 1)  # [kWh]
         self.energy_export = export_kwh
         self.reactive_import = round(self.energy_import * 0.5, 1)  # [kvarh]
         self.reactive_export = 0.0
         self.apparent_energy = round(self.energy_import * 1.1, 1)  # [kVAh]
 
-    def read(self, power_kw: float, reactive_kvar: float, dt_s: float) -> Mapping[str, float]:
-        """Count `dt_s` at these mean powers; return `electrical` and the registers.
+    def read(self, power_kw: float, reactive_kvar: float, dt_s: float) -> dict[str, float]:
+        """Count `dt_s` at these mean powers; return `electrical`, and what a meter keeps.
 
-        energy_import, energy_export and their _l1…l3, energy_net_total, energy_total (both directions) [kWh] ·
-        reactive_energy_import, reactive_energy_export, reactive_energy_total [kvarh] · apparent_energy_total [kVAh].
+        energy_import, energy_export [kWh] with _l1…l3, and _t2 of a second tariff nobody uses · energy_net_total and
+        _l1…l3, import less export · energy_total, energy_import_plus_export_total, energy_sum_l1…l3, import + export ·
+        reactive_energy_import (reactive_energy_inductive), reactive_energy_export (…_capacitive),
+        reactive_energy_total (reactive_energy_sum_total) [kvarh] · apparent_energy_total [kVAh] ·
+        thd_voltage_l1…l3, thd_voltage_avg, thd_current_l1…l3 [%].
         """
         readings = electrical(power_kw, reactive_kvar, self.site)
         hours = dt_s / 3_600.0
@@ -74,15 +76,31 @@ class Submeter:
         self.reactive_import += max(reactive_kvar, 0.0) * hours
         self.reactive_export += max(-reactive_kvar, 0.0) * hours
         self.apparent_energy += readings["apparent_power"] * hours
-        readings["energy_import"] = self.energy_import
-        readings["energy_export"] = self.energy_export
-        readings["energy_net_total"] = self.energy_import - self.energy_export
-        readings["energy_total"] = self.energy_import + self.energy_export
-        readings["reactive_energy_import"] = self.reactive_import
-        readings["reactive_energy_export"] = self.reactive_export
-        readings["reactive_energy_total"] = self.reactive_import + self.reactive_export
-        readings["apparent_energy_total"] = self.apparent_energy
+        both = self.energy_import + self.energy_export
+        net = self.energy_import - self.energy_export
+        distortion = 1.8 + 0.8 * self.site.busy
+        readings.update(
+            energy_import=self.energy_import,
+            energy_export=self.energy_export,
+            energy_import_t2=0.0,
+            energy_export_t2=0.0,
+            energy_net_total=net,
+            energy_total=both,
+            energy_import_plus_export_total=both,
+            reactive_energy_import=self.reactive_import,
+            reactive_energy_inductive=self.reactive_import,
+            reactive_energy_export=self.reactive_export,
+            reactive_energy_capacitive=self.reactive_export,
+            reactive_energy_total=self.reactive_import + self.reactive_export,
+            reactive_energy_sum_total=self.reactive_import + self.reactive_export,
+            apparent_energy_total=self.apparent_energy,
+            thd_voltage_avg=distortion,
+        )
         for phase, _, share in PHASES:
             readings[f"energy_import_{phase}"] = self.energy_import * share
             readings[f"energy_export_{phase}"] = self.energy_export * share
+            readings[f"energy_net_{phase}"] = net * share
+            readings[f"energy_sum_{phase}"] = both * share
+            readings[f"thd_voltage_{phase}"] = distortion
+            readings[f"thd_current_{phase}"] = self.thd_current
         return readings

@@ -26,7 +26,7 @@ class PvInverter(Device):
     ) -> None:
         super().__init__(name)
         self.site, self.peak_kw, self.rated_kw, self.losses = site, peak_kw, rated_kw, losses
-        self.meter = Submeter(name, site, export_kwh=123_456.7)
+        self.meter = Submeter(name, site, export_kwh=123_456.7, thd_current=2.0)
 
     def advance(self, now_ns: int, dt_s: float) -> float:
         site, weather = self.site, self.site.weather
