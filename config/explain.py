@@ -1,0 +1,136 @@
+"""Pydantic's errors → sentences a person can act on; what might be a secret is never quoted."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from config import model
+
+Loc = tuple[str | int, ...]
+_NAMES: Final = "letters, digits, '-' and '_' only, a letter or digit first"
+_FORMS: Final = {
+    model.NAME: f"cannot be a name: {_NAMES}",
+    r"^(ns=\d+;)?[isgb]=.+$": "is not a node; write e.g. ns=2;s=Furnace.T1 or ns=2;i=1001",
+    r"^opc\.tcp://[^\s]+$": "must look like opc.tcp://host:4840",
+    r"^https?://[^\s]+$": "must look like http://host:8086",
+    r"^(15|30|60)min$": "must be 15min, 30min or 60min",
+}
+_HIDDEN: Final = re.compile(r"pass|token|secret|url|user|key|host", re.IGNORECASE)
+_SECRET: Final = "a secret is never written here; write {env: VARIABLE} or {file: path}"
+_BLOCKS: Final = ("dict_type", "model_type", "model_attributes_type", "mapping_type")
+_SENTENCES: Final = {
+    "string_type": "must be text; put it in quotes",
+    "finite_number": "must be an ordinary number",
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("tuple_type", "list_type"), "must be a list, e.g. [a, b]"),
+    **dict.fromkeys(_BLOCKS, "must be a block of 'key: value' lines"),
+}
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?", or what is known while that fits in a line, or nothing."""
+    names = sorted(known)
+    alike = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if alike:
+        return f"; did you mean '{alike[0]}'?"
+    listed = ", ".join(names)
+    return f"; known here: {listed}" if listed and len(listed) <= 240 else ""
+
+
+def explain(error: ErrorDetails, root: type[BaseModel]) -> str:
+    """Return what is wrong and what would be right."""
+    kind, loc, value = error["type"], error["loc"], error["input"]
+    context: Mapping[str, Any] = error.get("ctx", {})
+    last = str(loc[-1]) if loc else ""
+    if kind == "missing":
+        return "needs more values" if isinstance(loc[-1], int) else f"needs '{last}:'"
+    if kind == "extra_forbidden":
+        known = _fields(root, loc[:-1])
+        return f"unknown key{nearest(last, known)}"
+    if _is_secret(loc):
+        return _SECRET
+    if kind == "value_error":
+        return str(context["error"])
+    return _by_kind(kind, context, error["msg"]) + _quoted(kind, loc, value, context)
+
+
+def _is_secret(loc: Loc) -> bool:
+    return any(part in ("password", "token") for part in loc)
+
+
+def _by_kind(kind: str, context: Mapping[str, Any], message: str) -> str:
+    if kind in _SENTENCES:
+        return _SENTENCES[kind]
+    if kind.startswith("time"):
+        return 'must be a time of day in quotes, e.g. "08:00"'
+    if kind == "string_pattern_mismatch":
+        return _FORMS.get(context["pattern"], f"must match {context['pattern']}")
+    if kind == "literal_error":
+        return f"must be {context['expected']}"
+    if kind.startswith("union_tag"):
+        return f"needs 'protocol:' with one of {context.get('expected_tags', 'modbus, opcua, mqtt')}"
+    return re.sub(r"^(Input|String|Tuple|Value|Data|Dictionary) should", "must", message)
+
+
+def _quoted(kind: str, loc: Loc, value: Any, context: Mapping[str, Any]) -> str:
+    """Return ", not 'x'" where quoting helps and cannot give a secret away."""
+    if kind == "literal_error" and f"'{value}'" in str(context["expected"]) and not isinstance(value, str):
+        return f"; put it in quotes: '{value}'"
+    if kind in _BLOCKS or isinstance(value, dict | list | BaseModel) or any(_HIDDEN.search(str(p)) for p in loc):
+        return ""
+    if kind.startswith("union_tag"):
+        return f", not '{context['tag']}'{nearest(str(context['tag']), ())}" if "tag" in context else ""
+    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else f"'{value}'"
+    if len(text) > 80 or "@" in text:
+        return ""
+    if kind == "literal_error" and isinstance(value, str):
+        known = re.findall(r"'([^']+)'", str(context["expected"]))
+        alike = difflib.get_close_matches(value, known, n=1, cutoff=0.6)
+        return f", not {text}" + (f"; did you mean '{alike[0]}'?" if alike else "")
+    return f": {text}" if kind == "string_pattern_mismatch" else f", not {text}"
+
+
+def _fields(root: type[BaseModel], path: Loc) -> list[str]:
+    """Return the keys the block at `path` may have; empty when its type cannot be told."""
+    here: Any = root
+    for part in path:
+        here = _step(here, part)
+    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+
+
+def _step(kind: Any, part: str | int) -> Any:
+    kind = _bare(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        field = kind.model_fields.get(str(part))
+        return _bare(field.annotation) if field else None
+    if get_origin(kind) is dict:
+        return _bare(get_args(kind)[1])
+    if get_origin(kind) is tuple:
+        return _bare(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):  # the part is the tag that tells the members apart
+        return next((m for m in map(_bare, get_args(kind)) if _tagged(m, str(part))), None)
+    return None
+
+
+def _bare(kind: Any) -> Any:
+    """Return a type without Annotated and without "or None"."""
+    if get_origin(kind) is Annotated:
+        return _bare(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        members = [m for m in get_args(kind) if m is not type(None)]
+        return _bare(members[0]) if len(members) == 1 else kind
+    return kind
+
+
+def _tagged(member: Any, tag: str) -> bool:
+    field = member.model_fields.get("protocol") if isinstance(member, type) and issubclass(member, BaseModel) else None
+    return field is not None and tag in get_args(field.annotation)

@@ -1,0 +1,194 @@
+"""gateway.yaml → a checked configuration; every mistake is told at once, with its line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from config.errors import ConfigError, Problem
+from config.explain import explain
+from config.model import Asset, Gateway, Point, Template
+from config.plant_checks import Finding, Loc, Plant, check_plant
+from config.reference_checks import check_references
+from config.templates import load_all
+from config.yaml_lines import Place, Unreadable, locate, read
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_PROBLEMS: Final = 200
+_OPEN_BLOCKS: Final = ("connections", "sinks", "windows", "alerts")
+_STAND_INS: Final[dict[str, Any]] = {
+    "version": 1,
+    "site": {"name": "site", "region": "unknown"},
+    "connections": {},
+    "areas": {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can run; paths in it are absolute, `warnings` are in the order of the file."""
+
+    path: Path
+    gateway: Gateway
+    templates: dict[str, Template]
+    warnings: tuple[Problem, ...]
+
+
+def load(path: Path | str) -> Loaded:
+    """Return the checked configuration of a file; relative paths in it start from the file's folder.
+
+    Raises ConfigError with all problems in the order of the file.
+    """
+    path = Path(path)
+    try:
+        data, top, issues = read(_text(path))
+    except Unreadable as error:
+        raise ConfigError([Problem(str(path), error.line, "gateway", str(error))]) from None
+    if data is None:
+        raise ConfigError([Problem(str(path), 1, "gateway", "the file is empty; begin with 'version: 1'")])
+    problems = [Problem(str(path), line, _dotted(where), message) for line, where, message in issues]
+    plant, errors = _validate(data, path.parent)
+    findings = errors + ([*check_plant(plant), *check_references(plant)] if plant else [])
+    problems += [_problem(path, top, finding) for finding in findings]
+    if problems or plant is None:
+        raise ConfigError(_in_order(str(path), problems))
+    warnings = [_problem(path, top, finding) for finding in _doubts(plant)]
+    return Loaded(path, plant.gateway, plant.templates, tuple(_in_order(str(path), warnings)))
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "unusable path"
+        raise ConfigError([Problem(str(path), 1, "gateway", f"the file cannot be read: {why}")]) from None
+    if len(raw) > MAX_BYTES:
+        raise Unreadable(1, "the file is larger than 16 MiB")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise Unreadable(line, "the file is not UTF-8 text; save it as UTF-8") from None
+
+
+def _validate(data: Any, folder: Path) -> tuple[Plant | None, list[Finding]]:
+    """Return the plant without its wrong blocks, so that the rest is checked too, and what is wrong with those."""
+    try:
+        return Plant(_rebase(Gateway.model_validate(data), folder), load_all(), folder), []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    findings = [(_address(d["loc"], d["type"]), explain(d, Gateway)) for d in details]
+    if not isinstance(data, dict):
+        return None, findings
+    broken = frozenset(_block(d["loc"]) for d in details)
+    pruned = copy.copy(data)
+    for block in sorted(broken, key=len, reverse=True):
+        _prune(pruned, block)
+    try:
+        gateway = _rebase(Gateway.model_validate(pruned), folder)
+    except ValidationError:
+        return None, findings
+    return Plant(gateway, load_all(), folder, broken), findings
+
+
+def _address(loc: Loc, kind: str) -> Loc:
+    """Return where an error stands: a missing key in its block, anything else on its own line."""
+    return loc[:-1] if kind == "missing" else loc
+
+
+def _block(loc: Loc) -> Loc:
+    """Return the smallest block that can be left out because of an error at `loc`."""
+    if loc[:1] == ("areas",):
+        return loc[:4] if len(loc) >= 4 and loc[2] == "assets" else loc[:2]
+    return loc[:2] if loc and loc[0] in _OPEN_BLOCKS else loc[:1]
+
+
+def _prune(data: Any, block: Loc) -> None:
+    """Take a block out of `data`, copying what is changed: blocks may be shared through aliases."""
+    *parents, last = block or ("",)
+    for part in parents:
+        if not isinstance(data, dict) or not isinstance(data.get(part), dict):
+            return
+        data[part] = copy.copy(data[part])
+        data = data[part]
+    if isinstance(data, dict):
+        data.pop(last, None)
+        if not parents and last in _STAND_INS:
+            data[last] = copy.copy(_STAND_INS[str(last)])
+
+
+def _problem(path: Path, top: Place, finding: Finding) -> Problem:
+    line, where = locate(top, finding[0])
+    return Problem(str(path), line, _dotted(where), finding[1])
+
+
+def _dotted(where: Loc) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
+    return text.removeprefix(".") or "gateway"
+
+
+def _in_order(file: str, problems: list[Problem]) -> list[Problem]:
+    ordered = sorted(dict.fromkeys(problems), key=lambda p: (p.line, p.path))
+    more = len(ordered) - MAX_PROBLEMS
+    if more > 0:
+        last = Problem(file, ordered[MAX_PROBLEMS].line, "gateway", f"and {more} more problems")
+        return [*ordered[:MAX_PROBLEMS], last]
+    return ordered
+
+
+ModelType = TypeVar("ModelType", bound=BaseModel)
+
+
+def _rebase(block: ModelType, folder: Path) -> ModelType:
+    """Return a block with its relative paths taken from `folder`; areas hold no paths."""
+    changed = {}
+    for key in type(block).model_fields:
+        value = getattr(block, key)
+        if key != "areas" and (moved := _moved(value, folder)) is not value:
+            changed[key] = moved
+    return block.model_copy(update=changed) if changed else block
+
+
+def _moved(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return (folder / value).absolute()
+    if isinstance(value, BaseModel):
+        return _rebase(value, folder)
+    if isinstance(value, dict):
+        return {k: _moved(v, folder) for k, v in value.items()}
+    if isinstance(value, tuple) and any(isinstance(v, Path) for v in value):
+        return tuple(_moved(v, folder) for v in value)
+    return value
+
+
+def _doubts(plant: Plant) -> Iterator[Finding]:
+    """Yield what can run but should be looked at."""
+    used = {device.connection for _, _, _, _, device in plant.devices()}
+    for name in plant.gateway.connections:
+        if name not in used:
+            yield ("connections", name), "no device uses this connection"
+    for path, _, asset, _, device in plant.devices():
+        template = plant.templates.get(device.template or "")
+        if template and template.confidence.startswith("low"):
+            yield (*path, "template"), f"template {template.id}: {template.confidence}; compare with the display"
+        bare = [n for n, p in plant.points(device).items() if _is_unbounded(p, asset)]
+        if bare:
+            more = f" and {len(bare) - 1} more" if len(bare) > 1 else ""
+            message = (
+                f"counter '{bare[0]}'{more} has neither max_rate nor the asset's rated_kw; "
+                "an impossible jump cannot be told from a true one"
+            )
+            yield path, message
+
+
+def _is_unbounded(point: Point, asset: Asset) -> bool:
+    """Return whether nothing says how fast a counter that is accounted for can advance."""
+    if point.effective_kind != "counter" or point.max_rate is not None:
+        return False
+    return point.quantity in ("volume_index", "mass_index") or (point.quantity == "energy_index" and not asset.rated_kw)

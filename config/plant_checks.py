@@ -1,0 +1,188 @@
+"""A plant → what is wrong with its assets, devices and points beyond the form of each block."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config.addresses import ModbusAddress, check_topic_filter, modbus_address
+from config.explain import nearest
+from config.model import NAME, Asset, Device, Gateway, Point, Template
+
+Loc = tuple[str | int, ...]
+Finding = tuple[Loc, str]
+RESERVED = "gateway"  # asset and connection of the gateway's own series
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """A configuration under check; `broken` holds the paths of blocks left out because they are wrong themselves."""
+
+    gateway: Gateway
+    templates: dict[str, Template]
+    folder: Path
+    broken: frozenset[Loc] = frozenset()
+
+    def names(self, block: str) -> set[str]:
+        """Return all names written in a top-level block, those of broken entries too."""
+        return set(getattr(self.gateway, block)) | {str(p[1]) for p in self.broken if len(p) == 2 and p[0] == block}
+
+    def is_whole(self, block: str) -> bool:
+        return not any(p[0] == block for p in self.broken)
+
+    def assets(self) -> Iterator[tuple[Loc, str, Asset]]:
+        for area_name, area in self.gateway.areas.items():
+            for name, asset in area.assets.items():
+                yield ("areas", area_name, "assets", name), name, asset
+
+    def devices(self) -> Iterator[tuple[Loc, str, Asset, str, Device]]:
+        for path, asset_name, asset in self.assets():
+            for name, device in asset.devices.items():
+                yield (*path, "devices", name), asset_name, asset, name, device
+
+    def points(self, device: Device) -> dict[str, Point]:
+        """Return a device's points by full name as far as they can be told."""
+        points: dict[str, Point] = {}
+        if device.template in self.templates:
+            template = self.templates[device.template]
+            points = {p: template.points[p] for p in device.only or template.points if p in template.points}
+        return {device.prefix + name: point for name, point in (points | device.points).items()}
+
+
+def check_plant(plant: Plant) -> Iterator[Finding]:
+    """Yield everything wrong with assets and devices."""
+    yield from _asset_names(plant)
+    for path, _, asset, _, device in plant.devices():
+        yield from _template(plant, path, device)
+        yield from _connection(plant, path, device)
+        yield from _gas(path, asset, device)
+        if device.prefix and not re.fullmatch(NAME, device.prefix + "x"):
+            yield (*path, "prefix"), f"'{device.prefix}' cannot begin a name; letters, digits, '-' and '_' only"
+    yield from _point_names(plant)
+    yield from _doubled_units(plant)
+
+
+def _asset_names(plant: Plant) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for path, name, _ in plant.assets():
+        area = str(path[1])
+        if name == RESERVED:
+            yield path, f"'{RESERVED}' is the gateway's own name; call the asset something else"
+        elif name in first:
+            yield path, f"'{name}' is already an asset of area '{first[name]}'; names are unique over the whole site"
+        first.setdefault(name, area)
+
+
+def _template(plant: Plant, path: Loc, device: Device) -> Iterator[Finding]:
+    if device.template is None:
+        return
+    if device.template not in plant.templates:
+        yield (
+            (*path, "template"),
+            f"there is no template '{device.template}'{nearest(device.template, plant.templates)}",
+        )
+        return
+    known = plant.templates[device.template].points
+    for index, name in enumerate(device.only or ()):
+        if name not in known:
+            hint = nearest(name, known) or f"; the template has {len(known)} points"
+            yield (*path, "only", index), f"template {device.template} has no point '{name}'{hint}"
+
+
+def _connection(plant: Plant, path: Loc, device: Device) -> Iterator[Finding]:
+    connection = plant.gateway.connections.get(device.connection)
+    if connection is None:
+        if device.connection not in plant.names("connections"):
+            hint = nearest(device.connection, plant.names("connections"))
+            yield (*path, "connection"), f"there is no connection '{device.connection}'{hint}"
+        return
+    protocol = connection.protocol
+    template = plant.templates.get(device.template or "")
+    if template and template.protocol != protocol:
+        message = f"template {template.id} speaks {template.protocol}, connection '{device.connection}' {protocol}"
+        yield (*path, "template"), message
+    for name, point in device.points.items():
+        if point.protocol != protocol:
+            message = f"stands on {point.protocol}, but connection '{device.connection}' speaks {protocol}"
+            yield (*path, "points", name, point.protocol), message
+    yield from _address(path, device, protocol)
+
+
+def _address(path: Loc, device: Device, protocol: str) -> Iterator[Finding]:
+    where = (*path, "address")
+    if protocol == "opcua":
+        if device.address:
+            yield where, "a device on OPC UA has no address; each point names its node"
+        return
+    try:
+        if protocol == "modbus":
+            modbus_address(device.address)
+        elif device.address or not all(p.mqtt and p.mqtt.topic for p in device.points.values()):
+            check_topic_filter(device.address)
+    except ValueError as error:
+        yield where, str(error) if device.address else f"needs 'address:'; {_ADDRESS_HINT[protocol]}"
+    for name, point in device.points.items():
+        if point.mqtt and point.mqtt.topic is not None:
+            try:
+                check_topic_filter(point.mqtt.topic)
+            except ValueError as error:
+                yield (*path, "points", name, "mqtt", "topic"), str(error)
+
+
+_ADDRESS_HINT = {"modbus": "host[:port][/unit], e.g. 192.168.1.20/1", "mqtt": "an MQTT topic, e.g. factory/+/power"}
+
+
+def _gas(path: Loc, asset: Asset, device: Device) -> Iterator[Finding]:
+    for name, point in device.points.items():
+        carrier = point.carrier or asset.carrier
+        if carrier == "natural_gas" and point.quantity == "volume_index" and point.reference is None:
+            message = (
+                "a gas volume counts only at a stated temperature and pressure; add e.g. reference: {celsius: 0}, "
+                "as the meter's or corrector's plate says"
+            )
+            yield (*path, "points", name), message
+
+
+def _point_names(plant: Plant) -> Iterator[Finding]:
+    """Yield points two devices of one asset share: a series is asset.point, whichever device it comes from."""
+    for path, asset_name, asset in plant.assets():
+        owner: dict[str, str] = {}
+        for name, device in asset.devices.items():
+            shared = [p for p in plant.points(device) if owner.setdefault(p, name) != name]
+            if shared:
+                several = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+                message = (
+                    f"point '{shared[0]}'{several} of asset '{asset_name}' already comes from device "
+                    f"'{owner[shared[0]]}'; tell them apart with e.g. prefix: {name}-"
+                )
+                yield (*path, "devices", name), message
+
+
+@dataclass(slots=True)
+class _Unit:
+    """What is read from one Modbus unit, and which device reads it first."""
+
+    readers: dict[tuple[object, ...], str] = field(default_factory=dict)
+
+
+def _doubled_units(plant: Plant) -> Iterator[Finding]:
+    units: dict[ModbusAddress, _Unit] = {}
+    for path, asset_name, _, name, device in plant.devices():
+        try:
+            unit = units.setdefault(modbus_address(device.address), _Unit())
+        except ValueError:
+            continue
+        template = plant.templates.get(device.template or "")
+        table = template.modbus.table if template else "holding"
+        me = f"{asset_name}.{name}"
+        for point in plant.points(device).values():
+            if point.modbus is None:
+                continue
+            first = unit.readers.setdefault(
+                (point.modbus.table or table, point.modbus.address, point.modbus.type, point.modbus.bit), me
+            )
+            if first != me:
+                yield (*path, "address"), f"{device.address} is read by device '{first}' already; is the unit right?"
+                break

@@ -1,0 +1,157 @@
+"""A plant → what its windows, alerts, factors, sinks and secrets refer to and is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from config import secrets
+from config.errors import ConfigError, GatewayError
+from config.explain import nearest
+from config.factor_tables import grid_rows, nearest_regions, read_table
+from config.model import Asset, MqttConnection, Point, Secret, Tls
+from config.plant_checks import RESERVED, Finding, Loc, Plant
+
+_SINK_NAMES = ("history", "ledger", "windows", "alerts")  # cursors of the gateway's own consumers
+
+
+def check_references(plant: Plant) -> Iterator[Finding]:
+    """Yield everything that points at something missing or unsuitable."""
+    yield from _names(plant)
+    yield from _windows(plant)
+    yield from _alerts(plant)
+    yield from _factors(plant)
+    yield from _brokers(plant)
+    for block in ("connections", "sinks"):
+        for name, entry in getattr(plant.gateway, block).items():
+            yield from _files((block, name), entry)
+    if plant.gateway.api:
+        yield from _files(("api",), plant.gateway.api)
+
+
+def _names(plant: Plant) -> Iterator[Finding]:
+    if RESERVED in plant.gateway.connections:
+        yield ("connections", RESERVED), f"'{RESERVED}' is the gateway's own name; call the connection something else"
+    for name in _SINK_NAMES:
+        if name in plant.gateway.sinks:
+            yield ("sinks", name), f"'{name}' is the name of a part of the gateway; call the sink something else"
+
+
+def _windows(plant: Plant) -> Iterator[Finding]:
+    if not plant.is_whole("areas"):
+        return  # what a window refers to may stand in a block that is wrong itself
+    assets = {name: asset for _, name, asset in plant.assets()}
+    points = {name: _points(plant, asset) for name, asset in assets.items()}
+    for name, window in plant.gateway.windows.items():
+        path: Loc = ("windows", name)
+        for index, reference in enumerate(window.energy):
+            yield from _refer(points, reference, (*path, "energy", index)) or _energy(
+                points, assets, reference, (*path, "energy", index)
+            )
+        yield from _refer(points, window.product, (*path, "product")) or _product(
+            points, window.product, (*path, "product")
+        )
+        if window.shifts_only and not plant.gateway.site.shifts and plant.is_whole("site"):
+            yield (*path, "shifts_only"), "the site has no shifts; add site.shifts or leave this out"
+
+
+def _points(plant: Plant, asset: Asset) -> dict[str, Point]:
+    return {name: point for device in asset.devices.values() for name, point in plant.points(device).items()}
+
+
+def _refer(points: dict[str, dict[str, Point]], reference: str, path: Loc) -> list[Finding]:
+    asset, dot, point = reference.partition(".")
+    if not dot:
+        return [(path, f"'{reference}' must be written asset.point")]
+    if asset not in points:
+        return [(path, f"there is no asset '{asset}'{nearest(asset, points)}")]
+    if point not in points[asset]:
+        return [(path, f"asset '{asset}' has no point '{point}'{nearest(point, points[asset])}")]
+    return []
+
+
+def _energy(points: dict[str, dict[str, Point]], assets: dict[str, Asset], reference: str, path: Loc) -> list[Finding]:
+    asset, _, name = reference.partition(".")
+    point, energy = points[asset][name], assets[asset].energy
+    if point.quantity == "energy_index" and point.effective_kind == "counter":
+        return []
+    carrier = point.carrier or assets[asset].carrier
+    if point.quantity == "volume_index":
+        if carrier == "natural_gas":
+            return []
+        return [(path, f"a volume of {carrier} has no known energy content; name an energy counter")]
+    if point.quantity != "power":
+        return [(path, f"'{reference}' is a {point.quantity}; name a counter of energy or gas, or a power")]
+    counters = [n for n, p in points[asset].items() if p.quantity == "energy_index" and p.effective_kind == "counter"]
+    if energy == "integrate" or (energy == "auto" and not counters):
+        return []
+    if counters:
+        return [(path, f"'{reference}' is not integrated, because '{asset}' counts energy; name {asset}.{counters[0]}")]
+    return [(path, f"'{reference}' is not integrated; set energy: integrate at asset '{asset}'")]
+
+
+def _product(points: dict[str, dict[str, Point]], reference: str, path: Loc) -> list[Finding]:
+    asset, _, name = reference.partition(".")
+    point = points[asset][name]
+    if point.quantity == "mass_index" and point.effective_kind == "counter":
+        return []
+    return [(path, f"'{reference}' is a {point.quantity}; the product is a counter of mass (quantity mass_index)")]
+
+
+def _alerts(plant: Plant) -> Iterator[Finding]:
+    for name, alert in plant.gateway.alerts.items():
+        if alert.window not in plant.names("windows"):
+            hint = nearest(alert.window, plant.names("windows"))
+            yield ("alerts", name, "window"), f"there is no window '{alert.window}'{hint}"
+
+
+def _factors(plant: Plant) -> Iterator[Finding]:
+    tables: list[Path] = []
+    for index, table in enumerate(plant.gateway.factors.tables):
+        try:
+            read_table(table)
+            tables.append(table)
+        except ConfigError as error:
+            more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+            yield ("factors", "tables", index), f"{error.problems[0]}{more}"
+    region, kind = plant.gateway.site.region, plant.gateway.factors.kind
+    if not plant.is_whole("site"):
+        return
+    try:
+        if grid_rows(region, kind, tables):
+            return
+        near = nearest_regions(region, kind, tables)
+        hint = f"nearest: {', '.join(near)}" if near else "write e.g. CN-GD, GB or DE, or give a table of your own"
+        yield ("site", "region"), f"no {kind} grid factor is known for region '{region}'; {hint}"
+    except ConfigError as error:
+        yield ("factors", "tables"), error.problems[0].message
+
+
+def _brokers(plant: Plant) -> Iterator[Finding]:
+    seen: dict[tuple[str, int | None, str], str] = {}
+    for name, connection in plant.gateway.connections.items():
+        if isinstance(connection, MqttConnection):
+            key = (connection.host, connection.port, connection.client_id)
+            if key in seen:
+                message = (
+                    f"connection '{seen[key]}' has the same client_id at this broker; each would throw the other out"
+                )
+                yield ("connections", name, "client_id"), message
+            seen.setdefault(key, name)
+
+
+def _files(path: Loc, block: BaseModel) -> Iterator[Finding]:
+    """Yield secrets and TLS files that cannot be read."""
+    for key in type(block).model_fields:
+        value = getattr(block, key)
+        if isinstance(value, Secret):
+            try:
+                secrets.read(value)
+            except GatewayError as error:
+                yield (*path, key), str(error)
+        elif isinstance(value, Tls):
+            yield from _files((*path, key), value)
+        elif isinstance(block, Tls) and isinstance(value, Path) and not value.is_file():
+            yield (*path, key), f"there is no file {value}"
