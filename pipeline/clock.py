@@ -21,7 +21,20 @@ class Clock:
     speed: float = 1.0
     trusted: bool = True
     boot: str = field(default_factory=lambda: secrets.token_hex(8))
+    untrusted: dict[str, int] = field(default_factory=dict)  # boots that could not be trusted → their anchor
     _started_ns: int = field(default_factory=time.monotonic_ns)
+
+    def __post_init__(self) -> None:
+        if not self.trusted:
+            self.untrusted[self.boot] = self.anchor_ns
+
+    def set_right(self, wall_ns: int) -> int:
+        """Begin again from a trusted wall clock under a new boot id; return the offset [ns] of what went before."""
+        offset = wall_ns - self.now_ns()
+        self.anchor_ns += offset
+        self.boot = secrets.token_hex(8)
+        self.trusted = True
+        return offset
 
     def monotonic_ns(self) -> int:
         """Return gateway nanoseconds since this boot's anchor."""

@@ -17,6 +17,7 @@ from pipeline.gaps import gap_key
 from pipeline.heartbeat import GATEWAY, HEALTH, TICK_KEY, health_key
 from pipeline.series import NAN, Kind, Spec, ratio
 from pipeline.timelines import content, fuel, grid
+from pipeline.trust import CLOCK_KEY
 
 _KINDS: Final = {"gauge": Kind.GAUGE, "counter": Kind.COUNTER, "state": Kind.STATE, "delta": Kind.DELTA}
 _ELECTRIC: Final = ("electricity",)
@@ -40,7 +41,7 @@ def components(gateway: Gateway) -> tuple[str, ...]:
     """Return the names of all components that count."""
     collectors = [f"collector.{name}" for name in gateway.connections]
     stages = [f"stage.{name}" for name in (*gateway.windows, *gateway.alerts)]
-    return (*collectors, *stages, "history", *(f"sink.{name}" for name in gateway.sinks))
+    return (*collectors, *stages, "history", "log", *(f"sink.{name}" for name in gateway.sinks))
 
 
 def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = Path()) -> Plan:
@@ -167,9 +168,10 @@ class _Device:
         low, high = sorted(v * scale + offset for v in point.valid) if point.valid else (-float("inf"), float("inf"))
         kind = _KINDS[point.effective_kind]
         step = abs(mul / div)
-        period = self.bound.device.every_s or getattr(
-            self.gateway.connections[self.bound.device.connection], "every_s", 0
-        )
+        paced = self.bound.device.every_s
+        connection = self.gateway.connections[self.bound.device.connection]
+        if paced is None and not isinstance(connection, MqttConnection):
+            paced = connection.every_s
         return Spec(
             key=series_key(self.bound.asset_name, name, point.quantity),
             connection=self.bound.device.connection,
@@ -188,7 +190,7 @@ class _Device:
             resolution=step if _is_integer(point) else 0.0,
             relative=_FLOAT_STEP.get(point.modbus.type, 0.0) if point.modbus else 0.0,
             max_rate=self._max_rate(point, scale),
-            period_ns=int(period * 1e9),
+            period_ns=int((paced or 0.0) * 1e9),
         )
 
     def _max_rate(self, point: Point, scale: float) -> float:
@@ -261,6 +263,7 @@ def _own(gateway: Gateway) -> Iterator[Spec]:
     """Yield the gateway's own series: the tick and each component's counters."""
     tags = _tags(gateway, asset=GATEWAY)
     yield Spec(TICK_KEY, GATEWAY, "tick", "1", Kind.STATE, "gateway", "tick_count", tags)
+    yield Spec(CLOCK_KEY, GATEWAY, "health", "1", Kind.GAUGE, "gateway", "clock_offset_s", tags)
     for component in components(gateway):
         place = _tags(gateway, asset=GATEWAY, device=component)
         for counter in HEALTH:

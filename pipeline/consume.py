@@ -1,7 +1,8 @@
-"""Windows of the log → rows of a higher stratum: runs one stage over everything, once and in order."""
+"""Windows of the log → rows of a higher stratum: one stage over everything, once and in order."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import orjson
@@ -17,42 +18,60 @@ State = dict[str, Any]
 
 
 class Stage(Protocol):
-    """A computation over several series or a stretch of time: `(state, batch) → (state, rows)`, state as JSON."""
+    """A computation over several series or a stretch of time: `(state, batch) → (state, rows)`, state as JSON.
 
-    name: str
-    stratum: int  # of what it appends; it is shown only rows below
+    It is shown only strata below the one it appends to, so no stage can ever feed itself.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def stratum(self) -> int: ...
 
     def fold(self, state: State, batch: Batch, header: Header) -> tuple[State, Batch]: ...
 
 
-async def consume(log: Log, stage: Stage, clock: Clock, revision: int, counters: Counters) -> None:
-    """Run a stage from its cursor for ever; its rows and its cursor are one commit, so it appends each row once."""
-    cursor = log.reader.cursor(stage.name)
-    position, state = cursor.position, orjson.loads(cursor.state or b"{}")
-    counters.state = "running"
-    while True:
-        windows = log.read(position, _CHUNK_ROWS)
+@dataclass(slots=True)
+class Consumer:
+    """One stage's way through the log; `position` is how far it has come."""
+
+    log: Log
+    stage: Stage
+    clock: Clock
+    revision: int
+    counters: Counters
+    position: int = field(init=False)
+    _state: State = field(init=False)
+
+    def __post_init__(self) -> None:
+        cursor = self.log.reader.cursor(self.stage.name)
+        self.position, self._state = cursor.position, orjson.loads(cursor.state or b"{}")
+
+    async def run(self) -> None:
+        """Follow the log for ever."""
+        self.counters.state = "running"
+        while True:
+            if not await self.step():
+                await self.log.changed()
+
+    async def step(self) -> bool:
+        """Fold the next windows; False when there are none. Rows and cursor are one commit: each row comes once."""
+        windows = self.log.read(self.position, _CHUNK_ROWS)
         if not windows:
-            await log.changed()
-            continue
-        header = Header(stage.name, revision, clock.boot, clock.now_ns(), clock.monotonic_ns(), stage.stratum)
-        position = windows[-1].position
-        rows = []
+            return False
+        stage, clock, state = self.stage, self.clock, self._state
+        header = Header(stage.name, self.revision, clock.boot, clock.now_ns(), clock.monotonic_ns(), stage.stratum)
+        rows: list[Batch] = []
         for batch in (b for w in windows for b in w.batches if b.header.stratum < stage.stratum):
-            counters.received += len(batch)
+            self.counters.received += len(batch)
             state, out = stage.fold(state, batch, header)
             rows += [out] if len(out) else []
-        moved = Cursor(stage.name, position, orjson.dumps(state))
+        cursor = Cursor(stage.name, windows[-1].position, orjson.dumps(state))
         if rows:
-            await log.append(Entry(rows, cursor=moved))
-            counters.committed += sum(map(len, rows))
+            await self.log.append(Entry(rows, cursor=cursor))
+            self.counters.committed += sum(map(len, rows))
         else:
-            log.ride(moved)
-        counters.backlog = log.position - position
-
-
-def check_strata(stages: list[tuple[Stage, int]]) -> None:
-    """Refuse a stage that appends at or below what it reads; `stages` pairs each with its highest input."""
-    for stage, highest in stages:
-        if stage.stratum <= highest:
-            raise ValueError(f"{stage.name} appends in stratum {stage.stratum} but reads stratum {highest}: a loop")
+            self.log.ride(cursor)
+        self.position, self._state = cursor.position, state
+        self.counters.backlog = self.log.reader.rows_after(self.position)
+        return True

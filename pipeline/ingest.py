@@ -46,12 +46,10 @@ class Ingest:
     clock: Clock
     counters: Counters
     accepting: asyncio.Event  # cleared while there is no room to accept anything
-    snapshot_s: float = 60.0
     state: MeterState = field(init=False)
     tokens: deque[bytes] = field(default_factory=lambda: deque(maxlen=_TOKENS))
     _series: npt.NDArray[np.int32] = field(init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _snapshot_ns: int = 0
 
     def __post_init__(self) -> None:
         self.state = MeterState.fresh(len(self.table))
@@ -67,10 +65,13 @@ class Ingest:
 
     def snapshot(self) -> Snapshot:
         """Return the state as it is after the last accepted batch."""
-        return self._snapshot(self.state, self.tokens)
+        state = snapshot.encode(self.state, self._series, self.tokens)
+        return Snapshot(self.connection, self.table.revision, state)
 
-    def _snapshot(self, state: MeterState, tokens: deque[bytes]) -> Snapshot:
-        return Snapshot(self.connection, self.table.revision, snapshot.encode(state, self._series, tokens))
+    async def checkpoint(self) -> None:
+        """Commit a snapshot between two batches, so that recovery and the log behind it stay short."""
+        async with self._lock:
+            await self.log.append(Entry(snapshots=[self.snapshot()]))
 
     async def accept(self, batch: Batch) -> None:
         """Commit a batch with everything that follows from it; returning means accepted.
@@ -84,40 +85,29 @@ class Ingest:
         async with self._lock:
             batch = replace(batch, header=self._header(batch.header))
             measured = normalise(self.table, batch)
-            if not self.clock.trusted:
-                measured = distrust(measured, self.clock.anchor_ns)
+            anchor_ns = self.clock.untrusted.get(batch.header.boot)
+            if anchor_ns is not None:
+                measured = distrust(measured, anchor_ns)
             state, measured, derived = derive(self.table, self.state, measured)
             tokens = deque(self.tokens, _TOKENS)
             if batch.token:
                 tokens.append(batch.token)
-            await self.log.append(self._entry(measured, derived, self._due(state, tokens)))
+            await self.log.append(self._entry(measured, derived))
             self.state, self.tokens = state, tokens
             self._count(measured)
 
-    def _entry(self, measured: Batch, derived: Batch, snapshots: list[Snapshot]) -> Entry:
+    def _entry(self, measured: Batch, derived: Batch) -> Entry:
         batches = [b for b in (replace(measured, rejects=()), derived) if len(b) or b.token]
         component = f"collector.{self.connection}"
         now = self.clock.now_ns()
         dead = [DeadLetter(now, component, r.source, r.reason, r.raw[:_RAW_KEPT]) for r in measured.rejects]
-        return Entry(batches, snapshots=snapshots, dead=dead)
-
-    def _due(self, state: MeterState, tokens: deque[bytes]) -> list[Snapshot]:
-        now = self.clock.monotonic_ns()
-        if now - self._snapshot_ns < self.snapshot_s * 1e9:
-            return []
-        self._snapshot_ns = now
-        return [self._snapshot(state, tokens)]
+        return Entry(batches, dead=dead)
 
     def _header(self, header: Header) -> Header:
-        return replace(header, connection=self.connection, revision=self.table.revision, boot=self.clock.boot)
+        return replace(header, connection=self.connection, revision=self.table.revision)
 
     def _count(self, measured: Batch) -> None:
         self.counters.committed += len(measured)
         self.counters.bad += int(((measured.quality & SEVERITY) == BAD).sum())
         self.counters.rejected += len(measured.rejects)
         self.counters.lag_s = (self.clock.monotonic_ns() - measured.header.monotonic_ns) / 1e9
-
-    async def idle(self) -> None:
-        """Return when no batch is in flight."""
-        async with self._lock:
-            return

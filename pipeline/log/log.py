@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -97,12 +97,20 @@ class LogReader:
         row = self._db.execute(query, (position,)).fetchone()
         return int(row[0]) if row else None
 
+    def last_received_ns(self, but: str = "") -> int:
+        """Return when the newest row of a trusted boot was received, leaving one boot out; 0 for an empty log."""
+        for (blob,) in self._db.execute("SELECT blob FROM log ORDER BY position DESC LIMIT 100"):
+            for batch in decode(blob)[::-1]:
+                if batch.header.boot != but and self.boots.get(batch.header.boot, 0) == 0:
+                    return batch.header.received_ns
+        return 0
+
     def cursor(self, consumer: str) -> Cursor:
         """Return how far a consumer has come; position 0 and no state for a new one."""
         row = self._db.execute("SELECT position, state FROM cursors WHERE consumer = ?", (consumer,)).fetchone()
         return Cursor(consumer, *row) if row else Cursor(consumer, 0)
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return rows of a read-only query: what `status` and `deadletters` show."""
         return self._db.execute(sql, parameters).fetchall()
 
@@ -151,12 +159,12 @@ class Log:
     async def series_ids(self, keys: Iterable[str]) -> dict[str, int]:
         """Return the persistent id of each key; new keys get new ids, ids are never reused."""
         keys = list(keys)
-        known: dict[str, int] = dict(self.reader.query("SELECT key, id FROM series"))  # type: ignore[arg-type]
+        known: dict[str, int] = dict(self.reader.query("SELECT key, id FROM series"))
         fresh = [k for k in keys if k not in known]
         if fresh:
             insert = "INSERT INTO series (key) VALUES (?)"
             await self.append(Entry(statements=[(insert, (k,)) for k in fresh]))
-            known = dict(self.reader.query("SELECT key, id FROM series"))  # type: ignore[arg-type]
+            known = dict(self.reader.query("SELECT key, id FROM series"))
         return {k: known[k] for k in keys}
 
     def read(self, after: int, max_rows: int = 50_000) -> list[Window]:

@@ -193,14 +193,14 @@ class LogWriter:
         db = self._db
         if entry.cursor:
             self._move(entry.cursor)
+        for sql, parameters in entry.statements:
+            db.execute(sql, parameters)
         for s in entry.snapshots:
             row = (s.connection, position, s.revision, s.state)
             db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", row)
         for d in entry.dead:
             row_ = (d.at_ns, d.component, d.source, d.reason, d.raw)
             db.execute("INSERT INTO dead (at_ns, component, source, reason, raw) VALUES (?, ?, ?, ?, ?)", row_)
-        for sql, parameters in entry.statements:
-            db.execute(sql, parameters)
 
     def _tidy(self) -> None:
         if self.commits % 64 == 0:

@@ -1,0 +1,62 @@
+"""Decides whether the wall clock can be right, and sets the gateway's clock right."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from config.bindings import series_key
+from pipeline.batch import Header, make
+from pipeline.clock import SECOND_NS, Clock
+from pipeline.counters import Counters
+from pipeline.log.log import Log
+
+logger = logging.getLogger("tanflow.clock")
+
+CLOCK_KEY: Final = series_key("gateway", "clock-offset", "health")
+_RELEASED_NS: Final = 1_767_225_600 * SECOND_NS  # 2026-01-01: earlier than this software exists
+_TOLERANCE_NS: Final = 60 * SECOND_NS
+_SYNCHRONIZED: Final = Path("/run/systemd/timesync/synchronized")
+_EVERY_S: Final = 1.0
+
+
+def plausible(wall_ns: int, last_ns: int) -> bool:
+    """Return whether a wall clock can be right, given when the log was last written (0: never).
+
+    A clock the system calls synchronized is believed even when it went back.
+    """
+    if wall_ns < _RELEASED_NS:
+        return False
+    return wall_ns >= last_ns - _TOLERANCE_NS or _SYNCHRONIZED.exists()
+
+
+async def watch(
+    log: Log, clock: Clock, series: int, counters: Counters, wall: Callable[[], int] = time.time_ns
+) -> None:
+    """Wait until the wall clock was set, then commit this boot's offset: consumers were held at its rows until now."""
+    last_ns = log.reader.last_received_ns(but=clock.boot)
+    if not clock.trusted:
+        counters.state = "degraded"
+        counters.last_error = "the clock is not set: readings are kept but not passed on until it is"
+        logger.warning("%s (it reads %d s since 1970)", counters.last_error, wall() // SECOND_NS)
+    while not clock.trusted:
+        await asyncio.sleep(_EVERY_S)
+        wall_ns = wall()
+        moved = abs(wall_ns - clock.now_ns()) > _TOLERANCE_NS or _SYNCHRONIZED.exists()
+        if moved and plausible(wall_ns, last_ns):
+            await _release(log, clock, series, wall_ns)
+            counters.state, counters.last_error = "running", ""
+
+
+async def _release(log: Log, clock: Clock, series: int, wall_ns: int) -> None:
+    boot = clock.boot
+    offset_ns = clock.set_right(wall_ns)
+    await log.open_boot()
+    note = {"clock": {"boot": boot, "offset_ns": offset_ns}}
+    header = Header("gateway", 0, clock.boot, clock.now_ns(), clock.monotonic_ns(), note=note)
+    await log.release_boot(boot, offset_ns, make(header, clock.now_ns(), [series], offset_ns / SECOND_NS))
+    logger.warning("the clock was set: readings of this boot are moved by %.3f s", offset_ns / SECOND_NS)

@@ -1,0 +1,294 @@
+"""A checked configuration → a running gateway: composes log, collectors, stages, sinks, history and API."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from config.bindings import BoundDevice, bind
+from config.model import EnergyIntensity, Template
+from config.model import Gateway as Config
+from pipeline.archive import Archivist
+from pipeline.clock import SECOND_NS, Clock
+from pipeline.compile import alert_key, compile_plan, components, window_keys
+from pipeline.consume import Consumer, Stage
+from pipeline.counters import Board
+from pipeline.deliver import Delivery
+from pipeline.heartbeat import TICK_KEY, Heartbeat
+from pipeline.ingest import Ingest
+from pipeline.intensity import Calendar, Intensity
+from pipeline.latest import Latest
+from pipeline.log.directory import DataDirectory
+from pipeline.log.log import Log, LogReader
+from pipeline.log.schema import FILE
+from pipeline.ports import Origin
+from pipeline.room import Room
+from pipeline.series import SeriesTable
+from pipeline.supervise import supervise
+from pipeline.threshold import Threshold
+from pipeline.trust import CLOCK_KEY, plausible, watch
+from sinks.history import History
+from tanflow import registry, revision
+from tanflow.loop_lag import LoopLag
+from tanflow.web.server import serve
+
+_DRAIN_S: Final = 10.0  # how long a stop waits for those who follow; what is left is delivered at the next start
+_GLANCE_S: Final = 0.02
+_BACKOFF_MAX_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class Gateway:
+    """One running gateway. `run` reads and passes on until stopped; what is accepted by then is on disk."""
+
+    config: Config
+    devices: list[BoundDevice]
+    clock: Clock
+    directory: DataDirectory
+    log: Log
+    table: SeriesTable
+    history: History
+    board: Board = field(default_factory=Board)
+    lag: LoopLag = field(default_factory=LoopLag)
+    accepting: asyncio.Event = field(default_factory=asyncio.Event)
+    ingests: dict[str, Ingest] = field(default_factory=dict)
+    consumers: list[Consumer] = field(default_factory=list)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    archivist: Archivist = field(init=False)
+    latest: Latest = field(init=False)
+    room: Room = field(init=False)
+    heartbeat: Heartbeat = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.accepting.set()
+        self.latest = Latest(len(self.table))
+        self.ingests = {name: self._ingest(name) for name in self.config.connections}
+        stages: list[Stage] = [*self._windows(), *self._alerts()]
+        self.consumers = [self._consumer(stage) for stage in stages]
+        self.deliveries = {name: self._delivery(name) for name in self.config.sinks}
+        history = self.config.data.history
+        self.archivist = Archivist(
+            self.log,
+            self.history,
+            self.clock,
+            self.board.component("history"),
+            self.table.revision,
+            history.cut_s,
+            history.cut_rows,
+        )
+        self.room = Room(
+            self.log,
+            self.directory,
+            [self._local_floor],
+            [(d, self.config.sinks[name].keep) for name, d in self.deliveries.items()],
+            self.accepting,
+            self.config.data.min_free_mb,
+            self.clock,
+            self.board.component("log"),
+        )
+        self.heartbeat = Heartbeat(
+            self.log, self.clock, self.board, self.table.revision, self.table.ids, components(self.config)
+        )
+
+    # ── parts ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _ingest(self, name: str) -> Ingest:
+        counters = self.board.component(f"collector.{name}")
+        return Ingest(self.log, self.table, name, self.clock, counters, self.accepting)
+
+    def _consumer(self, stage: Stage) -> Consumer:
+        counters = self.board.component(f"stage.{stage.name}")
+        return Consumer(self.log, stage, self.clock, self.table.revision, counters)
+
+    def _windows(self) -> list[Intensity]:
+        return [self._intensity(name, window) for name, window in self.config.windows.items()]
+
+    def _intensity(self, name: str, window: EnergyIntensity) -> Intensity:
+        ids, site = self.table.ids, self.config.site
+        calendar = Calendar(
+            ZoneInfo(site.zone),
+            int(window.every.removesuffix("min")) * 60 * SECOND_NS,
+            [(s.start, s.end) for s in site.shifts.values()] if window.shifts_only else (),
+        )
+        intensity, completeness = (ids[key] for key in window_keys(window, name))
+        return Intensity(
+            name,
+            calendar,
+            frozenset(self._amount(point, "energy") for point in window.energy),
+            self._amount(window.product, "mass"),
+            ids[TICK_KEY],
+            int(window.grace_s * SECOND_NS),
+            intensity,
+            completeness,
+        )
+
+    def _amount(self, point: str, quantity: str) -> int:
+        """Return the series of the interval amounts of an `asset.point`."""
+        return self.table.ids[f"{point}.{quantity}"]
+
+    def _alerts(self) -> list[Threshold]:
+        ids, rules = self.table.ids, list[Threshold]()
+        for name, rule in self.config.alerts.items():
+            watched, completeness = (ids[k] for k in window_keys(self.config.windows[rule.window], rule.window))
+            rule_ = Threshold(
+                name,
+                watched,
+                completeness,
+                ids[TICK_KEY],
+                rule.above,
+                rule.clear_below,
+                int(rule.hold_s * SECOND_NS),
+                rule.min_completeness,
+                ids[alert_key(self.config, name)],
+            )
+            rules.append(rule_)
+        return rules
+
+    def _delivery(self, name: str) -> Delivery:
+        config, counters = self.config.sinks[name], self.board.component(f"sink.{name}")
+        sink = registry.sink(name, config, self.table, counters)
+        return Delivery(name, self.log, sink, self.clock, counters, config.batch_rows, config.backoff_max_s)
+
+    def _local_floor(self) -> int:
+        """Return the position every local reader has passed: history, stages and the connections' snapshots."""
+        reader = self.log.reader
+        rows = reader.query("SELECT connection, position FROM snapshots")
+        snapshots = {str(c): int(str(p)) for c, p in rows}
+        held = [snapshots.get(name, 0) for name in self.ingests]
+        return min([self.history.cursor, *held, *(reader.cursor(c.stage.name).position for c in self.consumers)])
+
+    # ── life ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def recover(self, before: revision.Stored) -> None:
+        """Bring all state to the end of the log, under the revision it was written with."""
+        if self.table.revision == before.number:
+            revision.recover(self.log, self.ingests)
+        else:
+            await revision.adopt(self.log, self.table, before, self.config.dump(), self.clock, self.ingests)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set, then stop in order: sources, stages, sinks, history. Raises LogFailed."""
+        sources = [_task(f"collector.{name}", self._collect(name)) for name in self.ingests]
+        sources.append(_task("heartbeat", self._supervised("heartbeat", self.heartbeat.run)))
+        followers = [_task(name, work) for name, work in self._followers().items()]
+        stopping = _task("stop", stop.wait())
+        try:
+            done, _ = await asyncio.wait([stopping, *sources, *followers], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()  # nothing here ends by itself but by a failed log, which is raised
+            await _cancel(sources)
+            await self._finish()
+        finally:
+            await _cancel([stopping, *sources, *followers])
+        await self.archivist.cut()
+
+    async def _finish(self) -> None:
+        """With the sources silent: keep the state, and let everyone who follows the log come to its end."""
+        await self._checkpoint()
+        await self._reach(self.consumers)
+        await self._reach(self.deliveries.values())
+
+    async def _checkpoint(self) -> None:
+        for ingest in self.ingests.values():
+            await ingest.checkpoint()
+
+    async def _checkpoints(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.data.snapshot_s)
+            await self._checkpoint()
+
+    async def _reach(self, followers: Iterable[Consumer | Delivery]) -> None:
+        deadline = asyncio.get_running_loop().time() + _DRAIN_S
+        for follower in followers:
+            while follower.position < self.log.position and follower.counters.state != "down":
+                if asyncio.get_running_loop().time() > deadline:
+                    return
+                await asyncio.sleep(_GLANCE_S)
+
+    def _followers(self) -> dict[str, Coroutine[Any, Any, None]]:
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "latest": lambda: self.latest.run(self.log),
+            "history": self.archivist.run,
+            "log": self.room.run,
+            "clock": lambda: watch(self.log, self.clock, self.table.ids[CLOCK_KEY], self.board.component("clock")),
+            "loop": self.lag.run,
+            "snapshots": self._checkpoints,
+        }
+        work |= {f"stage.{c.stage.name}": c.run for c in self.consumers}
+        work |= {f"sink.{name}": d.run for name, d in self.deliveries.items()}
+        if self.config.api:
+            api = self.config.api
+            work["api"] = lambda: serve(self, api)
+        return {name: self._supervised(name, run) for name, run in work.items()}
+
+    async def _supervised(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        await supervise(name, work, self.board.component(name), _BACKOFF_MAX_S)
+
+    async def _collect(self, name: str) -> None:
+        connection, ingest = self.config.connections[name], self.ingests[name]
+        devices = [d for d in self.devices if d.device.connection == name]
+        origin = Origin(name, self.table.revision, self.clock)
+
+        async def work() -> None:
+            collector = registry.collector(origin, connection, devices, self.table.ids, ingest.counters)
+            collector.resume(ingest.tokens)
+            async with collector:
+                async for batch in collector.batches():
+                    await ingest.accept(batch)
+
+        await supervise(f"collector.{name}", work, ingest.counters, connection.backoff_max_s)
+
+
+def _task(name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    return asyncio.create_task(work, name=name)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_gateway(
+    config: Config, templates: dict[str, Template], *, base: Path = Path(), clock: Clock | None = None
+) -> AsyncIterator[Gateway]:
+    """Open everything a gateway stands on and bring its state to where the last one left it.
+
+    Raises GatewayError when the data directory belongs to another gateway or has a foreign format.
+    """
+    devices = list(bind(config, templates))
+    plan = compile_plan(config, devices, base)
+    path = base / config.data.dir
+    with DataDirectory(path, config.data.ballast_mb) as directory:
+        clock = clock or _clock(path)
+        log = Log(path, clock, config.data.commit_ms / 1000)
+        history = History(path / "history", config.data.history)
+        try:
+            await log.open_boot()
+            await history.open()
+            before = revision.stored(log)
+            table = await revision.compile_table(log, plan, before)
+            gateway = Gateway(config, devices, clock, directory, log, table, history)
+            await gateway.recover(before)
+            yield gateway
+        finally:
+            await history.close()
+            await log.close()
+
+
+def _clock(path: Path) -> Clock:
+    """Return this boot's clock, trusted if the wall clock can be right."""
+    last_ns = 0
+    if (path / FILE).exists():
+        reader = LogReader(path)
+        last_ns = reader.last_received_ns()
+        reader.close()
+    wall_ns = time.time_ns()
+    return Clock(wall_ns, trusted=plausible(wall_ns, last_ns))

@@ -1,0 +1,43 @@
+"""Protocol and sink names → what serves them; a module is imported only when it is configured, to spare memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final
+
+from config.bindings import BoundDevice
+from config.model import Connection, InfluxSink
+from pipeline.counters import Counters
+from pipeline.ports import Collector, Origin, Sink
+from pipeline.series import SeriesTable
+
+COLLECTORS: Final = {
+    "modbus": ("collectors.modbus", "ModbusCollector"),
+    "opcua": ("collectors.opcua", "OpcuaCollector"),
+    "mqtt": ("collectors.mqtt", "MqttCollector"),
+}
+SINKS: Final = {"influxdb": ("sinks.influxdb", "InfluxSink")}
+
+
+def _load(place: tuple[str, str]) -> Any:
+    module, name = place
+    return getattr(import_module(module), name)
+
+
+def collector(
+    origin: Origin,
+    connection: Connection,
+    devices: Sequence[BoundDevice],
+    ids: Mapping[str, int],
+    counters: Counters,
+) -> Collector:
+    """Return the collector of a configured connection."""
+    made: Collector = _load(COLLECTORS[connection.protocol])(origin, connection, devices, ids, counters)
+    return made
+
+
+def sink(name: str, config: InfluxSink, table: SeriesTable, counters: Counters) -> Sink:
+    """Return the sink of a configured database."""
+    made: Sink = _load(SINKS[config.type])(name, config, table, counters)
+    return made

@@ -1,0 +1,112 @@
+"""Plan and log → the revision in force and the state of every connection, as of the last commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import zstandard
+
+from pipeline import snapshot
+from pipeline.batch import Header, make
+from pipeline.clock import Clock
+from pipeline.compile import Plan
+from pipeline.heartbeat import GATEWAY, TICK_KEY
+from pipeline.ingest import Ingest
+from pipeline.log.log import Log
+from pipeline.log.writer import Entry
+from pipeline.meter import MeterState
+from pipeline.series import SeriesTable, Spec
+
+_CHUNK_ROWS: Final = 500_000
+# What, when changed, makes an old index meaningless to the new series: its next reading is a new base.
+_BASIS: Final = ("connection", "quantity", "unit", "kind", "mul", "div", "offset", "modulus")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The revision last in force: its number, digest and plan."""
+
+    number: int
+    digest: str
+    table: SeriesTable | None
+
+
+def stored(log: Log) -> Stored:
+    """Return the log's last revision; number 0 and no table in a new log."""
+    query = "SELECT revision, digest, plan FROM revisions ORDER BY revision DESC LIMIT 1"
+    rows = log.reader.query(query)
+    if not rows:
+        return Stored(0, "", None)
+    number, digest, plan = rows[0]
+    return Stored(number, str(digest), SeriesTable.from_json(number, zstandard.ZstdDecompressor().decompress(plan)))
+
+
+async def compile_table(log: Log, plan: Plan, before: Stored) -> SeriesTable:
+    """Return the table of a plan with its persistent ids; the number is the old one where nothing changed."""
+    ids = await log.series_ids(s.key for s in plan.specs)
+    table = SeriesTable(before.number, plan.specs, ids, plan.factors)
+    return table if table.digest == before.digest else SeriesTable(before.number + 1, plan.specs, ids, plan.factors)
+
+
+def recover(log: Log, ingests: Mapping[str, Ingest]) -> None:
+    """Bring every connection's state to the end of the log: its snapshot, then its later measured rows again."""
+    starts: dict[str, int] = {}
+    for connection, ingest in ingests.items():
+        row = log.reader.query("SELECT position, state FROM snapshots WHERE connection = ?", (connection,))
+        if row:
+            position, state = row[0]
+            ingest.tokens.extend(snapshot.decode(state, ingest.state))
+            starts[connection] = position
+    position = min((starts.get(c, 0) for c in ingests), default=0)
+    while windows := log.reader.read_raw(position, _CHUNK_ROWS):
+        for connection, ingest in ingests.items():
+            later = [b for w in windows if w.position > starts.get(connection, 0) for b in w.batches]
+            ingest.recover(later)
+        position = windows[-1].position
+
+
+async def adopt(
+    log: Log, table: SeriesTable, before: Stored, config: dict[str, Any], clock: Clock, ingests: Mapping[str, Ingest]
+) -> None:
+    """Commit a new revision: its plan, a row that says from where on it holds, and the state it begins with."""
+    if before.table is not None:
+        old = before.table
+        earlier = {name: Ingest(log, old, name, clock, i.counters, i.accepting) for name, i in ingests.items()}
+        recover(log, earlier)
+        for name, ingest in ingests.items():
+            ingest.state = _carry(old, table, earlier[name].state)
+            ingest.tokens = earlier[name].tokens
+    compressed = zstandard.ZstdCompressor(level=3).compress(table.to_json())
+    text = orjson.dumps(config, option=orjson.OPT_SORT_KEYS).decode()  # secrets are in it only as where they are kept
+    row = (table.revision, clock.now_ns(), table.digest, compressed, text)
+    note = {"revision": {"number": table.revision, "digest": table.digest}}
+    header = Header(GATEWAY, table.revision, clock.boot, clock.now_ns(), clock.monotonic_ns(), note=note)
+    batch = make(header, clock.now_ns(), [table.ids[TICK_KEY]], float(table.revision))
+    await log.append(
+        Entry(
+            [batch],
+            snapshots=[ingest.snapshot() for ingest in ingests.values()],
+            statements=[
+                ("DELETE FROM snapshots", ()),
+                ("INSERT INTO revisions (revision, at_ns, digest, plan, config) VALUES (?, ?, ?, ?, ?)", row),
+            ],
+        )
+    )
+
+
+def _carry(old: SeriesTable, new: SeriesTable, state: MeterState) -> MeterState:
+    """Return the state under the new table; series whose basis changed, and new ones, begin again."""
+    carried = MeterState.fresh(len(new))
+    kept = [i for key, i in new.ids.items() if key in old.ids and _same(old.spec(i), new.spec(i))]
+    for mine, was in zip(carried.columns, state.columns, strict=True):
+        mine[kept] = was[kept]
+    return carried
+
+
+def _same(old: Spec, new: Spec) -> bool:
+    pairs = ((getattr(old, name), getattr(new, name)) for name in _BASIS)
+    return all(a == b or (isinstance(a, float) and np.isnan(a) and np.isnan(b)) for a, b in pairs)

@@ -1,0 +1,15 @@
+"""The gateway's state → HTTP: API and local page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from config.model import Api
+
+if TYPE_CHECKING:
+    from tanflow.gateway import Gateway
+
+
+async def serve(gateway: Gateway, api: Api) -> None:
+    """Serve until cancelled."""
+    raise NotImplementedError
