@@ -28,7 +28,7 @@ Carrier = Literal[
 class Strict(BaseModel):
     """Frozen, and an unknown key is a mistake to be told, not to be ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
 
 
 class Secret(Strict):

@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 MAX_DEPTH: Final = 32
-MAX_VALUES: Final = 5_000_000  # aliases counted as what they expand to
+MAX_VALUES: Final = 1_000_000  # aliases counted as what they expand to
 _MERGE: Final = "<<"
 _LOADER: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

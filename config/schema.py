@@ -1,0 +1,51 @@
+"""The models → `gateway.schema.json`, with which editors complete and check gateway.yaml while it is written.
+
+`python -m config.schema` writes it, `--check` fails if it is not what the models say.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from config.model import Gateway
+from config.quantities import QUANTITIES
+from config.templates import load_all
+
+FILE: Final = Path(__file__).with_name("gateway.schema.json")
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of gateway.yaml, with the names of quantities and templates to choose from."""
+    data = Gateway.model_json_schema()
+    definitions = data["$defs"]
+    definitions["Point"]["properties"]["quantity"]["enum"] = list(QUANTITIES)
+    texts = [branch for branch in definitions["Device"]["properties"]["template"]["anyOf"] if branch["type"] == "string"]
+    texts[0]["enum"] = sorted(load_all())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **data}
+
+
+def text() -> str:
+    """Return the schema as the file holds it."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the file, or with --check compare it; return the exit code."""
+    if list(arguments) not in ([], ["--check"]):
+        print("usage: python -m config.schema [--check]", file=sys.stderr)
+        return 2
+    if not arguments:
+        FILE.write_text(text(), "utf-8")
+        return 0
+    if FILE.exists() and FILE.read_text("utf-8") == text():
+        return 0
+    print(f"{FILE.name} is not what the models say; run: python -m config.schema", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
