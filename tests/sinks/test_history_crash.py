@@ -1,0 +1,209 @@
+"""Ended between any two steps, by a crash, a kill or a failing disk, the history neither loses nor doubles a row."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.errors import Unavailable
+from sinks import history_files
+from sinks.history import History
+from sinks.history_parquet import Columns, Parquet
+from sinks.history_query import Question, Reader
+from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, S, agree, expected, multiset, opened, stored
+from tests.sinks.history_writer import PER_POSITION, log, logged
+from tests.waiting import until_sync
+
+CUTS = [(0, 3), (3, 10), (10, 11), (11, 40)]
+
+
+class CrashError(BaseException):
+    """The process is gone: nothing of ours catches it."""
+
+
+class Steps:
+    """Stands before every touch of the disk; at the chosen one it raises instead, once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+        self.error, self.at, self.taken = error, -1, 0
+        for name in ("fsync", "replace", "unlink"):
+            monkeypatch.setattr(history_files.os, name, self._guarded(getattr(os, name)))
+        monkeypatch.setattr(Parquet, "write", self._half_written(Parquet.write))
+
+    def arm(self, at: int) -> None:
+        self.at, self.taken = at, 0
+
+    @property
+    def fired(self) -> bool:
+        return self.taken > self.at >= 0
+
+    def _step(self) -> None:
+        self.taken += 1
+        if self.taken == self.at + 1:
+            raise self.error
+
+    def _guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._step()
+            return function(*args, **kwargs)
+
+        return call
+
+    def _half_written(self, write: Callable[..., None]) -> Callable[..., None]:
+        def call(parquet: Parquet, path: Path, columns: Columns) -> None:
+            try:
+                self._step()
+            except BaseException:
+                path.write_bytes(b"PAR1 and then the power went")
+                raise
+            write(parquet, path, columns)
+
+        return call
+
+
+async def is_whole(history: History) -> None:
+    """Every row of the log up to the cursor is there once, in each level."""
+    rows = log(0, history.cursor)
+    answer = await history.query(range(3), 0, DAY, **ALL)
+    assert multiset(stored(answer)) == multiset(rows)
+    for step in (MIN, HOUR):
+        for aggregate in ("sum", "count", "integral"):
+            agree(await history.query(range(3), 0, DAY, step, aggregate, **ALL), expected(rows, step, aggregate))
+
+
+async def replay(history: History) -> None:
+    """Write what the log holds beyond the cursor, in other cuts than before: the first one narrower."""
+    while history.cursor < CUTS[-1][1]:
+        after, upto = history.cursor, min(history.cursor + 1 + 5 * (history.cursor % 3), CUTS[-1][1])
+        await history.write(logged(after, upto), after, upto)
+
+
+async def work(history: History) -> None:
+    for after, upto in CUTS:
+        await history.write(logged(after, upto), after, upto)
+    await history.compact()
+    await history.retain(DAY)
+
+
+async def test_a_crash_between_any_two_steps_leaves_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Steps(monkeypatch, CrashError())
+    crashes = 0
+    for at in range(1_000):
+        folder = tmp_path / str(at)
+        history = await opened(folder)
+        steps.arm(at)
+        try:
+            await work(history)
+        except CrashError:
+            crashes += 1
+        if not steps.fired:
+            break
+        steps.arm(-1)
+        again = await opened(folder)
+        await is_whole(again)
+        assert not [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".parquet"]
+        await replay(again)
+        await again.compact()
+        await is_whole(again)
+    assert crashes >= 60, "each write has 12 steps, compaction more"
+
+
+async def test_a_failing_disk_leaves_it_whole_and_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Steps(monkeypatch, OSError(28, "No space left on device"))
+    said: set[str] = set()
+    for at in range(1_000):
+        history = await opened(tmp_path / str(at))
+        steps.arm(at)
+        try:
+            await work(history)
+        except Unavailable as error:
+            said.add(str(error).rpartition("; ")[2])
+        except RuntimeError as error:
+            said.add(str(error).rpartition(": ")[2])
+            history = await opened(tmp_path / str(at))
+        if not steps.fired:
+            break
+        steps.arm(-1)
+        await is_whole(history)
+        await replay(history)
+        await is_whole(history)
+        assert history.cursor == CUTS[-1][1]
+    # Only the sync after a raw file's rename leaves a doubt.
+    advice = "free space, or make it writable. The log keeps the rows meanwhile"
+    assert said == {advice, *(f"the commit of position {upto} is in doubt" for _, upto in CUTS)}
+
+
+def started(folder: Path, seed: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.sinks.history_writer", str(folder), str(seed)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+
+
+def test_killed_at_random_moments_it_misses_and_doubles_nothing(tmp_path: Path) -> None:
+    choose = random.Random(7)
+    reader = Reader(tmp_path)
+    last = 0
+    for seed in range(12):
+        process = started(tmp_path, seed)
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline().startswith("open"), "the writer did not start"
+            goal = last + choose.randint(1, 60)
+            until_sync(lambda goal=goal: reader.cursor() >= goal)
+            deadline = time.monotonic() + choose.random() * 0.02
+            while time.monotonic() < deadline:  # anywhere within a write, not at its end
+                pass
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        last = reader.cursor()
+        assert numbers(reader) == list(range(last * PER_POSITION))
+
+    async def reopened() -> None:
+        history = await opened(tmp_path)
+        assert history.cursor == last
+        await is_whole(history)
+        await history.compact()
+        await is_whole(history)
+
+    asyncio.run(reopened())
+
+
+def test_another_process_reads_while_the_gateway_writes_and_compacts(tmp_path: Path) -> None:
+    process = started(tmp_path, 1)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("open")
+        reader = Reader(tmp_path)
+        looks, seen = 0, 0
+        until = time.monotonic() + 30
+        while looks < 60 or seen < 500:
+            assert time.monotonic() < until, "the writer does not get on"
+            before = reader.cursor()
+            found = numbers(reader)
+            assert found == list(range(len(found)))
+            assert len(found) >= before * PER_POSITION
+            assert rolled_up(reader) >= before * PER_POSITION
+            looks, seen = looks + 1, before
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def numbers(reader: Reader) -> list[int]:
+    answer = reader.answer(Question((0, 1, 2), 0, 10**9 * S, limit=1_000_000))
+    return sorted(answer.value.astype(int).tolist())
+
+
+def rolled_up(reader: Reader) -> int:
+    return int(reader.answer(Question((0, 1, 2), 0, 10**9 * S, HOUR, "count")).value.sum())
