@@ -23,9 +23,10 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], counters: Co
     tries again; a failed log ends everything, because nothing may be accepted any more.
     """
     loop = asyncio.get_running_loop()
-    backoff = _FIRST_S
+    backoff, told = _FIRST_S, ""
     while True:
         started = loop.time()
+        counters.state = "running"
         try:
             await work()
             error: Exception = RuntimeError("ended by itself")
@@ -34,14 +35,15 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], counters: Co
         except Exception as caught:  # noqa: BLE001  whatever ends a task, the others go on
             error = caught
         if loop.time() - started > _STEADY_S:
-            backoff = _FIRST_S
-        after = _record(name, error, counters)
+            backoff, told = _FIRST_S, ""
+        after = _record(name, error, counters, known=str(error) == told)
+        told = str(error)
         await asyncio.sleep(min(after if after is not None else backoff * random.uniform(0.5, 1.0), backoff_max_s))
         backoff = min(backoff * 2, backoff_max_s)
 
 
-def _record(name: str, error: Exception, counters: Counters) -> float | None:
-    known = counters.state == "down" and counters.last_error == str(error)
+def _record(name: str, error: Exception, counters: Counters, *, known: bool) -> float | None:
+    """Count and tell why a task ended, the same reason once; return the wait it asks for."""
     counters.state = "down"
     counters.last_error = str(error)
     if isinstance(error, Unavailable):
@@ -50,5 +52,5 @@ def _record(name: str, error: Exception, counters: Counters) -> float | None:
             logger.warning("%s: %s", name, error)
         return error.after_s
     counters.restarts += 1
-    logger.error("%s failed and is started again", name, exc_info=error)
+    logger.error("%s failed and is started again", name, exc_info=None if known else error)
     return None

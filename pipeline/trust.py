@@ -37,7 +37,10 @@ def plausible(wall_ns: int, last_ns: int) -> bool:
 async def watch(
     log: Log, clock: Clock, series: int, counters: Counters, wall: Callable[[], int] = time.time_ns
 ) -> None:
-    """Wait until the wall clock was set, then commit this boot's offset: consumers were held at its rows until now."""
+    """Wait until the wall clock was set, then commit this boot's offset: consumers were held at its rows until now.
+
+    After that only watch: gateway time never jumps, so a wall clock that was set meanwhile counts from the next start.
+    """
     last_ns = log.reader.last_received_ns(but=clock.boot)
     if not clock.trusted:
         counters.state = "degraded"
@@ -50,6 +53,9 @@ async def watch(
         if moved and plausible(wall_ns, last_ns):
             await _release(log, clock, series, wall_ns)
             counters.state, counters.last_error = "running", ""
+    while True:
+        counters.lag_s = abs(wall() - clock.now_ns()) / SECOND_NS if clock.speed == 1.0 else 0.0
+        await asyncio.sleep(_EVERY_S)
 
 
 async def _release(log: Log, clock: Clock, series: int, wall_ns: int) -> None:
