@@ -42,7 +42,7 @@ class Weather:
         self._longitude, self._mean, self._yearly, self._daily = longitude, mean, yearly, daily
         self._drift = Wander(f"{seed}/air", tau_s=2 * 86_400, every_s=3_600)
         self._cover = Wander(f"{seed}/cover", tau_s=3 * 3_600, every_s=600)
-        self._passing = Wander(f"{seed}/passing", tau_s=240, every_s=15)
+        self._passing = Wander(f"{seed}/passing", tau_s=240, every_s=30)
         self._time_ns: int | None = None
         self.air = self.wet = mean
         self.clearness = 1.0
@@ -58,7 +58,7 @@ class Weather:
         self.air = mean + self._daily * math.cos(2 * math.pi * (solar_day - 15 / 24))
         dew_point = mean - self._daily - 1.0
         self.wet = wet_bulb(self.air, 100.0 * _vapour_pressure(dew_point) / _vapour_pressure(self.air))
-        cover = 1.0 / (1.0 + math.exp(0.4 - 1.2 * self._cover.at(now_ns)))
+        cover = 1.0 / (1.0 + math.exp(-0.3 - 1.5 * self._cover.at(now_ns)))
         # Broken cloud flickers, a closed or an open sky does not.
         cloud = cover + 1.2 * cover * (1.0 - cover) * self._passing.at(now_ns)
         self.clearness = 1.0 - 0.75 * max(0.0, min(1.0, cloud))
