@@ -29,20 +29,19 @@ class Roll:
     def __init__(self, counters: Counters, names: Sequence[str]) -> None:
         self.counters = counters
         self._ill: set[str] = set()
+        self._silent: set[str] = set()
         self._all = len(names)
         counters.links = dict.fromkeys(names, "")
-        counters.state = "running"
 
-    def report(self, name: str, words: str) -> None:
-        """Say what is wrong with a unit now; nothing when it is well."""
+    def report(self, name: str, words: str, *, silent: bool) -> None:
+        """Say what is wrong with a unit now, nothing when it is well; `silent` when it gives no values at all."""
         self.counters.links[name] = words
         if words:
-            self._ill.add(name)
             self.counters.last_error = f"{name}: {words}"
-        else:
-            self._ill.discard(name)
-        ill = len(self._ill)
-        self.counters.state = "running" if not ill else "down" if ill == self._all else "degraded"
+        for units, belongs in ((self._ill, bool(words)), (self._silent, silent)):
+            (units.add if belongs else units.discard)(name)
+        down = len(self._silent) == self._all
+        self.counters.state = "down" if down else "degraded" if self._ill else "running"
 
 
 class BlockExchange(Exchange):
@@ -184,7 +183,7 @@ class Unit:
 
     def _turn(self, state: str, words: str) -> None:
         """Keep what is wrong current, and say it once when it changes."""
-        self._roll.report(self.name, words)
+        self._roll.report(self.name, words, silent=bool(words) and not self._met)
         if state == self._state:
             return
         self._state = state
