@@ -1,0 +1,99 @@
+"""A running gateway or script enters; CPU per value, memory and loop lag over equal intervals leave."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import urllib3
+
+from benchmarks.process import Program, Usage, usage
+
+_ROWS = re.compile(r'^tanflow_rows_total\{component="([^"]+)",event="([^"]+)"\} (\S+)$', re.MULTILINE)
+_LAG = re.compile(r"^tanflow_loop_lag_max_seconds (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What a gateway says of itself: rows by (component, event), largest loop lag since start [s]."""
+
+    rows: dict[tuple[str, str], int]
+    lag_s: float
+
+    def total(self, prefix: str, event: str) -> int:
+        """Return the rows of all components whose name begins with `prefix`."""
+        return sum(n for (name, what), n in self.rows.items() if name.startswith(prefix) and what == event)
+
+
+def metrics(url: str) -> Metrics:
+    """Return the gateway's /metrics; RuntimeError when it does not say what is looked for."""
+    text = urllib3.request("GET", f"{url}/metrics", timeout=10).data.decode()
+    rows = {(name, event): int(float(count)) for name, event, count in _ROWS.findall(text)}
+    lag = _LAG.search(text)
+    if not rows or lag is None:
+        raise RuntimeError(f"{url}/metrics does not show tanflow_rows_total and tanflow_loop_lag_max_seconds")
+    return Metrics(rows, float(lag[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One interval of a run: its length [s], CPU used in it [s], values moved, memory at its end [MB]."""
+
+    length_s: float
+    cpu_s: float
+    values: int
+    rss_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Medians over the intervals; the largest resident memory."""
+
+    intervals: tuple[Interval, ...]
+
+    @property
+    def core_share(self) -> float:
+        """CPU time ÷ wall time, 1 = one whole core."""
+        return median(i.cpu_s / i.length_s for i in self.intervals)
+
+    @property
+    def us_per_value(self) -> float:
+        return median(i.cpu_s / max(i.values, 1) * 1e6 for i in self.intervals)
+
+    @property
+    def values_per_s(self) -> float:
+        return median(i.values / i.length_s for i in self.intervals)
+
+    @property
+    def rss_mb(self) -> float:
+        return max(i.rss_mb for i in self.intervals)
+
+
+def watch(program: Program, values: Callable[[], int], intervals: int, interval_s: float) -> Figures:
+    """Watch `program` for `intervals` × `interval_s`; `values` tells how many values it has moved until now."""
+    found: list[Interval] = []
+    last_s, last, last_values = time.monotonic(), usage(program.process.pid), values()
+    for _ in range(intervals):
+        time.sleep(max(0.0, last_s + interval_s - time.monotonic()))
+        program.check()
+        now_s, now, now_values = time.monotonic(), usage(program.process.pid), values()
+        found.append(_interval(now_s - last_s, last, now, now_values - last_values))
+        last_s, last, last_values = now_s, now, now_values
+    return Figures(tuple(found))
+
+
+def _interval(length_s: float, before: Usage, after: Usage, values: int) -> Interval:
+    return Interval(length_s, after.cpu_s - before.cpu_s, values, after.rss_mb)
+
+
+def wait_until(condition: Callable[[], bool], program: Program, timeout_s: float, what: str) -> None:
+    """Return when `condition()` holds; RuntimeError when `program` ends or `timeout_s` passes."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        program.check()
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not within {timeout_s:.0f} s: {what}")
+        time.sleep(0.2)

@@ -1,0 +1,137 @@
+"""The figures of one run → a table for the terminal and docs/PERFORMANCE.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.measure import Figures
+
+MAX_CORE_SHARE = 0.20
+MAX_RSS_MB = 200.0
+MIN_RATIO = 10.0
+MAX_LAG_S = 0.050
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything one run measured."""
+
+    devices: int
+    values: int
+    gateway: Figures
+    lag_s: float
+    received: int  # readings since start, at the last look
+    stored: int  # of them in InfluxDB after an orderly end
+    bad: int  # rows the collectors counted as bad or rejected
+    bytes_per_value: float  # of the data directory: log and history together
+    plain: Figures
+    careful: Figures
+    seconds: float
+
+    @property
+    def ratio_plain(self) -> float:
+        return self.plain.us_per_value / self.gateway.us_per_value
+
+    def targets(self) -> list[tuple[str, str, str, bool]]:
+        """Return (what, measured, target, met) for each line that has a target."""
+        share, rss, ratio, lag = self.gateway.core_share, self.gateway.rss_mb, self.ratio_plain, self.lag_s
+        return [
+            ("CPU, share of one core", f"{share:.1%}", f"≤ {MAX_CORE_SHARE:.0%}", share <= MAX_CORE_SHARE),
+            ("memory (resident, largest)", f"{rss:.0f} MB", f"≤ {MAX_RSS_MB:.0f} MB", rss <= MAX_RSS_MB),
+            ("CPU per value, plain script ÷ gateway", f"{ratio:.1f} x", f"≥ {MIN_RATIO:.0f} x", ratio >= MIN_RATIO),
+            ("largest loop lag", f"{lag * 1e3:.0f} ms", f"≤ {MAX_LAG_S * 1e3:.0f} ms", lag <= MAX_LAG_S),
+            ("readings bad or rejected", f"{self.bad:,}", "0", self.bad == 0),
+            (
+                "readings received, then found in InfluxDB",
+                f"{min(self.stored, self.received):,} of {self.received:,}",
+                "all",
+                self.stored >= self.received,
+            ),
+        ]
+
+
+def table(rows: list[list[str]]) -> str:
+    """Return rows as a Markdown table, columns padded; the first row is the heading."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join(lines)
+
+
+def tables(run: Run) -> str:
+    """Return the result as Markdown, which reads well on a terminal too."""
+    targets = [["gateway", "measured", "target", "met"]]
+    targets += [[what, measured, target, "yes" if met else "**no**"] for what, measured, target, met in run.targets()]
+    peers = [["same devices, same InfluxDB", "CPU per value", "values/s", "share of a core", "memory", "÷ gateway"]]
+    for name, figures in (
+        ("tanflow", run.gateway),
+        ("plain script: a Point a value, a write a device", run.plain),
+        ("careful script: a Point a device, a write a second", run.careful),
+    ):
+        peers.append(
+            [
+                name,
+                f"{figures.us_per_value:.2f} µs",
+                f"{figures.values_per_s:,.0f}",
+                f"{figures.core_share:.1%}",
+                f"{figures.rss_mb:.0f} MB",
+                f"{figures.us_per_value / run.gateway.us_per_value:.1f} x",
+            ]
+        )
+    return f"{table(targets)}\n\n{table(peers)}"
+
+
+def document(run: Run) -> str:
+    """Return docs/PERFORMANCE.md."""
+    count, length_s = len(run.gateway.intervals), run.gateway.intervals[0].length_s
+    return f"""# Performance
+
+Written by `make bench`; do not edit. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
+Command: `make bench`
+
+{run.devices:,} simulated Modbus TCP devices × {run.values} float32 values at 1 Hz, everything on: Modbus → normalise →
+meter → CO₂ → durable log → history (Parquet) → InfluxDB 1.x. No query ran. Figures are medians over
+{count} intervals of {length_s:.0f} s in steady state; CPU and memory are those of the gateway process and its
+children together, from /proc. Devices, InfluxDB and the gateway share the machine.
+
+{tables(run)}
+
+Log and history grew by {run.bytes_per_value:.1f} bytes a reading in {run.seconds:.0f} s, what InfluxDB had already
+taken included until the log lets go of it. The largest loop lag is that of the
+whole run, start-up apart, Parquet files and checkpoints included.
+
+The two scripts are `benchmarks/peer_pymodbus.py`: pymodbus and influxdb-client as their own examples show them, and
+the same written with care. Both only read, convert and write: no log, no history, no energy, no CO₂, nothing survives
+an outage. Their writes pass a door to InfluxDB 1.x in a process of its own, which is not counted. A script that cannot
+keep up with 1 Hz is counted by the values it moved.
+
+Not in these figures: the hourly compaction of the history, alerts and windows (none configured here), and the page.
+"""
+
+
+def commit() -> str:
+    """Return the short commit, with a mark when files differ from it."""
+    try:
+        git = ["git", "-C", str(ROOT)]
+        name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name.strip() + (" with changes" if changed.stdout.strip() else "")
+
+
+def machine() -> str:
+    """Return what the run ran on, in a line."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {system}, Python {platform.python_version()}"

@@ -1,0 +1,142 @@
+"""Numbers of devices and seconds enter; docs/PERFORMANCE.md leaves: the gateway's cost beside that of plain scripts.
+
+`python -m benchmarks.run` (or `make bench`); exit code 1 when a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+from benchmarks.database import DATABASE, Influx, free_port, influxdb, wait_for
+from benchmarks.measure import Figures, Metrics, metrics, wait_until, watch
+from benchmarks.plant import Plant, configuration, simulated
+from benchmarks.process import Program, python
+from benchmarks.report import ROOT, Run, document, tables
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRun:
+    """What was seen of the gateway: its figures, and its counters at the first and last interval."""
+
+    figures: Figures
+    before: Metrics
+    after: Metrics
+    stored: int  # readings InfluxDB holds after the gateway ended
+    grown: int  # bytes
+    seconds: float
+
+
+def measure_gateway(given: argparse.Namespace, plant: Plant, influx: Influx, directory: Path) -> GatewayRun:
+    """Run the gateway against the plant until it is steady, then watch it."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    config = configuration(plant, directory, influx.url, DATABASE, port)
+    with Program(python("-m", "tanflow", "run", "-c", str(config)), directory / "gateway.log") as program:
+        wait_for(f"{url}/api/health", program, 60)
+        full = 3 * plant.devices * plant.values
+        wait_until(lambda: metrics(url).total("sink.", "delivered") > full, program, 60, "readings in InfluxDB")
+        time.sleep(given.warmup)
+        started_s, before, size = time.monotonic(), metrics(url), data_bytes(directory)
+        figures = watch(program, lambda: received(url), given.intervals, given.interval)
+        after, grown, seconds = metrics(url), data_bytes(directory) - size, time.monotonic() - started_s
+    return GatewayRun(figures, before, after, stored_readings(influx, plant), grown, seconds)
+
+
+def received(url: str) -> int:
+    return metrics(url).total("collector.", "received")
+
+
+def data_bytes(directory: Path) -> int:
+    """Return the size of the gateway's log and history."""
+    total = 0
+    for path in (directory / "data").rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() and path.name != "ballast" else 0
+        except FileNotFoundError:
+            continue  # renamed or compacted meanwhile
+    return total
+
+
+def stored_readings(influx: Influx, plant: Plant) -> int:
+    """Return how many of the plant's readings InfluxDB holds."""
+    prefixes = tuple(f"count_{name}_" for name in plant.points)
+    total = 0
+    for series in influx.ask("SELECT COUNT(*) FROM energy"):
+        columns, rows = cast(list[str], series["columns"]), cast(list[list[int]], series["values"])
+        total += sum(
+            n for c, n in zip(columns, rows[0], strict=True) if c.startswith(prefixes) and not c.endswith("_q")
+        )
+    return total
+
+
+def measure_script(given: argparse.Namespace, plant: Plant, influx: Influx, directory: Path, style: str) -> Figures:
+    """Run one of the plain scripts against the same plant and database."""
+    said = directory / f"{style}.log"
+    order = {"ports": plant.ports, "units": plant.units, "values": plant.values}
+    order |= {"url": influx.v2_url, "bucket": DATABASE, "style": style}
+
+    def written() -> int:
+        lines = said.read_text().split()
+        return int(lines[-1]) if lines and lines[-1].isdigit() else 0
+
+    with Program(python("-m", "benchmarks.peer_pymodbus", orjson.dumps(order).decode()), said) as program:
+        wait_until(lambda: written() > plant.devices * plant.values, program, 120, f"values of the {style} script")
+        return watch(program, written, max(3, given.intervals // 3), given.interval)
+
+
+def measure(given: argparse.Namespace, directory: Path) -> Run:
+    """Run the gateway, then both scripts, against one plant and one database."""
+    with (
+        influxdb(directory) as influx,
+        simulated(directory, given.devices // given.units, given.units, given.values) as plant,
+    ):
+        print(f"gateway: {plant.devices} devices, {plant.values} values each, 1 Hz", file=sys.stderr, flush=True)
+        gateway = measure_gateway(given, plant, influx, directory)
+        print("scripts: the same with pymodbus and influxdb-client", file=sys.stderr, flush=True)
+        plain = measure_script(given, plant, influx, directory, "plain")
+        careful = measure_script(given, plant, influx, directory, "careful")
+    moved = gateway.after.total("collector.", "received") - gateway.before.total("collector.", "received")
+    return Run(
+        plant.devices,
+        plant.values,
+        gateway.figures,
+        gateway.after.lag_s,
+        gateway.after.total("collector.", "received"),
+        gateway.stored,
+        gateway.after.total("collector.", "bad") + gateway.after.total("collector.", "rejected"),
+        gateway.grown / max(moved, 1),
+        plain,
+        careful,
+        gateway.seconds,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what the gateway costs, beside plain scripts.")
+    parser.add_argument("--devices", type=int, default=1_000)
+    parser.add_argument("--units", type=int, default=50, help="devices behind one port (default 50)")
+    parser.add_argument("--values", type=int, default=62, help="float32 values a device, at most 62")
+    parser.add_argument("--warmup", type=float, default=30.0, help="seconds before the first interval")
+    parser.add_argument("--interval", type=float, default=10.0, help="seconds")
+    parser.add_argument("--intervals", type=int, default=9)
+    parser.add_argument("--no-write", action="store_true", help="leave docs/PERFORMANCE.md as it is")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tanflow-bench-") as directory:
+        run = measure(given, Path(directory))
+    print(tables(run))
+    if not given.no_write:
+        (ROOT / "docs" / "PERFORMANCE.md").write_text(document(run))
+    missed = [what for what, _, _, met in run.targets() if not met]
+    sys.exit(f"missed: {', '.join(missed)}" if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
