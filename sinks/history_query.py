@@ -5,8 +5,8 @@ Any process may ask while the gateway writes: it looks at names, never at a lock
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -140,10 +140,8 @@ class Reader:
         end = -(-q.end_ns // step_ns) * step_ns
         level = next((level for level in (HOURS, MINUTES) if step_ns % level.step_ns == 0), RAW)
         partials = self._partials(q, level, step_ns, start, end)
-        if q.aggregate == "integral" and level is not RAW and np.isnan(partials["integral"]).any():
-            # Late rows interleave with what was there: only the raw rows know, as long as they are kept.
-            exact = self._partials(q, RAW, step_ns, start, end)
-            partials = exact if np.array_equal(exact["count"], partials["count"]) else partials
+        if q.aggregate == "integral" and level is not RAW:
+            partials = self._with_exact_integrals(q, step_ns, partials)
         answer = _aggregated(partials, step_ns, q.aggregate)
         _check_size(len(answer), q.limit)
         return answer
@@ -158,6 +156,28 @@ class Reader:
             found = merge([*stored, tail], step_ns)
         inside = (found["bucket_ns"] >= start) & (found["bucket_ns"] < end)
         return {name: column[inside] for name, column in found.items()}
+
+    def _with_exact_integrals(self, q: Question, step_ns: int, partials: Columns) -> Columns:
+        """Fill in what interleaving late rows left open, from raw rows where they are kept and not too many."""
+        unknown = np.flatnonzero(np.isnan(partials["integral"]))
+        if not len(unknown):
+            return partials
+        bucket = partials["bucket_ns"][unknown]
+        asked = replace(q, series=tuple(np.unique(partials["series"][unknown]).tolist()))
+        try:
+            raw = self._partials(asked, RAW, step_ns, int(bucket.min()), int(bucket.max()) + step_ns)
+        except Rejected:
+            return partials  # they stay unknown, and the answer says so
+        # The count tells whether all rows of the bucket are still there.
+        whole = ("series", "bucket_ns", "count")
+        exact = dict(zip(_tuples(raw, *whole), raw["integral"].tolist(), strict=True))
+        integral = partials["integral"].copy()
+        integral[unknown] = [exact.get(key, np.nan) for key in _tuples(partials, *whole, at=unknown)]
+        return {**partials, "integral": integral}
+
+
+def _tuples(columns: Columns, *names: str, at: npt.NDArray[np.intp] | slice = slice(None)) -> Iterator[tuple[Any, ...]]:
+    return zip(*(columns[name][at].tolist() for name in names), strict=True)
 
 
 def _check(q: Question) -> None:
@@ -200,6 +220,7 @@ def _aggregated(p: Columns, step_ns: int, aggregate: Aggregate) -> Answer:
     keep = known | (p["bad"] > 0)
     if aggregate != "count":
         value = np.where(known, value, np.nan)
+    known = known & ~np.isnan(value)  # an integral may be beyond knowing
     quality = np.where(known, p["quality"], BAD).astype(np.uint16)
     span = np.full(int(keep.sum()), step_ns, np.int64)
     return Answer(p["bucket_ns"][keep], span, p["series"][keep], value[keep], quality[keep], p["bad"][keep])
