@@ -61,6 +61,10 @@ class Rows:
         """Return the key of a device, for a person."""
         return self._names[device]
 
+    def in_gap(self, device: int) -> bool:
+        """Return whether the device's last gap row is still open."""
+        return self._cause[device] is not Gap.NONE
+
     def heard(self, device: int, now_ns: int) -> None:
         """Note that something of the device is heard, though its trouble goes on."""
         self._known_ns[device] = now_ns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -45,6 +45,9 @@ class Driven:
         self._commit_s = commit_s
         self.batches: list[Batch] = []
         self.failures: list[Unavailable] = []
+        # Where the consumer "dies": before the commit (nothing stored), or after it (stored, not resumed).
+        self.hang: Literal["", "before", "after"] = ""
+        self.hangs = False
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._work())
@@ -64,10 +67,18 @@ class Driven:
                 async with self._collector as collector:
                     async for batch in collector.batches():
                         await asyncio.sleep(self._commit_s)
+                        if self.hang == "before":
+                            await self._forever()
                         self.batches.append(batch)
+                        if self.hang == "after":
+                            await self._forever()
             except Unavailable as error:
                 self.failures.append(error)
                 await asyncio.sleep(error.after_s or 0.2)
+
+    async def _forever(self) -> None:
+        self.hangs = True
+        await asyncio.Event().wait()
 
     def rows(self, key: str) -> list[tuple[int, float, int, int]]:
         """Return (time_ns, value, quality, span_ns) of a series, in the order committed."""

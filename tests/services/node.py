@@ -6,7 +6,6 @@ import json
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,15 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.ports import free_port
+
 PEERS = Path(__file__).parents[1] / "peers"
-
-
-def free_port() -> int:
-    """Return a loopback port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class NodeOpcua:

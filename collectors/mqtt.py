@@ -1,0 +1,263 @@
+"""Messages of one MQTT broker → batches; a message is acknowledged only after its batch is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import struct
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final, Self
+from zlib import crc32
+
+from paho.mqtt.client import MQTTMessage
+
+from collectors.mqtt_link import Link
+from collectors.mqtt_payload import compile_path, decode, find, number_at, time_parser
+from collectors.mqtt_topics import Route, Routes
+from collectors.rows import Rows
+from config.bindings import BoundDevice
+from config.errors import Rejected, Unavailable
+from config.model import MqttConnection
+from pipeline.batch import Batch, Reject
+from pipeline.clock import SECOND_NS
+from pipeline.counters import Counters
+from pipeline.gaps import Gap
+from pipeline.ports import Origin
+from pipeline.quality import CLOCK, GOOD, STALE, UNCERTAIN
+
+logger = logging.getLogger("tanflow.mqtt")
+
+_DELIVERY: Final = struct.Struct("<HI")  # packet id, crc32 of topic and payload: one message in a batch's token
+_KEPT: Final = 1024  # of a payload in a dead letter [bytes]
+_TOLD: Final = 1_000  # topics in trouble, or not asked for, that are told one by one
+
+
+class MqttCollector:
+    """One broker with a persistent session: what is published while we are away waits there."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        connection: MqttConnection,
+        devices: Sequence[BoundDevice],
+        ids: Mapping[str, int],
+        counters: Counters,
+    ) -> None:
+        self._origin = origin
+        self._connection = connection
+        self._counters = counters
+        self._devices = devices
+        self._rows = Rows(origin, devices, ids, counters)
+        self._routes = Routes(devices, ids)
+        self._time_path = None if connection.time_path is None else compile_path(connection.time_path)
+        self._time_of = time_parser(connection.time_format)
+        self._period_ns = [int((d.device.every_s or 0) * SECOND_NS) for d in devices]
+        # Committed deliveries the broker may send again, packet id → crc; it never has more than this unacknowledged.
+        self._committed: dict[int, int] = {}
+        self._trouble: set[str] = set()  # topics whose last payload was refused
+        self._strangers: set[str] = set()
+        self._wake = asyncio.Event()
+        self._link: Link | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._rows.clear()
+        self._deliveries: list[tuple[int, int]] = []  # packet id and crc of the messages in the next batch
+        self._unacked: list[int] = []  # packet ids to acknowledge after it, committed duplicates included
+        self._loose = 0  # messages of QoS 0 in it
+        self._in_flight = 0
+        self._overflow: set[int] = set()
+
+    async def __aenter__(self) -> Self:
+        self._forget()  # unacknowledged messages come again
+        self._link = Link(self._connection, self._session, self._message, self._wake.set)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def resume(self, tokens: Sequence[bytes]) -> None:
+        """Remember the deliveries in the tokens as committed: sent again, they are acknowledged and passed over."""
+        for token in tokens:
+            self._remember(list(_DELIVERY.iter_unpack(token)))
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Yield what has arrived since the last commit; raises Unavailable when the link must be opened again."""
+        link = self._link
+        assert link is not None, "enter the collector first"
+        failure: Exception | None = await self._open(link)
+        while True:
+            if failure is None:
+                await self._news()
+                self._watch_silence()
+                failure = link.failure
+                if failure is not None:
+                    self._down(Gap.DISCONNECTED, failure)
+            self._record_overflow()
+            deliveries, packets = self._deliveries, self._unacked
+            self._deliveries, self._unacked, self._loose = [], [], 0
+            if len(self._rows):
+                self._in_flight = len(packets)
+                yield self._rows.take(b"".join(_DELIVERY.pack(*delivery) for delivery in deliveries))
+                self._in_flight = 0
+            self._remember(deliveries)
+            link.ack(packets)
+            link.pause(False)
+            if failure is not None:
+                raise failure
+
+    # ── the link ──────────────────────────────────────────────────────────────────────────────────
+
+    async def _open(self, link: Link) -> Unavailable | None:
+        try:
+            refused = await link.open(self._routes.filters)
+        except Unavailable as error:
+            self._down(Gap.REFUSED, error)
+            return error
+        for topic_filter, reason in refused.items():
+            logger.error("%s: the broker refuses the subscription '%s': %s", link.where, topic_filter, reason)
+            for device in self._routes.devices_of(topic_filter):
+                message = f"subscription '{topic_filter}' refused: {reason}; grant the user this topic"
+                self._rows.missed(device, Gap.EXCEPTION, self._origin.clock.now_ns(), message)
+        return None
+
+    def _session(self, present: bool) -> None:
+        if not present:
+            # Packet ids begin anew, so an old one says nothing.
+            if self._committed:
+                logger.warning("%s kept no session: messages published meanwhile are lost", self._connection.host)
+            self._committed.clear()
+
+    def _down(self, cause: Gap, error: Exception) -> None:
+        self._rows.all_missed(cause, self._origin.clock.now_ns(), str(error))
+
+    def _remember(self, deliveries: Sequence[tuple[Any, ...]]) -> None:
+        committed = self._committed
+        for packet, crc in deliveries:
+            committed.pop(packet, None)
+            committed[packet] = crc
+        for packet in list(committed)[: -2 * self._connection.receive_maximum]:
+            del committed[packet]
+
+    # ── what arrives ──────────────────────────────────────────────────────────────────────────────
+
+    def _message(self, message: MQTTMessage) -> None:
+        """Take one message; a duplicate of a committed delivery is only acknowledged."""
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""
+        payload = bytes(message.payload)
+        if message.qos == 0:
+            if self._loose >= self._connection.receive_maximum:
+                self._counters.rejected += 1
+                self._overflow.update(route.device for route in self._routes.of(topic))
+                return
+            self._loose += 1
+        elif not self._is_new(message, crc32(payload, crc32(topic.encode()))):
+            return
+        self._accept(topic, payload, bool(message.retain))
+        self._wake.set()
+        if self._connection.version != "5" and self._link is not None:
+            self._link.pause(self._in_flight + len(self._unacked) >= self._connection.receive_maximum)
+
+    def _is_new(self, message: MQTTMessage, crc: int) -> bool:
+        packet = message.mid
+        self._unacked.append(packet)
+        if message.dup and self._committed.get(packet) == crc:
+            self._wake.set()
+            return False
+        # The broker uses this packet id for another message now, so the old one is done with.
+        self._committed.pop(packet, None)
+        self._deliveries.append((packet, crc))
+        return True
+
+    def _accept(self, topic: str, payload: bytes, retained: bool) -> None:
+        routes = self._routes.of(topic)
+        if not routes:
+            self._stranger(topic, payload)
+            return
+        now_ns = self._origin.clock.now_ns()
+        try:
+            document = decode(payload)
+            time_ns, quality = self._stamp(document, now_ns)
+        except Rejected as error:
+            for route in routes:
+                self._rows.missed(route.device, Gap.MALFORMED, now_ns, f"{topic}: {error}")
+            self._refuse(topic, str(error), payload)
+            return
+        if retained:
+            quality |= UNCERTAIN | STALE  # of unknown age: the last one before we subscribed
+        wrong = [reason for route in routes for reason in self._take(route, document, time_ns, quality, now_ns)]
+        if wrong:
+            self._refuse(topic, "; ".join(wrong), payload)
+        else:
+            self._trouble.discard(topic)
+
+    def _take(self, route: Route, document: Any, time_ns: int, quality: int, now_ns: int) -> list[str]:
+        """Append the rows of one route; return what is wrong with its points."""
+        wrong: list[str] = []
+        for name, series, path in route.points:
+            try:
+                value = number_at(document, path)
+            except Rejected as error:
+                wrong.append(f"{name} {error}")
+            else:
+                self._rows.add(time_ns, series, value, quality)
+        if len(wrong) < len(route.points):
+            self._rows.answered(route.device, now_ns)
+        else:
+            self._rows.missed(route.device, Gap.MALFORMED, now_ns, wrong[0])
+        return wrong
+
+    def _stamp(self, document: Any, now_ns: int) -> tuple[int, int]:
+        """Return the payload's own time, or the gateway's where the payload has none."""
+        if self._time_path is not None:
+            with contextlib.suppress(LookupError):
+                return self._time_of(find(document, self._time_path)), GOOD
+        return now_ns, GOOD if self._origin.clock.trusted else UNCERTAIN | CLOCK
+
+    def _refuse(self, topic: str, reason: str, payload: bytes) -> None:
+        self._rows.reject(Reject(topic, reason, payload[:_KEPT]))
+        if topic not in self._trouble and len(self._trouble) < _TOLD:
+            self._trouble.add(topic)
+            logger.warning("%s: %s; see the dead letters", topic, reason)
+
+    def _stranger(self, topic: str, payload: bytes) -> None:
+        # The broker keeps the subscriptions of an earlier configuration in the session.
+        if topic in self._strangers or len(self._strangers) >= _TOLD:
+            self._counters.rejected += 1
+            return
+        self._strangers.add(topic)
+        reason = "no configured device takes this topic; use another client_id to leave old subscriptions behind"
+        self._rows.reject(Reject(topic, reason, payload[:_KEPT]))
+        logger.warning("%s: %s", topic, reason)
+
+    # ── waiting and watching ──────────────────────────────────────────────────────────────────────
+
+    async def _news(self) -> None:
+        clock = self._origin.clock
+        periods = [p for p in self._period_ns if p]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(clock.wall_seconds(min(periods) / SECOND_NS) if periods else None):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def _watch_silence(self) -> None:
+        now_ns = self._origin.clock.now_ns()
+        for device, period_ns in enumerate(self._period_ns):
+            patience_ns = period_ns if self._rows.in_gap(device) else 3 * period_ns
+            if period_ns and self._rows.silent_ns(device, now_ns) > patience_ns:
+                reason = f"nothing published for {self._rows.silent_ns(device, now_ns) / SECOND_NS:.0f} s"
+                if self._rows.missed(device, Gap.STALE, now_ns, reason):
+                    logger.warning("%s: %s", self._devices[device].key, reason)
+
+    def _record_overflow(self) -> None:
+        for device in self._overflow:
+            reason = "messages of QoS 0 came faster than they are committed, and were lost; publish with QoS 1"
+            if self._rows.missed(device, Gap.OVERFLOW, self._origin.clock.now_ns(), reason):
+                logger.warning("%s: %s", self._devices[device].key, reason)
+        self._overflow.clear()
