@@ -26,7 +26,7 @@ _HIDDEN: Final = re.compile(r"pass|token|secret|url|user|key|host", re.IGNORECAS
 _SECRET: Final = "a secret is never written here; write {env: VARIABLE} or {file: path}"
 _BLOCKS: Final = ("dict_type", "model_type", "model_attributes_type", "mapping_type")
 _SENTENCES: Final = {
-    "string_type": "must be text; put it in quotes",
+    "string_type": "must be text",
     "finite_number": "must be an ordinary number",
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
@@ -56,10 +56,12 @@ def explain(error: ErrorDetails, root: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         known = _fields(root, loc[:-1])
         return f"unknown key{nearest(last, known)}"
-    if _is_secret(loc):
-        return _SECRET
     if kind == "value_error":
         return str(context["error"])
+    if _is_secret(loc):
+        return _SECRET
+    if kind == "literal_error" and isinstance(value, str) and (meant := _meant(value, str(context["expected"]))):
+        return f"'{value}' is not known here{meant}"
     return _by_kind(kind, context, error["msg"]) + _quoted(kind, loc, value, context)
 
 
@@ -82,21 +84,35 @@ def _by_kind(kind: str, context: Mapping[str, Any], message: str) -> str:
 
 
 def _quoted(kind: str, loc: Loc, value: Any, context: Mapping[str, Any]) -> str:
-    """Return ", not 'x'" where quoting helps and cannot give a secret away."""
-    if kind == "literal_error" and f"'{value}'" in str(context["expected"]) and not isinstance(value, str):
-        return f"; put it in quotes: '{value}'"
-    if kind in _BLOCKS or isinstance(value, dict | list | BaseModel) or any(_HIDDEN.search(str(p)) for p in loc):
+    """Return what was found and what may have been meant, where that cannot give a secret away."""
+    if "tag" in context:
+        return f", not '{context['tag']}'{_meant(str(context['tag']), str(context['expected_tags']))}"
+    if isinstance(value, dict | list | BaseModel) or any(_HIDDEN.search(str(part)) for part in loc):
         return ""
-    if kind.startswith("union_tag"):
-        return f", not '{context['tag']}'{nearest(str(context['tag']), ())}" if "tag" in context else ""
-    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else f"'{value}'"
-    if len(text) > 80 or "@" in text:
+    text = _shown(value)
+    if kind in _BLOCKS or not text:
         return ""
-    if kind == "literal_error" and isinstance(value, str):
-        known = re.findall(r"'([^']+)'", str(context["expected"]))
-        alike = difflib.get_close_matches(value, known, n=1, cutoff=0.6)
-        return f", not {text}" + (f"; did you mean '{alike[0]}'?" if alike else "")
-    return f": {text}" if kind == "string_pattern_mismatch" else f", not {text}"
+    if kind == "string_type":
+        return f"; put it in quotes: '{text}'" if value is not None else f", not {text}"
+    if kind == "literal_error":
+        expected = str(context["expected"])
+        if f"'{value}'" in expected:
+            return f"; put it in quotes: '{value}'"
+        return f", not {text}"
+    return f" (here {text})" if kind == "string_pattern_mismatch" else f", not {text}"
+
+
+def _shown(value: Any) -> str:
+    """Return a scalar as it stands in the file, "" for one that is long or looks like a login."""
+    if value is None:
+        return "nothing"
+    text = str(value).lower() if isinstance(value, bool) else f"'{value}'" if isinstance(value, str) else str(value)
+    return "" if len(text) > 80 or "@" in text else text
+
+
+def _meant(word: str, expected: str) -> str:
+    alike = difflib.get_close_matches(word, re.findall(r"'([^']+)'", expected), n=1, cutoff=0.6)
+    return f"; did you mean '{alike[0]}'?" if alike else ""
 
 
 def _fields(root: type[BaseModel], path: Loc) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from config.errors import ConfigError, Problem
+from config.explain import explain
 from config.model import GasReference
 
 _LIMIT = 16 * 1024 * 1024  # largest table that is read [bytes]
@@ -141,12 +142,12 @@ def read_table(path: Path) -> tuple[GridRow, ...]:
     """Return the grid rows of a user's table; raises ConfigError with file and line of every bad row."""
     try:
         if path.stat().st_size > _LIMIT:
-            raise ConfigError([Problem(str(path), 1, "", "larger than 16 MiB; that is no factor table")])
+            raise ConfigError([Problem(str(path), 1, "table", "larger than 16 MiB; that is no factor table")])
         return tuple(_parse(GridRow, path, str(path)))
     except OSError as error:
-        raise ConfigError([Problem(str(path), 1, "", f"cannot be read: {error.strerror}")]) from None
+        raise ConfigError([Problem(str(path), 1, "table", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
-        raise ConfigError([Problem(str(path), 1, "", "is not UTF-8 text; save it as CSV UTF-8")]) from None
+        raise ConfigError([Problem(str(path), 1, "table", "is not UTF-8 text; save it as CSV UTF-8")]) from None
 
 
 RowType = TypeVar("RowType", GridRow, FuelRow)
@@ -159,7 +160,7 @@ def _parse(model: type[RowType], file: Any, name: str) -> Iterator[RowType]:
         c for c, field in model.model_fields.items() if field.is_required() and c not in (reader.fieldnames or ())
     ]
     if missing:
-        raise ConfigError([Problem(name, 1, "", f"columns missing: {', '.join(missing)}")])
+        raise ConfigError([Problem(name, 1, "table", f"columns missing: {', '.join(missing)}")])
     problems: list[Problem] = []
     try:
         for record in reader:
@@ -167,10 +168,10 @@ def _parse(model: type[RowType], file: Any, name: str) -> Iterator[RowType]:
                 yield model.model_validate(record)
             except ValidationError as error:
                 problems += [
-                    Problem(name, reader.line_num, ".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))
-                    for e in error.errors()
+                    Problem(name, reader.line_num, str(e["loc"][0]) if e["loc"] else "row", explain(e, model))
+                    for e in error.errors(include_url=False)
                 ]
     except csv.Error as error:
-        problems.append(Problem(name, reader.line_num, "", f"is not CSV: {error}"))
+        problems.append(Problem(name, reader.line_num, "table", f"is not CSV: {error}"))
     if problems:
         raise ConfigError(problems)

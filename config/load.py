@@ -52,7 +52,7 @@ def load(path: Path | str) -> Loaded:
     if data is None:
         raise ConfigError([Problem(str(path), 1, "gateway", "the file is empty; begin with 'version: 1'")])
     problems = [Problem(str(path), line, _dotted(where), message) for line, where, message in issues]
-    plant, errors = _validate(data, path.parent)
+    plant, errors = _validate(data, top, path.parent)
     findings = errors + ([*check_plant(plant), *check_references(plant)] if plant else [])
     problems += [_problem(path, top, finding) for finding in findings]
     if problems or plant is None:
@@ -77,18 +77,19 @@ def _text(path: Path) -> str:
         raise Unreadable(line, "the file is not UTF-8 text; save it as UTF-8") from None
 
 
-def _validate(data: Any, folder: Path) -> tuple[Plant | None, list[Finding]]:
+def _validate(data: Any, top: Place, folder: Path) -> tuple[Plant | None, list[Finding]]:
     """Return the plant without its wrong blocks, so that the rest is checked too, and what is wrong with those."""
     try:
         return Plant(_rebase(Gateway.model_validate(data), folder), load_all(), folder), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-    findings = [(_address(d["loc"], d["type"]), explain(d, Gateway)) for d in details]
+    findings = [(_stands(d["loc"], d["type"]), explain(d, Gateway)) for d in details]
     if not isinstance(data, dict):
         return None, findings
-    broken = frozenset(_block(d["loc"]) for d in details)
+    extra = {locate(top, d["loc"])[1] for d in details if d["type"] == "extra_forbidden"}
+    broken = frozenset(_block(d["loc"]) for d in details if d["type"] != "extra_forbidden")
     pruned = copy.copy(data)
-    for block in sorted(broken, key=len, reverse=True):
+    for block in sorted(extra | broken, key=len, reverse=True):
         _prune(pruned, block)
     try:
         gateway = _rebase(Gateway.model_validate(pruned), folder)
@@ -97,9 +98,11 @@ def _validate(data: Any, folder: Path) -> tuple[Plant | None, list[Finding]]:
     return Plant(gateway, load_all(), folder, broken), findings
 
 
-def _address(loc: Loc, kind: str) -> Loc:
-    """Return where an error stands: a missing key in its block, anything else on its own line."""
-    return loc[:-1] if kind == "missing" else loc
+def _stands(loc: Loc, kind: str) -> Loc:
+    """Return the path of what is wrong: a missing key is its block's mistake, a wrong protocol its own."""
+    if kind == "missing":
+        return loc[:-1]
+    return (*loc, "protocol") if kind == "union_tag_invalid" else loc
 
 
 def _block(loc: Loc) -> Loc:

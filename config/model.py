@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from config.quantities import QUANTITIES, KindName, conversion
 
@@ -285,11 +294,22 @@ class Area(Strict):
     assets: dict[Name, Asset]
 
 
+def _time_as_text(value: Any) -> Any:
+    if not isinstance(value, str | time):  # a number would be taken for seconds
+        raise ValueError('must be a time of day in quotes, e.g. "08:00"')
+    return value
+
+
+TimeOfDay = Annotated[
+    time, BeforeValidator(_time_as_text), WithJsonSchema({"type": "string", "pattern": r"^\d{2}:\d{2}(:\d{2})?$"})
+]
+
+
 class Shift(Strict):
     """Hours that count as one shift, in the site's zone; may run over midnight."""
 
-    start: time
-    end: time
+    start: TimeOfDay
+    end: TimeOfDay
 
 
 class Site(Strict):

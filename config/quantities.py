@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -104,7 +105,9 @@ def conversion(unit: str, quantity: str) -> tuple[float, float]:
     Raises ValueError with a sentence that says what would be right.
     """
     if quantity not in QUANTITIES:
-        raise ValueError(f"unknown quantity '{quantity}'; known: {', '.join(sorted(QUANTITIES))}")
+        alike = difflib.get_close_matches(quantity, QUANTITIES, n=1)
+        hint = f"did you mean '{alike[0]}'?" if alike else f"known: {', '.join(sorted(QUANTITIES))}"
+        raise ValueError(f"unknown quantity '{quantity}'; {hint}")
     canonical = QUANTITIES[quantity].unit
     if unit == canonical:
         return 1.0, 0.0

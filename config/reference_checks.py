@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -40,21 +40,29 @@ def _names(plant: Plant) -> Iterator[Finding]:
 
 
 def _windows(plant: Plant) -> Iterator[Finding]:
-    if not plant.is_whole("areas"):
-        return  # what a window refers to may stand in a block that is wrong itself
     assets = {name: asset for _, name, asset in plant.assets()}
     points = {name: _points(plant, asset) for name, asset in assets.items()}
+    untold = _untold(plant)
     for name, window in plant.gateway.windows.items():
         path: Loc = ("windows", name)
         for index, reference in enumerate(window.energy):
-            yield from _refer(points, reference, (*path, "energy", index)) or _energy(
-                points, assets, reference, (*path, "energy", index)
-            )
-        yield from _refer(points, window.product, (*path, "product")) or _product(
-            points, window.product, (*path, "product")
-        )
+            if not untold(reference):
+                where = (*path, "energy", index)
+                yield from _refer(points, reference, where) or _energy(points, assets, reference, where)
+        if not untold(window.product):
+            where = (*path, "product")
+            yield from _refer(points, window.product, where) or _product(points, window.product, where)
         if window.shifts_only and not plant.gateway.site.shifts and plant.is_whole("site"):
             yield (*path, "shifts_only"), "the site has no shifts; add site.shifts or leave this out"
+
+
+def _untold(plant: Plant) -> Callable[[str], bool]:
+    """Return the test whether what a reference names may stand in a block that is wrong itself."""
+    if any(p[0] == "areas" and len(p) < 4 for p in plant.broken):
+        return lambda reference: True
+    names = {str(p[3]) for p in plant.broken if p[0] == "areas"}
+    names |= {asset for _, asset, _, _, d in plant.devices() if d.template and d.template not in plant.templates}
+    return lambda reference: reference.partition(".")[0] in names
 
 
 def _points(plant: Plant, asset: Asset) -> dict[str, Point]:
@@ -83,7 +91,7 @@ def _energy(points: dict[str, dict[str, Point]], assets: dict[str, Asset], refer
             return []
         return [(path, f"a volume of {carrier} has no known energy content; name an energy counter")]
     if point.quantity != "power":
-        return [(path, f"'{reference}' is a {point.quantity}; name a counter of energy or gas, or a power")]
+        return [(path, f"'{reference}' shows {point.quantity}; name a counter of energy or gas, or a power")]
     counters = [n for n, p in points[asset].items() if p.quantity == "energy_index" and p.effective_kind == "counter"]
     if energy == "integrate" or (energy == "auto" and not counters):
         return []
@@ -97,7 +105,7 @@ def _product(points: dict[str, dict[str, Point]], reference: str, path: Loc) -> 
     point = points[asset][name]
     if point.quantity == "mass_index" and point.effective_kind == "counter":
         return []
-    return [(path, f"'{reference}' is a {point.quantity}; the product is a counter of mass (quantity mass_index)")]
+    return [(path, f"'{reference}' shows {point.quantity}; the product is a counter of mass (quantity mass_index)")]
 
 
 def _alerts(plant: Plant) -> Iterator[Finding]:

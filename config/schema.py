@@ -23,8 +23,8 @@ def schema() -> dict[str, Any]:
     data = Gateway.model_json_schema()
     definitions = data["$defs"]
     definitions["Point"]["properties"]["quantity"]["enum"] = list(QUANTITIES)
-    texts = [branch for branch in definitions["Device"]["properties"]["template"]["anyOf"] if branch["type"] == "string"]
-    texts[0]["enum"] = sorted(load_all())
+    branches = definitions["Device"]["properties"]["template"]["anyOf"]
+    next(b for b in branches if b["type"] == "string")["enum"] = sorted(load_all())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **data}
 
 

@@ -69,22 +69,28 @@ def read(text: str) -> tuple[Any, Place, list[Issue]]:
         for event in yaml.parse(text, Loader=_LOADER):
             reader.take(event)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        raise Unreadable(mark.line + 1 if mark else _line_of(text, error), _sentence(error)) from None
+        line = _line_of(text, error)
+        raise Unreadable(line, _sentence(text, line, error)) from None
     return reader.root, reader.top, reader.issues
 
 
 def _line_of(text: str, error: yaml.YAMLError) -> int:
+    """Return the line to look at: where an open quote, bracket or key began, else where reading stopped."""
+    context = str(getattr(error, "context", ""))
+    began = getattr(error, "context_mark", None) if "scanning" in context or "flow" in context else None
+    if mark := began or getattr(error, "problem_mark", None):
+        return int(mark.line) + 1
     position = getattr(error, "position", 0)
     return text.count("\n", 0, position if isinstance(position, int) else 0) + 1
 
 
-def _sentence(error: yaml.YAMLError) -> str:
+def _sentence(text: str, line: int, error: yaml.YAMLError) -> str:
+    lines = text.split("\n")
+    if line <= len(lines) and re.match(r" *\t", lines[line - 1]):
+        return "not YAML: a tab stands at the beginning; indent with spaces only"
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
-    if "\\t" in str(problem) or "tab" in str(problem):
-        return "not YAML: a tab stands where spaces are needed; indent with spaces only"
     context = getattr(error, "context", None)
-    return f"not YAML: {problem}{f' ({context})' if context else ''}; look at indentation, quotes and colons"
+    return f"not YAML: {f'{context}: ' if context else ''}{problem}; look at indentation, quotes and colons"
 
 
 class _Reader:
