@@ -1,0 +1,115 @@
+"""A plant's readings → line protocol: µs per value of our encoder and of influxdb-client's Point, in one run.
+
+python -m benchmarks.line_protocol [--devices 1000] [--fields 62] [--repeat 9]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+from influxdb_client import Point, WritePrecision
+
+from pipeline.batch import Batch, Header, make
+from pipeline.quality import INTEGRATED, UNCERTAIN
+from pipeline.series import SeriesTable, Spec
+from sinks.line_protocol import Encoder
+
+NOW_NS = 1_750_000_000_000_000_000
+
+
+def plant(devices: int, fields: int) -> SeriesTable:
+    """Return a table of `devices` meters with `fields` series each."""
+    specs = [
+        Spec(
+            key=f"meter{device}.point{field}.power",
+            connection="floor",
+            quantity="power",
+            unit="kW",
+            kind=0,
+            measurement="energy",
+            field=f"power_{field}_kw",
+            tags=(("area", "hall"), ("asset", f"meter{device}"), ("device", "main"), ("site", "plant")),
+        )
+        for device in range(devices)
+        for field in range(fields)
+    ]
+    return SeriesTable(1, specs, {spec.key: i for i, spec in enumerate(specs)}, {})
+
+
+def readings(devices: int, fields: int) -> Batch:
+    """Return one value of every series, each device at an instant of its own, to a tenth as registers have them."""
+    rng = np.random.default_rng(7)
+    value = np.round(rng.normal(230, 40, devices * fields), 1)
+    time_ns = np.repeat(NOW_NS + rng.integers(0, 10**9, devices), fields)
+    return make(Header("floor", 1, "boot", NOW_NS, 0), time_ns, np.arange(devices * fields), value)
+
+
+def points(batch: Batch, table: SeriesTable, fields: int) -> bytes:
+    """Return the same wide lines made by influxdb-client."""
+    lines = []
+    for start in range(0, len(batch), fields):
+        spec = table.spec(int(batch.series[start]))
+        point = Point(spec.measurement)
+        for key, text in spec.tags:
+            point.tag(key, text)
+        for row in range(start, start + fields):
+            point.field(table.spec(int(batch.series[row])).field, float(batch.value[row]))
+        lines.append(point.time(int(batch.time_ns[start]), WritePrecision.NS).to_line_protocol())
+    return "\n".join(lines).encode()
+
+
+def narrow_points(batch: Batch, table: SeriesTable) -> bytes:
+    """Return one line a value made by influxdb-client, as most scripts do it."""
+    lines = []
+    for row in range(len(batch)):
+        spec = table.spec(int(batch.series[row]))
+        point = Point(spec.measurement).field(spec.field, float(batch.value[row]))
+        for key, text in spec.tags:
+            point.tag(key, text)
+        lines.append(point.time(int(batch.time_ns[row]), WritePrecision.NS).to_line_protocol())
+    return "\n".join(lines).encode()
+
+
+def median_us(work: Callable[[], object], values: int, repeat: int) -> float:
+    """Return the median µs per value of `repeat` runs after one unmeasured."""
+    work()
+    took = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - started)
+    return statistics.median(took) / values * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=1_000)
+    parser.add_argument("--fields", type=int, default=62)
+    parser.add_argument("--repeat", type=int, default=9)
+    options = parser.parse_args()
+    table, batch = plant(options.devices, options.fields), readings(options.devices, options.fields)
+    shuffled = batch.take(np.random.default_rng(1).permutation(len(batch)))
+    flagged = make(batch.header, batch.time_ns, batch.series, batch.value, INTEGRATED | UNCERTAIN)
+    scattered = make(batch.header, NOW_NS + np.arange(len(batch)) * 1_000, batch.series, batch.value)
+    encoder = Encoder(table)
+    runs: dict[str, tuple[Callable[[], object], int]] = {
+        "tanflow, wide": (lambda: encoder.encode(batch), options.repeat),
+        "tanflow, wide, rows in any order": (lambda: encoder.encode(shuffled), options.repeat),
+        "tanflow, wide, every value flagged": (lambda: encoder.encode(flagged), options.repeat),
+        "tanflow, every value at its own instant": (lambda: encoder.encode(scattered), options.repeat),
+        "influxdb-client Point, wide": (lambda: points(batch, table, options.fields), 3),
+        "influxdb-client Point, one a value": (lambda: narrow_points(batch, table), 3),
+    }
+    medians = {name: median_us(work, len(batch), repeat) for name, (work, repeat) in runs.items()}
+    ours = medians["tanflow, wide"]
+    print(f"{options.devices} devices × {options.fields} fields, median of {options.repeat} (Point: 3)")
+    for name, micros in medians.items():
+        print(f"{name:<42} {micros:8.3f} µs/value {micros / ours:8.1f} ×")
+
+
+if __name__ == "__main__":
+    main()

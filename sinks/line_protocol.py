@@ -1,0 +1,245 @@
+"""Batch + series table → line protocol: one line per tag set and instant, carrying every field of that instant.
+
+Rules of the text (InfluxData, "Line protocol reference"): a backslash escapes comma and space in a measurement, and
+equals too in tag keys, tag values and field keys; a string field escapes quote and backslash. A backslash is otherwise
+itself, so a name that ends in one, or holds a line break, cannot be written and is refused rather than changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from config.errors import GatewayError
+from pipeline.batch import Batch, Times, Values
+from pipeline.series import SeriesTable, Spec
+
+QUALITY_SUFFIX: Final = b"_q"
+
+_MEASUREMENT: Final = str.maketrans({",": r"\,", " ": r"\ "})
+_KEY: Final = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
+_STRING: Final = str.maketrans({'"': r"\"", "\\": r"\\"})
+_LAYOUT_BYTES: Final = 24_000_000  # most the layouts may take; 1,000 devices × 62 fields take 2 MB
+
+Rows = npt.NDArray[np.int64]
+
+
+# ── names and single points ───────────────────────────────────────────────────────────────────────
+
+
+def _name(text: str, escapes: dict[int, str], what: str) -> str:
+    if not text:
+        raise ValueError(f"an empty {what} cannot be written in line protocol")
+    if text.endswith("\\") or "\n" in text or "\r" in text:
+        raise ValueError(f"{what} {text!r} ends in a backslash or holds a line break: line protocol cannot express it")
+    return text.translate(escapes)
+
+
+def escape_head(measurement: str, tags: Iterable[tuple[str, str]]) -> bytes:
+    """Return the escaped `measurement,key=value,…`; raises ValueError for what the protocol cannot express."""
+    if measurement.startswith("#"):
+        raise ValueError(f"measurement {measurement!r} would be read as a comment")
+    parts = [_name(measurement, _MEASUREMENT, "measurement")]
+    for key, value in tags:
+        tag_value = _name(value, _KEY, f"value of tag {key!r}")
+        parts.append(f"{_name(key, _KEY, 'tag key')}={tag_value}")
+    return ",".join(parts).encode()
+
+
+def escape_field(field: str) -> bytes:
+    """Return the escaped field key; raises ValueError for what the protocol cannot express."""
+    return _name(field, _KEY, "field key").encode()
+
+
+def format_value(value: float | int | bool | str) -> bytes:
+    """Return a field value: floats in their shortest form, integers with `i`, strings quoted.
+
+    Raises ValueError for NaN, infinity and integers beyond 64 bits.
+    """
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ValueError(f"integer {value} is beyond 64 bits")
+        return b"%di" % value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a number a database stores")
+        return orjson.dumps(float(value))
+    return b'"' + value.translate(_STRING).encode() + b'"'
+
+
+def encode_point(
+    measurement: str,
+    tags: Iterable[tuple[str, str]],
+    fields: Mapping[str, float | int | bool | str],
+    time_ns: int,
+) -> bytes:
+    """Return one line without its line end; raises ValueError for what the protocol cannot express."""
+    if not fields:
+        raise ValueError(f"a point of {measurement!r} without fields cannot be written")
+    values = b",".join(escape_field(field) + b"=" + format_value(value) for field, value in fields.items())
+    return b"%b %b %d" % (escape_head(measurement, tags), values, time_ns)
+
+
+# ── batches ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The text of a batch and which rows stand in which line.
+
+    Line i holds the rows `rows[ends[i-1]:ends[i]]` (indices into the batch); a row a later one supersedes is in none.
+    `unstorable`: rows whose value is NaN or infinite, of which at most the quality was written. `unknown`: rows of
+    series the table does not have; they stand in no line.
+    """
+
+    payload: bytes
+    rows: Rows
+    ends: Rows
+    unstorable: int
+    unknown: Rows
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What is known of a series in advance: its line's head and its key, as parts of a template (`%` doubled)."""
+
+    head: bytes
+    key: bytes
+
+
+class Encoder:
+    """Turns batches of one series table into line protocol; floats as floats, `<field>_q` as integers.
+
+    All of a line but its values and time depends only on its series and qualities: the template of each combination
+    seen (its layout) is kept, so a line costs one look-up, and all values are formatted in one go. Raises
+    GatewayError when two series of the table would overwrite each other in the database, or a name cannot be written.
+    """
+
+    def __init__(self, table: SeriesTable) -> None:
+        self._fields: dict[int, _Field] = {}
+        self._layouts: dict[bytes, bytes] = {}
+        self._layout_bytes = 0
+        self._known = np.zeros(len(table), bool)
+        self._group = np.zeros(len(table), np.int64)
+        self._rank = np.zeros(len(table), np.int64)
+        heads: dict[bytes, int] = {}
+        taken: dict[tuple[bytes, bytes], str] = {}
+        for series, spec in enumerate(table.specs):
+            if spec is None:
+                continue
+            field = self._fields[series] = _prepare(spec)
+            _claim(taken, spec, field)
+            self._known[series] = True
+            self._group[series] = heads.setdefault(field.head, len(heads))
+        # Sorting by rank brings the series of one head together, in the order of their ids.
+        self._rank[np.lexsort((np.arange(len(table)), self._group))] = np.arange(len(table))
+
+    def encode(self, batch: Batch) -> Lines:
+        """Return the lines of all rows; of several rows of one series and time the last wins."""
+        rows, unknown, unstorable = self._storable(batch)
+        if not len(rows):
+            return Lines(b"", rows, rows, unstorable, unknown)
+        series, time_ns = batch.series[rows], batch.time_ns[rows]
+        key = _order_key(time_ns, self._rank[series], len(self._rank))
+        if (key[1:] < key[:-1]).any():
+            order = np.argsort(key, kind="stable")
+            key, rows, series, time_ns = key[order], rows[order], series[order], time_ns[order]
+        group = self._group[series]
+        last = np.append(key[1:] != key[:-1], True)
+        line_end = np.append((group[1:] != group[:-1]) | (time_ns[1:] != time_ns[:-1]), True)
+        ends = np.flatnonzero(line_end) + 1
+        instants = time_ns[ends - 1]
+        if not last.all():
+            rows, ends = rows[last], np.cumsum(last)[ends - 1]
+        return Lines(self._write(batch.take(rows), ends, instants), rows, ends, unstorable, unknown)
+
+    def _storable(self, batch: Batch) -> tuple[Rows, Rows, int]:
+        series = batch.series
+        if not len(series):
+            return np.arange(0), np.arange(0), 0
+        within = (series >= 0) & (series < len(self._known))
+        known = within & self._known[np.where(within, series, 0)] if len(self._known) else within
+        finite = np.isfinite(batch.value)
+        useful = known & (finite | (batch.quality != 0))
+        return np.flatnonzero(useful), np.flatnonzero(~known), int(np.count_nonzero(known & ~finite))
+
+    def _write(self, batch: Batch, ends: Rows, time_ns: Times) -> bytes:
+        """Return the text of rows that stand in the order of their lines; line i ends before row `ends[i]`."""
+        finite = np.isfinite(batch.value)
+        texts = _texts(batch.value[finite])
+        codes = (batch.series.astype(np.int64) << 17 | finite.astype(np.int64) << 16 | batch.quality).tobytes()
+        code_ends, text_ends = (ends * 8).tolist(), np.cumsum(finite)[ends - 1].tolist()
+        layouts, lines = self._layouts, []
+        start = first = 0
+        for end, last, instant in zip(code_ends, text_ends, time_ns.tolist(), strict=True):
+            code = codes[start:end]
+            layout = layouts.get(code) or self._learn(code)
+            lines.append(layout % (*texts[first:last], instant))
+            start, first = end, last
+        return b"".join(lines)
+
+    def _learn(self, code: bytes) -> bytes:
+        """Return a line as a template of %b for each value and %d for the time."""
+        ones = np.frombuffer(code, np.int64).tolist()
+        parts = []
+        for one in ones:
+            field, finite, quality = self._fields[one >> 17], one >> 16 & 1, one & 0xFFFF
+            if finite:
+                parts.append(field.key + b"=%b")
+            if quality:
+                parts.append(b"%b%b=%di" % (field.key, QUALITY_SUFFIX, quality))
+        layout = self._fields[ones[0] >> 17].head + b" " + b",".join(parts) + b" %d\n"
+        self._layout_bytes += len(code) + len(layout) + 160  # two objects and their place in the dictionary
+        if self._layout_bytes > _LAYOUT_BYTES:
+            self._layouts.clear()
+            self._layout_bytes = 0
+        self._layouts[code] = layout
+        return layout
+
+
+def _prepare(spec: Spec) -> _Field:
+    try:
+        key = escape_field(spec.field)
+        head = escape_head(spec.measurement, spec.tags)
+    except ValueError as error:
+        raise GatewayError(f"series {spec.key} cannot be written to a database: {error}") from error
+    return _Field(head.replace(b"%", b"%%"), key.replace(b"%", b"%%"))
+
+
+def _claim(taken: dict[tuple[bytes, bytes], str], spec: Spec, field: _Field) -> None:
+    for key in (field.key, field.key + QUALITY_SUFFIX):
+        other = taken.setdefault((field.head, key), spec.key)
+        if other != spec.key:
+            raise GatewayError(
+                f"series {other} and {spec.key} would overwrite each other in the database: both write"
+                f" {key.decode()} of {field.head.decode()}; give one of them another point name"
+            )
+
+
+def _order_key(time_ns: Times, rank: Rows, ranks: int) -> Rows:
+    """Return integers that order rows by time, then rank."""
+    first = int(time_ns.min())
+    if (int(time_ns.max()) - first + 1) * ranks < 2**63:
+        return (time_ns - first) * ranks + rank
+    _, step = np.unique(time_ns, return_inverse=True)
+    key: Rows = step * ranks + rank
+    return key
+
+
+def _texts(values: Values) -> list[bytes]:
+    """Return each value in the shortest form that reads back as the same float64."""
+    if not len(values):
+        return []
+    text: Any = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+    return bytes(text)[1:-1].split(b",")
