@@ -54,6 +54,7 @@ class _Placed:
 
     def __init__(self, device: Device, bound: BoundDevice, outlet: Outlet, faults: Iterable[Fault]) -> None:
         self.device = device
+        self.key = bound.key
         self.prefix = bound.device.prefix
         self.faults = DeviceFaults(faults, bound.points)
         self.outlet = outlet
@@ -62,14 +63,16 @@ class _Placed:
         self.period = 0
         self.waiting: deque[tuple[float, Shown]] = deque()  # until (elapsed [s]) a lag lets them through
 
+    def readings(self) -> Mapping[str, float]:
+        """Return the device's readings under the names its points have here."""
+        readings = self.device.readings
+        return readings | {self.prefix + n: v for n, v in readings.items()} if self.prefix else readings
+
     async def show(self, elapsed_s: float, now_ns: int) -> None:
         period = int((elapsed_s + 1e-9) / self.every_s) if self.every_s else self.period + 1
         if period > self.period:
             self.period = period
-            readings = self.device.readings
-            if self.prefix:
-                readings = readings | {self.prefix + name: value for name, value in readings.items()}
-            shown = self.faults.show(elapsed_s, now_ns, readings)
+            shown = self.faults.show(elapsed_s, now_ns, self.readings())
             late = shown.link is not None and not isinstance(self.outlet, _Registers)  # a late answer is the unit's own
             self.waiting.append((elapsed_s + (shown.link.lag_s if late and shown.link else 0.0), shown))
         while self.waiting and self.waiting[0][0] <= elapsed_s + 1e-9:
@@ -79,8 +82,9 @@ class _Placed:
 class Served:
     """The devices on the network. `gateway` is the configuration with the real ports; `step` moves time."""
 
-    def __init__(self, gateway: Gateway, step: Step) -> None:
+    def __init__(self, gateway: Gateway, devices: Mapping[str, Device], step: Step) -> None:
         self.gateway = gateway
+        self.devices = devices  # with the truth: `devices[asset].trace`
         self.elapsed_s = 0.0
         self.modbus: dict[str, ModbusServer] = {}  # by host:port of `gateway`
         self.opcua: dict[str, OpcuaServer] = {}  # by connection
@@ -98,6 +102,11 @@ class Served:
             await placed.show(self.elapsed_s, now_ns)
         for publisher in self.mqtt.values():
             publisher.settle()
+
+    def unread(self) -> dict[str, list[str]]:
+        """Return, once a step is made, the configured points by asset.device that the physics has no reading for."""
+        found = {p.key: sorted(n for n in p.faults.points if n not in p.readings()) for p in self.placed}
+        return {key: names for key, names in found.items() if names}
 
     async def run(self, clock: Clock, every_s: float = 1.0) -> None:
         """Step at every whole `every_s` of the clock until cancelled; a late step covers the time that passed."""
@@ -120,16 +129,15 @@ async def serve(
     faults: Sequence[Fault] = (),
     step: Step | None = None,
     free_ports: bool = False,
-    brokers: bool = True,
+    own_broker: bool = True,
 ) -> AsyncIterator[Served]:
     """Serve every device of `gateway` whose asset is a simulated device of that name, at its configured place.
 
     `step` moves the physics (default: each device in order). `free_ports` replaces every port by a free one.
-    `brokers` starts a broker for each MQTT connection; without, the configured one is published to.
+    `own_broker` starts a broker for each MQTT connection; without, the configured one is published to.
     Raises ConfigError for an address that cannot be served and for a fault that cannot happen.
     """
-    if free_ports:
-        gateway = _on_free_ports(gateway)
+    gateway = _as_served(gateway, free_ports, own_broker)
     places = [b for b in bind(gateway, dict(templates)) if b.asset_name in devices]
     _check(gateway, places, devices, faults)
 
@@ -137,16 +145,16 @@ async def serve(
         for device in devices.values():
             device.step(now_ns, dt_s)
 
-    served = Served(gateway, step or each)
+    served = Served(gateway, devices, step or each)
     async with AsyncExitStack() as stack:
         for bound in places:
-            outlet = await _open(served, stack, bound, brokers)
+            outlet = await _open(served, stack, bound, own_broker)
             mine = [f for f in faults if f.device in (bound.asset_name, bound.key)]
             served.placed.append(_Placed(devices[bound.asset_name], bound, outlet, mine))
         yield served
 
 
-async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, brokers: bool) -> Outlet:
+async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, own_broker: bool) -> Outlet:
     """Return the outlet of one device, starting the server it stands on at first need."""
     name = bound.device.connection
     connection = served.gateway.connections[name]
@@ -165,16 +173,15 @@ async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, broke
             served.opcua[name] = await stack.enter_async_context(OpcuaServer(connection.url))
         return await served.opcua[name].add(bound.key, bound.points)
     if name not in served.mqtt:
-        served.mqtt[name] = await _publish(stack, connection, brokers)
+        served.mqtt[name] = await _publish(stack, connection, own_broker)
     messages = served.messages[bound.key] = served.mqtt[name].add(bound.asset_name, bound.device.address, bound.points)
     return messages
 
 
-async def _publish(stack: AsyncExitStack, connection: MqttConnection, brokers: bool) -> Publisher:
+async def _publish(stack: AsyncExitStack, connection: MqttConnection, own_broker: bool) -> Publisher:
     port = connection.port or (8883 if connection.tls else 1883)
-    if brokers:
+    if own_broker:
         await stack.enter_async_context(Broker(connection.host, port))
-        connection = connection.model_copy(update={"version": "3.1.1", "tls": None})  # all the small broker speaks
     password = secrets.read(connection.password) if connection.password else None
     return await stack.enter_async_context(Publisher(connection, port, password))
 
@@ -217,20 +224,22 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
-def _on_free_ports(gateway: Gateway) -> Gateway:
-    """Return the configuration with every server's port replaced by a free one."""
+def _as_served(gateway: Gateway, free_ports: bool, own_broker: bool) -> Gateway:
+    """Return the configuration a gateway needs to read what is served here."""
     data: dict[str, Any] = gateway.model_dump()
     for connection in data["connections"].values():
-        if connection["protocol"] == "opcua":
+        if connection["protocol"] == "mqtt" and own_broker:  # all the small broker speaks
+            connection |= {"version": "3.1.1", "tls": None, "username": None, "password": None}
+        if free_ports and connection["protocol"] == "mqtt":
+            connection["port"] = free_port()
+        if free_ports and connection["protocol"] == "opcua":
             url = urlsplit(connection["url"])
             connection["url"] = url._replace(netloc=f"{url.hostname}:{free_port()}").geturl()
-        elif connection["protocol"] == "mqtt":
-            connection["port"] = free_port()
     moved: dict[str, int] = {}
     for area in data["areas"].values():
         for asset in area["assets"].values():
             for device in asset["devices"].values():
-                if data["connections"][device["connection"]]["protocol"] == "modbus":
+                if free_ports and data["connections"][device["connection"]]["protocol"] == "modbus":
                     host, port, unit = split_address(device["address"])
                     at = moved.setdefault(f"{host}:{port}", free_port(host))
                     device["address"] = f"{host}:{at}/{unit}"

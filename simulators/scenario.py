@@ -1,0 +1,128 @@
+"""A scenario file enters; its devices, served where a gateway's configuration reads them, leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from config.errors import ConfigError, Problem
+from config.model import Gateway, Name, Seconds, Strict, Template
+from config.templates import load_all
+from pipeline.clock import Clock
+from simulators.device import Device
+from simulators.faults import Fault
+from simulators.plant import Plant
+from simulators.replay import Replay, ReplayDevice
+from simulators.serve import Served, Step, serve
+
+log = logging.getLogger("tanflow.simulators")
+
+
+class Scenario(Strict):
+    """What is simulated and what goes wrong; where it is served stands in `gateway`, the gateway's own file."""
+
+    version: Literal[1]
+    gateway: Path | None = None  # relative to the scenario's file
+    plant: Literal["demo", "none"] = "none"
+    seed: int = 1
+    own_broker: bool = True  # false: publish to the broker the gateway's configuration names
+    step_s: Seconds = 1.0
+    replay: dict[Name, Replay] = Field(default_factory=dict)  # by asset
+    faults: tuple[Fault, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.plant == "none" and not self.replay:
+            raise ValueError("nothing to simulate: write 'plant: demo' or 'replay:'")
+        return self
+
+    @classmethod
+    def load(cls, path: Path) -> Scenario:
+        """Return the scenario of a file, its paths made absolute; raises ConfigError with all problems."""
+        scenario: Scenario = _read(path, TypeAdapter(cls))
+        here = path.resolve().parent
+        return scenario.model_copy(
+            update={
+                "gateway": here / scenario.gateway if scenario.gateway else None,
+                "replay": {n: r.model_copy(update={"file": here / r.file}) for n, r in scenario.replay.items()},
+            }
+        )
+
+    def devices(self) -> tuple[dict[str, Device], Step]:
+        """Return the simulated devices by asset and the function that steps them all."""
+        replays: dict[str, Device] = {name: ReplayDevice(name, replay) for name, replay in self.replay.items()}
+        plant = Plant.demo(self.seed, self.step_s) if self.plant == "demo" else None
+
+        def step(now_ns: int, dt_s: float) -> None:
+            if plant:
+                plant.step(now_ns)
+            for device in replays.values():
+                device.step(now_ns, dt_s)
+
+        return ({**plant.devices, **replays} if plant else replays), step
+
+    @asynccontextmanager
+    async def open(
+        self,
+        clock: Clock | None = None,
+        *,
+        gateway: Gateway | None = None,
+        templates: Mapping[str, Template] | None = None,
+        free_ports: bool = False,
+    ) -> AsyncIterator[Served]:
+        """Serve the scenario; with a `clock` it runs by itself, without one the caller steps it.
+
+        `gateway` stands in for the file. Raises ConfigError, see `serve`.
+        """
+        if gateway is None:
+            if self.gateway is None:
+                raise ConfigError([Problem("scenario", 1, "gateway", "say which gateway.yaml reads these devices")])
+            gateway = _read(self.gateway, TypeAdapter(Gateway))
+        devices, step = self.devices()
+        async with serve(
+            gateway,
+            load_all() if templates is None else templates,
+            devices,
+            faults=self.faults,
+            step=step,
+            free_ports=free_ports,
+            own_broker=self.own_broker,
+        ) as served:
+            if clock is None:
+                yield served
+                return
+            running = asyncio.create_task(served.run(clock, self.step_s), name="simulated plant")
+            running.add_done_callback(_tell)
+            try:
+                yield served
+            finally:
+                running.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await running
+
+
+def _tell(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("the simulated plant stopped: %s", error, exc_info=error)
+
+
+def _read(path: Path, form: TypeAdapter[Any]) -> Any:
+    try:
+        return form.validate_python(yaml.safe_load(path.read_text("utf-8")))
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 1, "", f"cannot be read: {error.strerror}")]) from error
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+        raise ConfigError([Problem(str(path), line, "", f"not YAML: {error}")]) from error
+    except ValidationError as error:
+        raise ConfigError(
+            [Problem(str(path), 1, ".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+        ) from error
