@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from config.model import Api
@@ -12,4 +13,4 @@ if TYPE_CHECKING:
 
 async def serve(gateway: Gateway, api: Api) -> None:
     """Serve until cancelled."""
-    raise NotImplementedError
+    await asyncio.Event().wait()

@@ -1,0 +1,5 @@
+"""`python -m tanflow`."""
+
+from tanflow.cli import main
+
+main()

@@ -1,0 +1,151 @@
+"""The command line: `tanflow COMMAND`; exit 0 done, 1 failed, 2 what was asked for cannot work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+
+from config.errors import ConfigError, GatewayError
+from config.load import Loaded, load
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+out = Console()
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
+DataDir = Annotated[Path, typer.Option("--data", help="The gateway's data directory.")]
+
+
+def duration(text: str) -> float:
+    """Return the seconds of `30`, `30s`, `5min` or `2h`; typer.BadParameter for anything else."""
+    units = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = text[len(number) :].strip() or "s"
+    try:
+        seconds = float(number) * units[unit]
+    except (ValueError, KeyError):
+        raise typer.BadParameter(f"'{text}' is not a duration; write 30s, 5min or 2h") from None
+    if not 0 < seconds < 1e8:
+        raise typer.BadParameter(f"'{text}' is not a usable duration")
+    return seconds
+
+
+def _log(verbose: bool) -> None:
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("tanflow").setLevel(level)
+
+
+def _loaded(path: Path) -> Loaded:
+    loaded = load(path)
+    for warning in loaded.warnings:
+        err.print(f"warning: {warning}", style="yellow", markup=False)
+    return loaded
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
+    raise typer.Exit(uvloop.run(work()))
+
+
+@app.command()
+def run(config: Config = Path("gateway.yaml"), verbose: bool = False) -> None:
+    """Run the gateway until it is told to stop (SIGINT, SIGTERM)."""
+    from tanflow.running import run_gateway
+
+    _log(verbose)
+    loaded = _loaded(config)
+    _run(lambda: run_gateway(loaded))
+
+
+@app.command()
+def check(config: Config = Path("gateway.yaml")) -> None:
+    """Check a configuration: all mistakes at once, with their lines; exit 2 if it cannot work."""
+    from tanflow.checking import check_more, summary
+
+    loaded = _loaded(config)
+    check_more(loaded)
+    out.print(summary(loaded), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def demo(
+    for_: Annotated[str, typer.Option("--for", help="End after this wall time, e.g. 30s; default: run on.")] = "",
+    port: Annotated[int, typer.Option(help="Port of the page, 0 for a free one.", min=0, max=65_535)] = 8800,
+    data: Annotated[Path | None, typer.Option(help="Data directory; default: a temporary one.")] = None,
+    speed: Annotated[float, typer.Option(help="Plant seconds per second.", min=0.1, max=120.0)] = 10.0,
+) -> None:
+    """Run a simulated factory and a gateway that reads it; nothing else is needed."""
+    from tanflow.demo import run_demo
+
+    _log(False)
+    seconds = duration(for_) if for_ else None
+    _run(lambda: run_demo(seconds, port, data, speed))
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[Path | None, typer.Argument(help="Scenario file; default: the demo factory.")] = None,
+    for_: Annotated[str, typer.Option("--for", help="End after this time; default: run on.")] = "",
+    broker: Annotated[bool, typer.Option(help="Start a small MQTT broker as well.")] = True,
+) -> None:
+    """Serve simulated devices only, where their gateway's configuration reads them."""
+    from tanflow.running import run_simulators
+
+    _log(False)
+    seconds = duration(for_) if for_ else None
+    _run(lambda: run_simulators(scenario, seconds, broker))
+
+
+@app.command()
+def status(data: DataDir = Path("data")) -> None:
+    """Show how far the log, its readers and the history have come."""
+    from tanflow.looking import status_table
+
+    out.print(status_table(data))
+
+
+@app.command()
+def tail(
+    data: DataDir = Path("data"),
+    rows: Annotated[int, typer.Option("-n", help="Rows to begin with.", min=0, max=100_000)] = 20,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with new rows.")] = False,
+    match: Annotated[str, typer.Argument(help="Only series whose key contains this.")] = "",
+) -> None:
+    """Show the newest rows of the log."""
+    from tanflow.looking import print_tail
+
+    print_tail(data, rows, follow, match)
+
+
+@app.command()
+def deadletters(
+    data: DataDir = Path("data"),
+    rows: Annotated[int, typer.Option("-n", help="How many, newest last.", min=1, max=100_000)] = 20,
+) -> None:
+    """Show what could not be read or was refused for good, and why."""
+    from tanflow.looking import dead_letter_table
+
+    out.print(dead_letter_table(data, rows))
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user is a sentence, never a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        for problem in error.problems:
+            err.print(str(problem), markup=False)
+        raise SystemExit(2) from None
+    except GatewayError as error:
+        err.print(f"tanflow: {error}", markup=False)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

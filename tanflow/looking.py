@@ -1,0 +1,93 @@
+"""The data directory of a gateway, running or not → tables for a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.batch import Batch
+from pipeline.log.log import LogReader
+from pipeline.quality import describe
+from sinks.history_files import live, scan
+
+_LOOK_S: Final = 0.5
+_CHUNK_ROWS: Final = 10_000
+
+
+def _time(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def status_table(data: Path) -> Table:
+    """Return where everyone who reads the log stands; raises GatewayError when there is no log."""
+    reader = LogReader(data)
+    table = Table("reader", "log position", "rows behind", title=f"log at position {reader.last_position()}")
+    cursors = reader.query("SELECT consumer, position FROM cursors ORDER BY consumer")
+    for name, position in [*cursors, ("history", _archived(data / "history"))]:
+        table.add_row(name, str(position), str(reader.rows_after(position)))
+    for connection, position in reader.query("SELECT connection, position FROM snapshots ORDER BY connection"):
+        table.add_row(f"snapshot of {connection}", str(position), str(reader.rows_after(position)))
+    (dead,) = reader.query("SELECT count(*) FROM dead")[0]
+    table.caption = f"{dead} dead letters"
+    reader.close()
+    return table
+
+
+def _archived(history: Path) -> int:
+    files, _ = live(scan(history / "raw")) if (history / "raw").is_dir() else ([], [])
+    return max((f.upto for f in files), default=0)
+
+
+def print_tail(data: Path, rows: int, follow: bool, match: str) -> None:
+    """Print the newest rows, then, if asked, new ones until interrupted."""
+    reader = LogReader(data)
+    names = dict(reader.query("SELECT id, key FROM series"))
+    console = Console(soft_wrap=True)
+    position = max(0, reader.last_position() - max(1, rows))
+    recent: list[str] = []
+    try:
+        while True:
+            windows = reader.read(position, _CHUNK_ROWS)
+            for window in windows:
+                position = window.position
+                recent += [line for b in window.batches for line in _lines(b, names, match)]
+            for line in recent[-rows:] if rows else recent:
+                console.print(line, markup=False, highlight=False)
+            recent, rows = [], 0
+            if not windows:
+                if not follow:
+                    return
+                time.sleep(_LOOK_S)
+                reader.load_boots()
+    except KeyboardInterrupt:
+        return
+    finally:
+        reader.close()
+
+
+def _lines(batch: Batch, names: dict[int, str], match: str) -> Iterator[str]:
+    for time_ns, series, value, quality in zip(
+        batch.time_ns.tolist(), batch.series.tolist(), batch.value.tolist(), batch.quality.tolist(), strict=True
+    ):
+        key = names.get(series, f"series {series}")
+        if match in key:
+            yield f"{_time(time_ns)}  {key:<56} {value:>18.6f}  {describe(quality)}"
+
+
+def dead_letter_table(data: Path, rows: int) -> Table:
+    """Return the newest dead letters."""
+    reader = LogReader(data)
+    table = Table("id", "time", "component", "source", "reason", "what it was", title="dead letters")
+    query = "SELECT id, at_ns, component, source, reason, raw FROM dead ORDER BY id DESC LIMIT ?"
+    for number, at_ns, component, source, reason, raw in reader.query(query, (rows,))[::-1]:
+        shown = raw[:120].decode("utf-8", "backslashreplace")
+        table.add_row(str(number), _time(at_ns), component, *map(Text, (source, reason, shown)))
+    reader.close()
+    return table
