@@ -79,18 +79,20 @@ class ScrewCompressor(Device):
         self.temperature = 35.0
         self.run_hours, self.load_hours, self.starts = 8_123.4, 5_687.2, 2_410
         self.volume_m3 = 1_234_567.0
-        self._idle_s = self._step_kj = self._step_m3 = 0.0
+        self._idle_s = self._step_kj = self._step_kvars = self._step_m3 = 0.0
         air.sources.append(self)
 
     def begin(self) -> None:
-        self._step_kj = self._step_m3 = 0.0
+        self._step_kj = self._step_kvars = self._step_m3 = 0.0
 
     def run(self, pressure_bar: float, dt_s: float) -> float:
         self._switch(pressure_bar, dt_s)
         self.speed = self._speed(pressure_bar, dt_s)
         loaded = self.state is State.LOADED
         flow = self.flow_at(self.speed) if loaded else 0.0
-        self._step_kj += self.power_at(self.speed, pressure_bar) * dt_s
+        power = self.power_at(self.speed, pressure_bar)
+        self._step_kj += power * dt_s
+        self._step_kvars += self.reactive_at(power) * dt_s
         self._step_m3 += flow * dt_s / 60.0
         rest = pressure_bar + 0.25 if loaded else _BLOWN_DOWN_BAR if self.state else 0.0
         self.sump_bar += (rest - self.sump_bar) * -math.expm1(-dt_s / (3.0 if loaded else _BLOWDOWN_S))
@@ -112,6 +114,13 @@ class ScrewCompressor(Device):
             part = self.part_load(speed)
             return full * part * isentropic_work(pressure_bar) / isentropic_work(self.rated_bar)
         return full * speed * (0.17 + 0.33 * max(self.sump_bar, _BLOWN_DOWN_BAR) / self.rated_bar)
+
+    def reactive_at(self, power_kw: float) -> float:
+        """Return the reactive power [kvar]: three quarters of it magnetise the motor whatever its load."""
+        if self.state is State.STOPPED:
+            return 0.0
+        full = self.specific_power * self.flow_m3_min
+        return full * math.tan(math.acos(self.power_factor)) * (0.75 + 0.25 * (power_kw / full) ** 2)
 
     def part_load(self, speed: float) -> float:
         """Return power at `speed` over power at full speed: controls and fan, torque, losses that grow with speed."""
@@ -145,7 +154,7 @@ class ScrewCompressor(Device):
         self.air.advance(now_ns, dt_s)
         power = self._step_kj / dt_s
         self.volume_m3 += self._step_m3
-        self.readings.update(self.meter.read(power, power * math.tan(math.acos(self.power_factor)), dt_s))
+        self.readings.update(self.meter.read(power, self._step_kvars / dt_s, dt_s))
         loaded = self.state is State.LOADED
         self.readings.update(
             discharge_pressure=self.air.pressure_bar + (0.05 if loaded else 0.0),
@@ -201,6 +210,10 @@ class VariableSpeedCompressor(ScrewCompressor):
         self.setpoint_bar, self.slowest = setpoint_bar, slowest
         self.speed = self._integral = 0.6
         self.state = State.LOADED
+
+    def reactive_at(self, power_kw: float) -> float:
+        """Return the reactive power [kvar]: a rectifier's power factor hardly depends on load."""
+        return power_kw * math.tan(math.acos(self.power_factor))
 
     def _may_unload(self) -> bool:
         return self.speed <= self.slowest + 1e-9

@@ -96,6 +96,7 @@ def test_unloaded_machine_runs_on_then_stops_and_starts_again() -> None:
     assert machine.readings["state"] == State.UNLOADED
     full = 64.0
     assert machine.readings["power"] == pytest.approx(0.24 * full, rel=0.05)  # sump blown down
+    assert 0.4 < machine.readings["power_factor"] < 0.6  # an idling induction motor
     run(air, machine.run_on_s)
     assert machine.readings["state"] == State.STOPPED
     assert machine.readings["power"] == 0.0

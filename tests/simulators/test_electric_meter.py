@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.device import Device
@@ -31,6 +31,7 @@ class Machine(Device):
 
 
 @given(powers, powers)
+@settings(deadline=None)
 def test_readings_agree_with_each_other(power: float, reactive: float) -> None:
     site = Site()
     site.advance(START, 1.0)

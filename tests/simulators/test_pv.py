@@ -13,7 +13,7 @@ START = 1_780_272_000 * SECOND
 
 
 @given(st.integers(0, 365 * 86_400), st.integers(0, 1_000), st.sampled_from([0.05, 1.0, 60.0]))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_night_clear_sky_and_rating_are_limits(second: int, seed: int, dt_s: float) -> None:
     pv = PvInverter("pv", Site(seed))
     now = START + second * SECOND

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.schedule import Schedule
@@ -17,6 +17,7 @@ START = 1_780_272_000 * SECOND
 
 
 @given(st.integers(1, 600), st.integers(0, 10_000))
+@settings(deadline=None)
 def test_wander_does_not_depend_on_the_step(step_s: int, seed: int) -> None:
     coarse, fine = Wander(str(seed), 300, 10), Wander(str(seed), 300, 10)
     fine.at(START)
