@@ -182,10 +182,11 @@ def _doubts(plant: Plant) -> Iterator[Finding]:
             yield (*path, "template"), f"template {template.id}: {template.confidence}; compare with the display"
         bare = [n for n, p in plant.points(device).items() if _is_unbounded(p, asset)]
         if bare:
-            more = f" and {len(bare) - 1} more" if len(bare) > 1 else ""
+            names = (
+                f"counter '{bare[0]}' has" if len(bare) == 1 else f"'{bare[0]}' and {len(bare) - 1} more counters have"
+            )
             message = (
-                f"counter '{bare[0]}'{more} has neither max_rate nor the asset's rated_kw; "
-                "an impossible jump cannot be told from a true one"
+                f"{names} neither max_rate nor the asset's rated_kw; an impossible jump cannot be told from a true one"
             )
             yield path, message
 
