@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +67,14 @@ def scan(folder: Path) -> list[File]:
     names = sorted(os.listdir(folder))
     while (again := sorted(os.listdir(folder))) != names:
         names = again
-    files = [File(folder / name, *map(int, match.groups())) for name in names if (match := _NAME.fullmatch(name))]
+    files = [file for name in names if (file := _parsed(folder, name))]
     return sorted(files, key=lambda f: (f.after, -f.upto))
+
+
+@lru_cache(maxsize=16_384)  # a name never changes its meaning, and years of them are read again at every query
+def _parsed(folder: Path, name: str) -> File | None:
+    match = _NAME.fullmatch(name)
+    return File(folder / name, *map(int, match.groups())) if match else None
 
 
 def live(files: Iterable[File]) -> tuple[list[File], list[File]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,20 +47,22 @@ class Parquet:
             except duckdb.IOException as error:
                 raise OSError(str(error)) from error
 
-    def read(self, path: Path, names: Iterable[str], where: str = "true", limit: int | None = None) -> Columns:
-        """Return the named columns of the rows that fit, at most `limit`, in file order.
+    def read(
+        self, paths: Sequence[Path], names: Iterable[str], where: str = "true", limit: int | None = None
+    ) -> Columns:
+        """Return the named columns of the rows that fit, at most `limit`, file by file in file order.
 
-        Raises FileNotFoundError when the file is gone, OSError.
+        At least one path. Raises FileNotFoundError when one is gone, OSError.
         """
         most = "" if limit is None else f" LIMIT {int(limit)}"
         chosen = ", ".join(f'"{name}"' for name in names)
         sql = f"SELECT {chosen} FROM read_parquet(?, hive_partitioning=false) WHERE {where}{most}"
         try:
             with self._database.cursor() as cursor:
-                found = cursor.execute(sql, [glob.escape(str(path))]).fetchnumpy()
+                found = cursor.execute(sql, [[glob.escape(str(path)) for path in paths]]).fetchnumpy()
         except duckdb.IOException as error:
-            if not path.exists():
-                raise FileNotFoundError(str(path)) from error
+            if gone := [path for path in paths if not path.exists()]:
+                raise FileNotFoundError(str(gone[0])) from error
             raise OSError(str(error)) from error
         return {name: _nan_for_null(column) for name, column in found.items()}
 

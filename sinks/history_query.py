@@ -5,6 +5,7 @@ Any process may ask while the gateway writes: it looks at names, never at a lock
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,13 +19,15 @@ from pipeline.batch import COLUMNS, DTYPES, Batch
 from pipeline.quality import BAD
 from sinks.history_files import HOURS, MINUTES, RAW, File, Level, live, scan
 from sinks.history_parquet import Columns, Parquet
-from sinks.history_rollup import PARTIAL, is_good, joined, merge, sorted_rows, summarise
+from sinks.history_rollup import IN_TIME, is_good, joined, merge, sorted_rows, summarise
 
 Aggregate = Literal["mean", "min", "max", "sum", "first", "last", "count", "integral"]
 
 # Most rows or partials one query may take into memory [rows].
 SCAN_LIMIT: Final = 1_000_000
 LIMIT: Final = 100_000
+# One call for several files is quicker than one each, but its result is handed over in one go, and all others wait.
+FILES_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +104,23 @@ class Reader:
 
     def _files(self, level: Level, q: Question, start_ns: int, end_ns: int) -> list[File]:
         """Return the files of a level that may matter, in log order: those whose commit (the raw file) is there."""
-        bound = self.cursor() if q.after is None else q.after
+        bound = q.after
+        if (
+            bound is None
+        ):  # of raw rows everything found counts, and of roll-ups what the raw files found first bear out
+            bound = sys.maxsize if level is RAW else self.cursor()
         files = live(scan(self._root / level.name))[0]
         if any(f.after < bound < f.upto for f in files):
             raise _MovedError(f"log position {bound} now lies within a file")
         return [f for f in files if f.upto <= bound and f.overlaps(start_ns, end_ns)]
 
     def _read(self, files: Sequence[File], names: Sequence[str], where: str, limit: int) -> list[Columns]:
+        """Return the rows in log order, a few files at a time; raises Rejected beyond `limit` rows."""
         parts: list[Columns] = []
         room = limit
-        for file in files:
-            parts.append(self._parquet.read(file.path, names, where, room + 1))
+        for at in range(0, len(files), FILES_AT_ONCE):
+            paths = [f.path for f in files[at : at + FILES_AT_ONCE]]
+            parts.append(self._parquet.read(paths, names, where, room + 1))
             room -= len(parts[-1]["series"])
             if room < 0:
                 raise Rejected(
@@ -151,9 +160,10 @@ class Reader:
             found = summarise(self._raw(q, start, end, touching=True), step_ns)
         else:
             where = f"{_of(q.series)} AND bucket_ns >= {start} AND bucket_ns < {end}"
-            stored = self._read(self._files(level, q, start, end), tuple(PARTIAL), where, SCAN_LIMIT)
+            names = _needed(q.aggregate)
+            stored = self._read(self._files(level, q, start, end), names, where, SCAN_LIMIT)
             tail = summarise(sorted_rows(_tail(q, start, end, touching=True)), MINUTES.step_ns)
-            found = merge([*stored, tail], step_ns)
+            found = merge([*stored, {name: tail[name] for name in names}], step_ns)
         inside = (found["bucket_ns"] >= start) & (found["bucket_ns"] < end)
         return {name: column[inside] for name, column in found.items()}
 
@@ -192,6 +202,14 @@ def _check(q: Question) -> None:
 def _check_size(rows: int, limit: int) -> None:
     if rows > limit:
         raise Rejected(f"the answer has {rows} rows, more than {limit}: ask for fewer series or a longer step")
+
+
+def _needed(aggregate: Aggregate) -> tuple[str, ...]:
+    """Return the columns of a partial that an aggregate comes from."""
+    always = ("series", "bucket_ns", "count", "bad", "quality")
+    if aggregate in IN_TIME:
+        return (*always, *IN_TIME)
+    return always if aggregate == "count" else (*always, "sum" if aggregate == "mean" else aggregate)
 
 
 def _of(series: Sequence[int]) -> str:

@@ -25,13 +25,22 @@ PARTIAL: Final = {
     "sum": np.float64,
     "min": np.float64,
     "max": np.float64,
+    "bad": np.int64,
+    "quality": np.uint16,
     "first": np.float64,
     "first_ns": np.int64,
     "last": np.float64,
     "last_ns": np.int64,
     "integral": np.float64,
-    "bad": np.int64,
-    "quality": np.uint16,
+}
+IN_TIME: Final = ("first", "first_ns", "last", "last_ns", "integral")  # these are merged together or not at all
+_REDUCED: Final = {
+    "count": np.add,
+    "sum": np.add,
+    "min": np.fmin,
+    "max": np.fmax,
+    "bad": np.add,
+    "quality": np.bitwise_or,
 }
 # An amount over more buckets than this is spread over hours, then days: one row must not become a million.
 MOST_PIECES: Final = 1_440
@@ -85,13 +94,13 @@ def summarise(rows: Columns, step_ns: int) -> Columns:
         "sum": np.add.reduceat(np.where(good, share, 0.0), starts),
         "min": np.fmin.reduceat(known, starts),
         "max": np.fmax.reduceat(known, starts),
+        "bad": np.add.reduceat(~good, starts, dtype=np.int64),
+        "quality": np.bitwise_or.reduceat(np.where(good, rows["quality"], 0).astype(np.uint16), starts),
         "first": known[first],
         "first_ns": np.where(some, time[first], bucket[starts]),
         "last": known[last],
         "last_ns": np.where(some, time[last], bucket[starts]),
         "integral": _trapezoids(time, value, good, starts),
-        "bad": np.add.reduceat(~good, starts, dtype=np.int64),
-        "quality": np.bitwise_or.reduceat(np.where(good, rows["quality"], 0).astype(np.uint16), starts),
     }
     return here if pieces is None else merge([here, pieces])
 
@@ -99,33 +108,22 @@ def summarise(rows: Columns, step_ns: int) -> Columns:
 def merge(parts: Sequence[Columns], step_ns: int = 0) -> Columns:
     """Return one partial per (series, bucket) out of parts in log order, in wider buckets if `step_ns` is given.
 
-    Between one partial's last value and the next one's first lies one more trapezoid. Partials that interleave
-    in time (late rows) cannot tell their common integral: it is NaN, and only the raw rows know it.
+    Columns may be missing (all of IN_TIME or none). Between one partial's last value and the next one's first lies
+    one more trapezoid. Partials that interleave in time (late rows) cannot tell their common integral: it is NaN,
+    and only the raw rows know it.
     """
     all_ = dict(joined(parts))
     if not len(all_["series"]):
         return all_
     if step_ns:
         all_["bucket_ns"] = _bucket(all_["bucket_ns"], step_ns)
-    order = np.lexsort((all_["first_ns"], all_["count"] == 0, all_["bucket_ns"], all_["series"]))
+    in_time = (all_["first_ns"], all_["count"] == 0) if "first_ns" in all_ else ()
+    order = np.lexsort((*in_time, all_["bucket_ns"], all_["series"]))
     p = {name: column[order] for name, column in all_.items()}
     starts = _starts(p["series"], p["bucket_ns"])
-    count = np.add.reduceat(p["count"], starts)
-    some = count > 0
-    return {
-        "series": p["series"][starts],
-        "bucket_ns": p["bucket_ns"][starts],
-        "count": count,
-        "sum": np.add.reduceat(p["sum"], starts),
-        "min": np.fmin.reduceat(p["min"], starts),
-        "max": np.fmax.reduceat(p["max"], starts),
-        "first": p["first"][starts],
-        "first_ns": np.where(some, p["first_ns"][starts], p["bucket_ns"][starts]),
-        **_last(all_, p, order, starts, some),
-        "integral": _joint_integral(p, order, starts),
-        "bad": np.add.reduceat(p["bad"], starts),
-        "quality": np.bitwise_or.reduceat(p["quality"], starts),
-    }
+    merged = {name: p[name][starts] for name in ("series", "bucket_ns")}
+    merged |= {name: how.reduceat(p[name], starts) for name, how in _REDUCED.items() if name in p}
+    return {**merged, **_in_time(all_, p, order, starts, merged["count"] > 0)} if in_time else merged
 
 
 def _bucket(time_ns: Ints, step_ns: int) -> Ints:
@@ -174,22 +172,26 @@ def _joint_integral(p: Columns, order: npt.NDArray[np.intp], starts: npt.NDArray
     return total
 
 
-def _last(
+def _in_time(
     all_: Columns,
     p: Columns,
     order: npt.NDArray[np.intp],
     starts: npt.NDArray[np.intp],
     some: npt.NDArray[np.bool_],
 ) -> Columns:
-    """Return the latest value per group; of equal times the one later in the log."""
+    """Return what depends on time per group; of equal times the first in the log is first, the last is last."""
+    bucket = p["bucket_ns"][starts]
     counted = p["count"] > 0
     time = np.where(counted, p["last_ns"], np.iinfo(np.int64).min)
     latest = np.maximum.reduceat(time, starts)
     candidate = counted & (time == latest[_group_of(starts, len(order))])
     at = np.maximum.reduceat(np.where(candidate, order, -1), starts)
     return {
+        "first": p["first"][starts],  # groups begin with a partial that counts rows, if they have one
+        "first_ns": np.where(some, p["first_ns"][starts], bucket),
         "last": np.where(some, all_["last"][at], np.nan),
-        "last_ns": np.where(some, all_["last_ns"][at], p["bucket_ns"][starts]),
+        "last_ns": np.where(some, all_["last_ns"][at], bucket),
+        "integral": _joint_integral(p, order, starts),
     }
 
 
