@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -12,6 +13,9 @@ from asyncua import Client, ua
 from config.errors import Unavailable
 from config.model import OpcuaConnection
 from config.secrets import read as read_secret
+
+# The library tells every lost connection with several tracebacks; what ends a session reaches us as an exception.
+logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 _T = TypeVar("_T")
 

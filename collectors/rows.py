@@ -22,6 +22,8 @@ class Rows:
         self._counters = counters
         self._gap_series = [ids[gap_key(d.asset_name, d.name)] for d in devices]
         self._names = [d.key for d in devices]
+        for name in self._names:
+            counters.links.setdefault(name, "")
         # Up to when each device is accounted for, by a reading or a gap row [ns], and why it is silent since.
         now = origin.clock.now_ns()
         self._known_ns = [now] * len(devices)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import uvloop
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
 
 from collectors.mqtt import MqttCollector
@@ -312,6 +314,84 @@ async def test_messages_of_an_old_subscription_are_told_once(mosquitto: Mosquitt
             await asyncio.to_thread(publish_numbers, client, 1, 4, "plant/old")
             await until(lambda: after.counters.rejected == 3)
     assert [reject.source for reject in driven.rejects] == ["plant/old"]
+
+
+async def test_a_link_cut_during_the_commit_doubles_nothing(mosquitto: Mosquitto) -> None:
+    plant = Plant(mosquitto)
+    with publisher(mosquitto) as client:
+        async with plant.run(commit_s=0.2) as driven:
+            await subscribe(driven, client)
+            for first in (1, 101, 201):
+                await asyncio.to_thread(publish_numbers, client, first, first + 100)
+                link = plant.collector._link
+                assert link is not None
+                link._socket.shutdown(2)  # the batch under way is committed, its acknowledgements are lost
+                await until(lambda n=first: len(numbers(driven)) >= n)
+                await until(lambda old=link: (new := plant.collector._link) is not old and new and new.is_open)
+            await until(lambda: len(numbers(driven)) >= 300)
+            await asyncio.to_thread(publish_numbers, client, 301, 302)
+            await until(lambda: 301 in numbers(driven))
+    assert numbers(driven) == list(range(1, 302))
+
+
+async def test_dying_at_20_random_moments_loses_and_doubles_nothing(mosquitto: Mosquitto) -> None:
+    plant, chance, runs = Plant(mosquitto, receive_maximum=200), random.Random(7), []
+    async with plant.run() as driven:
+        await until(lambda: plant.collector._link is not None and plant.collector._link.is_open)
+
+    def publish_all() -> None:
+        with publisher(mosquitto) as client:
+            for first in range(1, 4001, 50):
+                publish_numbers(client, first, first + 50)
+                time.sleep(0.02)
+
+    publishing = asyncio.create_task(asyncio.to_thread(publish_all))
+    for _ in range(20):
+        plant.collector = plant.make()
+        plant.collector.resume([batch.token for driven in runs for batch in driven.batches])
+        async with plant.run(commit_s=chance.uniform(0.0, 0.05)) as driven:
+            runs.append(driven)
+            await asyncio.sleep(chance.uniform(0.02, 0.15))
+            driven.hang = chance.choice(["", "before", "after"])
+            await asyncio.sleep(chance.uniform(0.0, 0.05))
+    await publishing
+    plant.collector = plant.make()
+    plant.collector.resume([batch.token for driven in runs for batch in driven.batches])
+    async with plant.run() as last:
+        await until(lambda: len(set(numbers(*runs, last))) == 4000)
+        with publisher(mosquitto) as client:
+            await asyncio.to_thread(publish_numbers, client, 4001, 4002)
+        await until(lambda: 4001 in numbers(last))
+    assert sorted(numbers(*runs, last)) == list(range(1, 4002))
+    assert sum(run.hangs for run in runs) > 3
+
+
+async def test_a_broker_without_receive_maximum_is_held_back(mosquitto: Mosquitto) -> None:
+    plant = Plant(mosquitto, version="3.1.1", receive_maximum=50)
+    async with plant.run(commit_s=0.01) as driven:
+        with publisher(mosquitto) as client:
+            await subscribe(driven, client)
+            await asyncio.to_thread(publish_numbers, client, 1, 2001)
+            await until(lambda: len(numbers(driven)) >= 2000)
+    assert numbers(driven) == list(range(1, 2001))
+    assert max(map(len, driven.batches)) <= 2 * 50
+
+
+def test_under_uvloop_with_tls(start_mosquitto: Callable[..., Mosquitto]) -> None:
+    broker = start_mosquitto(tls=True)
+    tls = Tls(ca=broker.folder / "ca.pem", certificate=broker.folder / "client.pem", key=broker.folder / "client.key")
+
+    async def read() -> list[int]:
+        plant = Plant(broker, tls=tls)
+        async with plant.run(commit_s=0.02) as driven:
+            with publisher(broker, tls=True) as client:
+                await subscribe(driven, client)
+                await asyncio.to_thread(publish_numbers, client, 1, 3001)
+                await until(lambda: len(numbers(driven)) >= 3000)
+        return numbers(driven)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(read()) == list(range(1, 3001))
 
 
 async def test_throughput_of_qos_1_with_commits_of_250_ms(mosquitto: Mosquitto) -> None:
