@@ -92,14 +92,13 @@ def demo(
 def simulate(
     scenario: Annotated[Path | None, typer.Argument(help="Scenario file; default: the demo factory.")] = None,
     for_: Annotated[str, typer.Option("--for", help="End after this time; default: run on.")] = "",
-    broker: Annotated[bool, typer.Option(help="Start a small MQTT broker as well.")] = True,
 ) -> None:
     """Serve simulated devices only, where their gateway's configuration reads them."""
     from tanflow.running import run_simulators
 
     _log(False)
     seconds = duration(for_) if for_ else None
-    _run(lambda: run_simulators(scenario, seconds, broker))
+    _run(lambda: run_simulators(scenario, seconds))
 
 
 @app.command()

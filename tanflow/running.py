@@ -56,11 +56,11 @@ async def run_gateway(loaded: Loaded) -> int:
     return 0
 
 
-async def run_simulators(path: Path | None, seconds: float | None, broker: bool) -> int:
+async def run_simulators(path: Path | None, seconds: float | None) -> int:
     """Serve a scenario's devices until a signal or for a time."""
     scenario = Scenario.load(path or DEMO_SCENARIO)
     stop = stop_on_signals()
-    async with scenario.open(Clock(), brokers=broker) as served:
+    async with scenario.open(Clock()) as served:
         logger.info("%d devices are served", len(served.placed))
         await wait(stop, seconds)
     return 0
