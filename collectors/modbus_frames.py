@@ -99,8 +99,9 @@ def read_reply(read: Read, frame: bytes) -> bytes | Failure:
     if function != asked:
         return Failure(Gap.MALFORMED, f"{read}: answer to function {function} instead of {asked}")
     if len(body) != 1 + read.size or body[0] != read.size:
-        count = body[0] if body else "no"
-        return Failure(Gap.MALFORMED, f"{read}: {len(body)} bytes, byte count {count}, instead of {read.size} of data")
+        said = f"{body[0]} announced" if body else "none announced"
+        words = f"{read}: {max(0, len(body) - 1)} bytes of data ({said}) instead of {read.size}"
+        return Failure(Gap.MALFORMED, words)
     return body[1:]
 
 

@@ -24,7 +24,10 @@ class Tray:
 
     def __init__(self, block: Block) -> None:
         self.block = block
-        self.replies: list[tuple[bytes, int, int]] = []  # data, time_ns, row of `series`
+        # Three plain lists rather than one of tuples: nothing here for the garbage collector to walk.
+        self.data: list[bytes] = []
+        self.times: list[int] = []
+        self.rows: list[int] = []  # of `_series`
         self._ids: list[list[int]] = []
         self._series: npt.NDArray[np.int32] | None = None
 
@@ -37,14 +40,14 @@ class Tray:
     def take(self, origin: Origin, most: int) -> Batch:
         """Decode and remove the oldest replies, at most `most` rows but at least one reply."""
         count = max(1, most // len(self.block.points))
-        data, times, rows = zip(*self.replies[:count], strict=True)
-        del self.replies[:count]
+        data, times, rows = self.data[:count], self.times[:count], self.rows[:count]
+        del self.data[:count], self.times[:count], self.rows[:count]
         if self._series is None:
             self._series = np.array(self._ids, np.int32)
         raw = np.frombuffer(b"".join(data), np.uint8).reshape(len(data), -1)
         value, quality = self.block.decode(raw)
         time_ns = np.repeat(np.array(times, np.int64), value.shape[1])
-        series = self._series[list(rows)]
+        series = self._series[rows]
         return make(origin.header(), time_ns, series.ravel(), value.ravel(), quality.ravel())
 
 
@@ -72,7 +75,9 @@ class Inbox:
 
     def reply(self, tray: Tray, data: bytes, time_ns: int, row: int) -> None:
         """Hold the data of one block of one unit."""
-        tray.replies.append((data, time_ns, row))
+        tray.data.append(data)
+        tray.times.append(time_ns)
+        tray.rows.append(row)
         self._bytes += _OVERHEAD + len(data)
 
     def gap(self, series: int, cause: Gap, time_ns: int, span_ns: int) -> None:
@@ -86,7 +91,7 @@ class Inbox:
         parts: list[Batch] = []
         room = BATCH_ROWS
         for tray in self._trays:
-            if tray.replies and room > 0:
+            if tray.data and room > 0:
                 parts.append(tray.take(self._origin, room))
                 room -= len(parts[-1])
         if self._gaps and room > 0:
@@ -94,6 +99,6 @@ class Inbox:
             del self._gaps[:room]
             parts.append(make(self._origin.header(), times, series, causes, qualities, spans))
         self._bytes = _OVERHEAD * len(self._gaps) + sum(
-            len(t.replies) * (_OVERHEAD + len(t.replies[0][0])) for t in self._trays if t.replies
+            len(t.data) * (_OVERHEAD + len(t.data[0])) for t in self._trays if t.data
         )
         return concat(self._origin.header(), parts)

@@ -101,7 +101,7 @@ class Unit:
             if self._withheld:
                 self._withheld = False
                 self._gap(Gap.STOPPED, self._clock.now_ns())
-            if time.monotonic() < self._rest_until:
+            if self._rest_until and time.monotonic() < self._rest_until:
                 self._gap(Gap.BREAKER, self._clock.now_ns())
             else:
                 self._begin()

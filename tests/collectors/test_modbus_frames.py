@@ -88,9 +88,9 @@ READ = Read(3, "holding", 100, 2)
         (frame(1, 4, registers(3, [1, 2])), Gap.MALFORMED, "unit 4 answered instead of 3"),
         (frame(1, 3, registers(4, [1, 2])), Gap.MALFORMED, "answer to function 4 instead of 3"),
         (frame(1, 3, b"\x84\x02"), Gap.MALFORMED, "answer to function 132"),
-        (frame(1, 3, registers(3, [1])), Gap.MALFORMED, "byte count 2, instead of 4"),
-        (frame(1, 3, b"\x03\x04\x00\x01\x00"), Gap.MALFORMED, "4 bytes, byte count 4"),
-        (frame(1, 3, b"\x03"), Gap.MALFORMED, "byte count no"),
+        (frame(1, 3, registers(3, [1])), Gap.MALFORMED, "2 bytes of data (2 announced) instead of 4"),
+        (frame(1, 3, b"\x03\x04\x00\x01\x00"), Gap.MALFORMED, "3 bytes of data (4 announced) instead of 4"),
+        (frame(1, 3, b"\x03"), Gap.MALFORMED, "0 bytes of data (none announced)"),
         (frame(1, 3, b"\x83"), Gap.MALFORMED, "function 131"),
     ],
 )
