@@ -10,7 +10,7 @@ from simulators.site import Site
 from simulators.wander import Wander
 
 ATMOSPHERE_BAR = 1.01325
-_SUBSTEP_S = 1.0
+_SUBSTEP_S = 2.0  # pressure control moves within tens of seconds
 _FULL_SERVICE_BAR = 3.0  # below it consumers get less than they ask for
 
 

@@ -72,6 +72,7 @@ class ScrewCompressor(Device):
         super().__init__(name)
         self.air, self.flow_m3_min, self.specific_power, self.rated_bar = air, flow_m3_min, specific_power, rated_bar
         self.load_bar, self.unload_bar, self.run_on_s = load_bar, unload_bar, run_on_s
+        self._rated_work = isentropic_work(rated_bar)
         self.meter = Submeter(name, air.site, thd_current=self.thd_current)
         self.state = State.STOPPED
         self.speed = 0.0  # share of rated
@@ -112,7 +113,7 @@ class ScrewCompressor(Device):
         full = self.specific_power * self.flow_m3_min
         if self.state is State.LOADED:
             part = self.part_load(speed)
-            return full * part * isentropic_work(pressure_bar) / isentropic_work(self.rated_bar)
+            return full * part * isentropic_work(pressure_bar) / self._rated_work
         return full * speed * (0.17 + 0.33 * max(self.sump_bar, _BLOWN_DOWN_BAR) / self.rated_bar)
 
     def reactive_at(self, power_kw: float) -> float:

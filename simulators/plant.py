@@ -30,7 +30,7 @@ class Plant:
 
     @classmethod
     def demo(cls, seed: int = 1, period_s: float = 1.0) -> Plant:
-        """Return the demo factory: about 500 kW of electricity, 2.5 MW of gas; never exports."""
+        """Return the demo factory: 200 … 500 kW of electricity, 2.5 MW of gas; never exports."""
         site = Site(seed)
         air = CompressedAir(site, shift_demand(site, 15.0))
         vsd = VariableSpeedCompressor("compressor-1", air, flow_m3_min=13.2, specific_power=6.3)  # a 75 kW machine
