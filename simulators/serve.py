@@ -102,6 +102,9 @@ class Served:
             await placed.show(self.elapsed_s, now_ns)
         for publisher in self.mqtt.values():
             publisher.settle()
+        if self.elapsed_s == dt_s:
+            for key, names in self.unread().items():
+                log.info("%s: no simulated value for %s", key, ", ".join(names))
 
     def unread(self) -> dict[str, list[str]]:
         """Return, once a step is made, the configured points by asset.device that the physics has no reading for."""

@@ -92,10 +92,10 @@ async def steps(served: Served, count: int) -> None:
 class Listener:
     """A paho client that keeps what arrives on `site/#`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, clean: bool = True) -> None:
         self.payloads: list[tuple[str, Any]] = []
         self.ready = False
-        self.client = MqttClient(CallbackAPIVersion.VERSION2, client_id="listener")
+        self.client = MqttClient(CallbackAPIVersion.VERSION2, client_id="listener", clean_session=clean)
         self.client.on_connect = lambda *_: self.client.subscribe("site/#", qos=1)
         self.client.on_subscribe = lambda *_: setattr(self, "ready", True)
         self.client.on_message = lambda _, __, m: self.payloads.append((m.topic, json.loads(m.payload)))

@@ -70,6 +70,19 @@ async def test_messages_with_time_and_sequence() -> None:
         assert list(messages.published) == [0, 1, 2]
 
 
+async def test_the_small_broker_keeps_messages_for_a_subscriber_that_comes_back() -> None:
+    async with serve(gateway(), {}, {"inverter": Ramp("inverter")}, free_ports=True) as served:
+        port = served.mqtt["roof"].port
+        async with Listener(port, clean=False) as first:
+            await steps(served, 1)
+            await until(lambda: len(first.payloads) == 1)
+        await steps(served, 3)
+        await until(lambda: served.mqtt["roof"].settle() or len(served.messages["inverter.main"].acked) == 4)
+        async with Listener(port, clean=False) as again:
+            await until(lambda: len(again.payloads) == 3)
+        assert [p["seq"] for _, p in again.payloads] == [1, 2, 3]
+
+
 async def test_messages_keep_their_own_period() -> None:
     config = gateway(inverter={"connection": "roof", "address": "site/+", "every_s": 3, "points": INVERTER})
     async with serve(config, {}, {"inverter": Ramp("inverter")}, free_ports=True) as served:
