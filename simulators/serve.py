@@ -20,9 +20,9 @@ from config.model import Gateway, ModbusConnection, MqttConnection, OpcuaConnect
 from pipeline.clock import SECOND_NS, Clock
 from simulators.broker import Broker
 from simulators.device import Device
-from simulators.faults import DeviceFaults, Fault, Shown
+from simulators.faults import DeviceFaults, Fault, Link, Shown
 from simulators.registers import RegisterMap
-from simulators.serve_modbus import ModbusServer, Unit
+from simulators.serve_modbus import BUSY, ModbusServer, Unit
 from simulators.serve_mqtt import Messages, Publisher
 from simulators.serve_opcua import OpcuaServer
 
@@ -112,9 +112,9 @@ class Served:
         return {key: names for key, names in found.items() if names}
 
     async def run(self, clock: Clock, every_s: float = 1.0) -> None:
-        """Step at every whole `every_s` of the clock until cancelled; a late step covers the time that passed."""
+        """Step now and at every whole `every_s` of the clock until cancelled; a late step covers the time passed."""
         period = round(every_s * SECOND_NS)
-        last = clock.now_ns() // period * period
+        last = clock.now_ns() // period * period - period
         while True:
             await clock.sleep((last + period - clock.now_ns()) / SECOND_NS)
             due = clock.now_ns() // period * period
@@ -168,9 +168,8 @@ async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, own_b
             served.modbus[key] = await stack.enter_async_context(ModbusServer(host, port))
         unit = served.units[bound.key] = Unit(max_registers=bound.template.max_registers if bound.template else 125)
         served.modbus[key].units[number] = unit
-        outlet = _Registers(bound, unit)
-        unit.show(outlet.map.encode({}))
-        return outlet
+        unit.link = Link(exception=BUSY)  # until it has something to show
+        return _Registers(bound, unit)
     if isinstance(connection, OpcuaConnection):
         if name not in served.opcua:
             served.opcua[name] = await stack.enter_async_context(OpcuaServer(connection.url))

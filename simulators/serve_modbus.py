@@ -27,7 +27,7 @@ _TABLES: Final = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
 _WRITES: Final = frozenset({5, 6, 15, 16, 21, 22, 23})
 _LONGEST: Final = 254  # of what the header's length counts: unit + PDU
 # Modbus Application Protocol V1.1b3 §7
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, TARGET_SILENT = 1, 2, 3, 11
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, BUSY, TARGET_SILENT = 1, 2, 3, 6, 11
 
 
 class WriteAttempt(NamedTuple):
