@@ -54,7 +54,7 @@ class ModbusCollector:
         self._heap: list[tuple[float, int, Unit]] = []
         periods = [origin.clock.wall_seconds(d.device.every_s or connection.every_s) for d in devices]
         # A faster clock (demo, tests) shortens periods; the tick follows, so that cycles stay apart.
-        self._tick_s = min([TICK_S, *(p / 4 for p in periods)])
+        self._tick_s = max(0.001, min([TICK_S, *(p / 4 for p in periods)]))
         self._deadlines = Deadlines(connection.timeout_s, self._tick_s)
         roll = Roll(counters, [d.key for d in devices])
         survey = Survey(self._inbox, ids)

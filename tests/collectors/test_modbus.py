@@ -175,6 +175,21 @@ async def test_malformed_data_closes_the_connection_and_reading_goes_on(spoil: C
         assert run.counters.rejected == 1
 
 
+async def test_a_unit_that_talks_nonsense_leaves_the_one_beside_it_in_peace() -> None:
+    def raw(request: bytes) -> bytes:
+        good = request[:2] + frame(0, request[6], registers(3, [42]))[2:]
+        return b"nonsense" if request[6] == 9 else good
+
+    async with serving(counting) as server:
+        server.raw = raw
+        at = f"127.0.0.1:{server.port}"
+        async with running([bound("mad", f"{at}/9", one()), bound("well", f"{at}/1", one())]) as run:
+            await until(lambda: Gap.BREAKER in run.gaps("mad"))
+            await until(lambda: len(run.values("well.x")) > 5)
+        assert run.gaps("mad")[0] == Gap.MALFORMED
+        assert run.gaps("well") == [Gap.NONE]
+
+
 async def test_frames_in_pieces_are_put_together() -> None:
     async def dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await reader.read(12):
