@@ -1,0 +1,227 @@
+"""`dashboards.content` → the files Grafana provisions: `python -m dashboards.generate [--check]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from dashboards.content import ROWS, RULES, VARIABLES, Panel, Rule, Variable
+
+HERE: Final = Path(__file__).parent
+SOURCE: Final = {"type": "influxdb", "uid": "tanflow-influxdb"}
+DATABASE: Final = "tanflow"
+NOTE: Final = "# Written by `python -m dashboards.generate` from dashboards/content.py; change it there.\n"
+
+
+# ── the dashboard ─────────────────────────────────────────────────────────────────────────────────
+
+
+def dashboard() -> dict[str, Any]:
+    """Return the dashboard in the form of Grafana 11."""
+    panels: list[dict[str, Any]] = []
+    top = 0
+    for title, height, row in ROWS:
+        panels.append({"id": len(panels) + 1, "type": "row", "title": title, "gridPos": _place(0, top, 24, 1)})
+        left, top = 0, top + 1
+        for panel in row:
+            panels.append(_panel(panel, len(panels) + 1, _place(left, top, panel.width, height)))
+            left += panel.width
+        top += height
+    return {
+        "uid": "tanflow",
+        "title": "tanflow: energy and CO₂",
+        "tags": ["tanflow"],
+        "schemaVersion": 40,
+        "editable": True,
+        "timezone": "browser",
+        "time": {"from": "now-6h", "to": "now"},
+        "refresh": "10s",
+        "templating": {"list": [_variable(v) for v in VARIABLES]},
+        "annotations": {"list": []},
+        "panels": panels,
+    }
+
+
+def _place(x: int, y: int, w: int, h: int) -> dict[str, int]:
+    return {"x": x, "y": y, "w": w, "h": h}
+
+
+def _variable(variable: Variable) -> dict[str, Any]:
+    return {
+        "name": variable.name,
+        "label": variable.label,
+        "type": "query",
+        "datasource": SOURCE,
+        "query": variable.query,
+        "definition": variable.query,
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "current": {"text": ["All"], "value": ["$__all"]},
+    }
+
+
+def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
+    kind = "timeseries" if panel.kind == "bars" else panel.kind
+    defaults: dict[str, Any] = {"unit": panel.unit, "custom": _custom(panel)}
+    if panel.decimals is not None:
+        defaults["decimals"] = panel.decimals
+    if panel.states:
+        words = {str(value): {"text": word, "color": colour} for value, word, colour in panel.states}
+        defaults["mappings"] = [{"type": "value", "options": words}]
+    return {
+        "id": number,
+        "type": kind,
+        "title": panel.title,
+        "description": panel.about,
+        "gridPos": place,
+        "datasource": SOURCE,
+        "interval": panel.every,
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "options": _options(panel),
+        "targets": [_target(panel.query) | {"alias": panel.label}],
+    }
+
+
+def _custom(panel: Panel) -> dict[str, Any]:
+    if panel.kind == "bars":
+        return {"drawStyle": "bars", "fillOpacity": 70, "lineWidth": 0, "stacking": {"mode": "normal", "group": "A"}}
+    if panel.kind == "timeseries":
+        return {"drawStyle": "line", "lineWidth": 1, "showPoints": "auto", "spanNulls": 120_000}
+    return {}
+
+
+def _options(panel: Panel) -> dict[str, Any]:
+    if panel.kind in ("stat", "bargauge"):
+        reduce = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+        shape = {"colorMode": "none", "graphMode": "none"} if panel.kind == "stat" else {"orientation": "horizontal"}
+        return {"reduceOptions": reduce, **shape}
+    if panel.kind == "state-timeline":
+        return {"showValue": "never", "mergeValues": True, "legend": {"displayMode": "list", "placement": "bottom"}}
+    return {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}}
+
+
+def _target(query: str) -> dict[str, Any]:
+    return {"refId": "A", "datasource": SOURCE, "query": query, "rawQuery": True, "resultFormat": "time_series"}
+
+
+# ── provisioning ──────────────────────────────────────────────────────────────────────────────────
+
+
+def datasources() -> dict[str, Any]:
+    """Return the data source: the address from the environment, the token from a file, neither written here."""
+    source = {
+        "name": "tanflow",
+        "uid": SOURCE["uid"],
+        "type": SOURCE["type"],
+        "access": "proxy",
+        "isDefault": True,
+        "url": "${INFLUX_URL}",
+        "jsonData": {
+            "dbName": DATABASE,
+            "httpMode": "POST",
+            "timeInterval": "1s",
+            "httpHeaderName1": "Authorization",
+        },
+        "secureJsonData": {"httpHeaderValue1": "Token $__file{/run/secrets/influx_token}"},
+    }
+    return {"apiVersion": 1, "datasources": [source]}
+
+
+def providers() -> dict[str, Any]:
+    """Return where Grafana finds the dashboard."""
+    provider = {
+        "name": "tanflow",
+        "folder": "tanflow",
+        "type": "file",
+        "allowUiUpdates": False,
+        "options": {"path": "/var/lib/grafana/dashboards"},
+    }
+    return {"apiVersion": 1, "providers": [provider]}
+
+
+def rules() -> dict[str, Any]:
+    """Return the alert rules."""
+    group = {"orgId": 1, "name": "tanflow", "folder": "tanflow", "interval": "1m", "rules": [_rule(r) for r in RULES]}
+    return {"apiVersion": 1, "groups": [group]}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    span = {"from": rule.look_back_s, "to": 0}
+    last = {"refId": "B", "type": "reduce", "expression": "A", "reducer": "last", "settings": {"mode": "dropNN"}}
+    condition = {"evaluator": {"type": rule.evaluator, "params": [rule.limit]}}
+    compare = {"refId": "C", "type": "threshold", "expression": "B", "conditions": [condition]}
+    return {
+        "uid": rule.uid,
+        "title": rule.title,
+        "condition": "C",
+        "for": rule.hold,
+        "noDataState": rule.no_data,
+        "execErrState": "Error",
+        "labels": {"severity": rule.severity},
+        "annotations": {"summary": _literal(rule.summary)},
+        "data": [
+            {
+                "refId": "A",
+                "datasourceUid": SOURCE["uid"],
+                "relativeTimeRange": span,
+                "model": _target(_literal(rule.query)),
+            },
+            {"refId": "B", "datasourceUid": "__expr__", "relativeTimeRange": span, "model": last},
+            {"refId": "C", "datasourceUid": "__expr__", "relativeTimeRange": span, "model": compare},
+        ],
+    }
+
+
+def _literal(text: str) -> str:
+    """Return text as provisioning files need it: a single $ would be taken for an environment variable."""
+    return text.replace("$", "$$")
+
+
+# ── files ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def files() -> dict[Path, str]:
+    """Return every file with its content."""
+    provisioning = HERE / "provisioning"
+    return {
+        HERE / "tanflow.json": json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n",
+        provisioning / "datasources" / "tanflow.yaml": _yaml(datasources()),
+        provisioning / "dashboards" / "tanflow.yaml": _yaml(providers()),
+        provisioning / "alerting" / "tanflow.yaml": _yaml(rules()),
+    }
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    return NOTE + yaml.dump(content, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=1_000)
+
+
+class _Plain(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the files, or with --check compare them; return the exit code."""
+    if list(arguments) not in ([], ["--check"]):
+        print("usage: python -m dashboards.generate [--check]", file=sys.stderr)
+        return 2
+    stale = [path for path, text in files().items() if not path.exists() or path.read_text("utf-8") != text]
+    if arguments:
+        for path in stale:
+            print(f"{path.relative_to(HERE)} is not what content.py says; run: make dashboards", file=sys.stderr)
+        return 1 if stale else 0
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(files()[path], "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
