@@ -168,13 +168,19 @@ class History:
                     store(folder, partials, times, (after, upto), self._parquet)
             store(self._root / RAW.name, rows, _reach(rows), (after, upto), self._parquet)
         except OSError as error:
-            if self._reader.cursor() != after:
-                # Renamed, but perhaps not durable: only opening the history again tells what is there.
+            if self._in_doubt(after):
                 raise RuntimeError(f"history {self._root}: the commit of position {upto} is in doubt") from error
             self._discard_unfinished()
             raise
         self._unfinished = []
         self.cursor = upto
+
+    def _in_doubt(self, after: int) -> bool:
+        """Return whether a failed commit may be there: renamed, but perhaps not durable. Opening it again tells."""
+        try:
+            return self._reader.cursor() != after
+        except OSError:
+            return True
 
     def _discard_unfinished(self) -> None:
         """Remove the roll-ups of a failed write before another log range can make them count."""
@@ -196,6 +202,8 @@ class History:
             old = [f for f in files if f.to_ns < oldest and f.upto < self.cursor]
             remove(f.path for f in old)
             went += 0 if level.step_ns else sum(f.rows for f in old)
+            if old:
+                LOG.info("removed %d files of %s/ older than %d days, as configured", len(old), level.name, days)
         return went
 
 

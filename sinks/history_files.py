@@ -24,7 +24,10 @@ TEMPORARY: Final = ".tmp"
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One directory of the history; `step_ns` 0 = raw rows. Compaction stops at `rows` or `reach_ns` per file."""
+    """One directory of the history; `step_ns` 0 = raw rows.
+
+    Compaction stops at `rows` per file (what it takes into memory) or at `reach_ns` (so that files can expire).
+    """
 
     name: str
     step_ns: int
@@ -32,7 +35,7 @@ class Level:
     reach_ns: int
 
 
-RAW: Final = Level("raw", 0, 1_000_000, DAY_NS)
+RAW: Final = Level("raw", 0, 500_000, DAY_NS)
 MINUTES: Final = Level("1m", MINUTE_NS, 250_000, 31 * DAY_NS)
 HOURS: Final = Level("1h", HOUR_NS, 250_000, 366 * DAY_NS)
 LEVELS: Final = (RAW, MINUTES, HOURS)

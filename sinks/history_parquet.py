@@ -60,7 +60,7 @@ class Parquet:
         try:
             with self._database.cursor() as cursor:
                 found = cursor.execute(sql, [[glob.escape(str(path)) for path in paths]]).fetchnumpy()
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:  # the latter: not a whole Parquet file
             if gone := [path for path in paths if not path.exists()]:
                 raise FileNotFoundError(str(gone[0])) from error
             raise OSError(str(error)) from error

@@ -8,7 +8,7 @@ A partial is one row of columns per (series, bucket):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -45,6 +45,7 @@ _REDUCED: Final = {
 # An amount over more buckets than this is spread over hours, then days: one row must not become a million.
 MOST_PIECES: Final = 1_440
 SECONDS_PER_NS: Final = 1e-9
+STRETCH: Final = 32_768  # rows summarised at a time
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -73,8 +74,22 @@ def summarise(rows: Columns, step_ns: int) -> Columns:
     An instant t belongs to bucket ⌊t / step⌋; an interval (t − span, t] is counted where it ends, and its amount
     goes to the buckets it covers in proportion to the time it spends in each: Σ sum = Σ amounts.
     """
-    if not len(rows["series"]):
-        return {name: np.empty(0, dtype) for name, dtype in PARTIAL.items()}
+    parts = [_summarised(part, step_ns) for part in _by_series(rows)]
+    return joined(parts) if parts else {name: np.empty(0, dtype) for name, dtype in PARTIAL.items()}
+
+
+def _by_series(rows: Columns) -> Iterator[Columns]:
+    """Yield stretches of whole series: what is computed on the way stays small, in memory and for the cache."""
+    series = rows["series"]
+    begin = 0
+    while begin < len(series):
+        last = series[min(begin + STRETCH, len(series)) - 1]
+        end = int(np.searchsorted(series, last, "right"))
+        yield {name: column[begin:end] for name, column in rows.items()}
+        begin = end
+
+
+def _summarised(rows: Columns, step_ns: int) -> Columns:
     bucket = _bucket(rows["time_ns"] - (rows["span_ns"] > 0), step_ns)
     rows, bucket = _grouped(rows, bucket)
     good = is_good(rows)

@@ -247,6 +247,15 @@ async def test_a_full_disk_is_told_and_nothing_half_written_is_seen(tmp_path: Pa
     assert await history.count() == 2 * 1_440
 
 
+async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    history = await opened(tmp_path)
+    await history.write(batch(minutes(0, 0)), 0, 1)
+    damaged = next((tmp_path / "raw").iterdir())
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    with pytest.raises(Unavailable, match=damaged.name):
+        await history.query([0], DAY_0, DAY_0 + DAY)
+
+
 async def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Unavailable, match="make it writable"):

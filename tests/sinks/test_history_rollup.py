@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.batch import COLUMNS
 from pipeline.quality import BAD, COMM, LATE, PROFILE_ESTIMATED, UNCERTAIN
+from sinks import history_rollup
 from sinks.history_parquet import Columns
 from sinks.history_rollup import PARTIAL, merge, sorted_rows, summarise
 from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, Row, S, agree, batch, expected, multiset, opened, stored
@@ -85,6 +86,15 @@ def test_amounts_are_conserved_however_long_their_interval(given_: list[tuple[in
     assert math.isclose(partials["sum"].sum(), sum(r.value for r in rows), abs_tol=1e-9 * scale + 1e-300)
     assert partials["count"].sum() == len(rows)
     assert len(partials["sum"]) <= 2 * 1_440 * len(rows)
+
+
+@pytest.mark.parametrize("stretch", [1, 2, 3, 4, 100])
+def test_rows_are_summarised_in_stretches_of_whole_series(monkeypatch: pytest.MonkeyPatch, stretch: int) -> None:
+    rows = rows_of([Row(series, t * 40 * S, 1.0 + t) for series in (3, 4, 9, 11) for t in range(series)])
+    whole = summarise(rows, MIN)
+    monkeypatch.setattr(history_rollup, "STRETCH", stretch)
+    for name, column in summarise(rows, MIN).items():
+        assert column.tolist() == whole[name].tolist()
 
 
 def test_an_hourly_amount_lies_evenly_in_its_minutes() -> None:
