@@ -195,7 +195,8 @@ class OpcuaCollector:
             self._rows.heard(item.device, now_ns)
         else:
             self._rows.answered(item.device, now_ns)
-        seen = item.fresh and 0 < time_ns <= item.last_ns and status == item.status
+        # Only the very same instant: a source whose clock is set back must not fall silent.
+        seen = item.fresh and 0 < time_ns == item.last_ns and status == item.status
         item.fresh = False
         if seen:
             return

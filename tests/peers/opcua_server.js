@@ -1,5 +1,6 @@
 // An OPC UA server with variables that a test sets through stdin, one JSON object a line:
 // {"name": "power", "value": 1.5, "status": "Good", "time": "2024-01-01T00:00:00Z"}; each is answered on stdout.
+// {"mute": true} stops all subscriptions' timers, as a stuck server does: reads go on, no notification ever comes.
 // "ramp" counts up every 100 ms by itself. Arguments: port, folder of the server's keys.
 "use strict";
 const readline = require("readline");
@@ -9,6 +10,14 @@ const TYPES = {
   power: DataType.Double, energy: DataType.UInt32, count: DataType.Int64, running: DataType.Boolean,
   label: DataType.String, ramp: DataType.UInt32, single: DataType.Float,
 };
+
+function mute(server) {
+  for (const session of Object.values(server.engine._sessions)) {
+    for (const subscription of Object.values(session.publishEngine._subscriptions)) {
+      clearInterval(subscription.timerId);
+    }
+  }
+}
 
 async function main(port, keys) {
   const users = { isValidUser: (user, password) => user === "reader" && password === "meter" };
@@ -41,7 +50,9 @@ async function main(port, keys) {
   let ramp = 0;
   setInterval(() => set({ name: "ramp", value: (ramp += 1) }), 100);
   readline.createInterface({ input: process.stdin }).on("line", (line) => {
-    set(JSON.parse(line));
+    const order = JSON.parse(line);
+    if (order.mute) mute(server);
+    else set(order);
     process.stdout.write("done\n");
   });
   await server.start();

@@ -53,9 +53,16 @@ class NodeOpcua:
 
     def set(self, name: str, value: float | bool | str, *, status: str = "Good", time: str | None = None) -> None:
         """Set a variable with its status and source time (ISO; default now), and wait until it is set."""
+        self._order({"name": name, "value": value, "status": status, "time": time})
+
+    def mute(self) -> None:
+        """Let its subscriptions go silent for ever, while it answers everything else."""
+        self._order({"mute": True})
+
+    def _order(self, order: dict[str, object]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"name": name, "value": value, "status": status, "time": time}) + "\n")
+        self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         self._answer("done", 10)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import socket
+
+# Below the range outgoing connections take theirs from, so that none of those is there first.
+_RANGE = range(12_000, 32_000)
 
 
 def free_port() -> int:
     """Return a loopback port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = random.choice(_RANGE)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
