@@ -27,6 +27,7 @@ _SECRET: Final = "a secret is never written here; write {env: VARIABLE} or {file
 _BLOCKS: Final = ("dict_type", "model_type", "model_attributes_type", "mapping_type")
 _SENTENCES: Final = {
     "string_type": "must be text",
+    "path_type": "must be the path of a file",
     "finite_number": "must be an ordinary number",
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),

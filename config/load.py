@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from config.yaml_lines import Place, Unreadable, locate, read
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_PROBLEMS: Final = 200
 _OPEN_BLOCKS: Final = ("connections", "sinks", "windows", "alerts")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _STAND_INS: Final[dict[str, Any]] = {
     "version": 1,
     "site": {"name": "site", "region": "unknown"},
@@ -51,7 +53,7 @@ def load(path: Path | str) -> Loaded:
         raise ConfigError([Problem(str(path), error.line, "gateway", str(error))]) from None
     if data is None:
         raise ConfigError([Problem(str(path), 1, "gateway", "the file is empty; begin with 'version: 1'")])
-    problems = [Problem(str(path), line, _dotted(where), message) for line, where, message in issues]
+    problems = [_told(path, line, where, message) for line, where, message in issues]
     plant, errors = _validate(data, top, path.parent)
     findings = errors + ([*check_plant(plant), *check_references(plant)] if plant else [])
     problems += [_problem(path, top, finding) for finding in findings]
@@ -128,7 +130,13 @@ def _prune(data: Any, block: Loc) -> None:
 
 def _problem(path: Path, top: Place, finding: Finding) -> Problem:
     line, where = locate(top, finding[0])
-    return Problem(str(path), line, _dotted(where), finding[1])
+    return _told(path, line, where, finding[1])
+
+
+def _told(path: Path, line: int, where: Loc, message: str) -> Problem:
+    """Return a problem that prints as one line whatever was written: control characters are shown as escapes."""
+    where_text, message = (_CONTROL.sub(lambda m: repr(m[0])[1:-1], text) for text in (_dotted(where), message))
+    return Problem(str(path), line, where_text, message)
 
 
 def _dotted(where: Loc) -> str:

@@ -123,6 +123,12 @@ def test_thousands_of_mistakes_stay_readable(tmp_path: Path) -> None:
     assert caught.value.problems[-1].message == "and 799 more problems"
 
 
+def test_control_characters_cannot_break_the_line_or_the_terminal(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, MINIMAL + '"bad\\nkey\\e[31m": 1\n'))
+    assert [p.path for p in caught.value.problems] == ["bad\\nkey\\x1b[31m"]
+
+
 FACTORY = (ROOT / "examples" / "factory.yaml").read_text("utf-8")
 PIECES = st.sampled_from(
     [

@@ -1,0 +1,37 @@
+"""Addresses: what is one, and what a wrong one is told."""
+
+import pytest
+
+from config.addresses import check_topic_filter, modbus_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("10.0.0.1", ("10.0.0.1", 502, 1)),
+        ("10.0.0.1/7", ("10.0.0.1", 502, 7)),
+        ("meter.local:1502/0", ("meter.local", 1502, 0)),
+        ("[fe80::1%eth0]:502/255", ("fe80::1%eth0", 502, 255)),
+    ],
+)
+def test_modbus_address(text: str, address: tuple[str, int, int]) -> None:
+    assert modbus_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/1", "h:/1", "h:0", "h:65536", "h/256", "h/-1", "a b", "h:1:2", "::1", "h/1/2", "h\n"]
+)
+def test_not_a_modbus_address(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write host|does not exist"):
+        modbus_address(text)
+
+
+@pytest.mark.parametrize("text", ["a", "a/b", "+/b/+", "#", "a/#", "/", "$SYS/x", "äöü/ 1"])
+def test_topic_filter(text: str) -> None:
+    check_topic_filter(text)
+
+
+@pytest.mark.parametrize("text", ["", "a#", "#/a", "a/#/b", "a+/b", "a/+b", "a\0b", "x" * 65_536])
+def test_not_a_topic_filter(text: str) -> None:
+    with pytest.raises(ValueError):
+        check_topic_filter(text)
