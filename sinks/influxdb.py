@@ -82,23 +82,20 @@ class InfluxSink:
     def _store(self, batch: Batch) -> list[Refusal]:
         whole = self._encoder.encode(batch)
         refusals = self._unknown(batch, whole)
-        todo: list[Rows] = []
-        lines, requests = whole, 0
-        while len(lines):
+        todo = [whole] if len(whole) else []
+        requests = 0
+        while todo:
+            lines = todo.pop()
             answer = self._post(lines.payload)
             requests += 1
-            if not answer.stored:
-                parts = self._split(batch, lines, answer)
-                if parts and requests >= MAX_REQUESTS:
-                    parts, note = [], f" (one of {len(lines)} lines; not searched further after {requests} requests)"
-                else:
-                    note = ""
-                if not parts:
-                    refusals.append(Refusal(lines.rows, lines.payload.rstrip(b"\n"), answer.words + note))
-                todo += parts
-            if not todo:
-                break
-            lines = self._part(batch, todo.pop())
+            if answer.stored:
+                continue
+            parts, words = self._split(batch, lines, answer), answer.words
+            if parts and requests >= MAX_REQUESTS:
+                parts, words = [], f"{words} (among {len(lines)} lines; not searched further after {requests} requests)"
+            if not parts:
+                refusals.append(Refusal(lines.rows, lines.payload.rstrip(b"\n"), words))
+            todo += [self._part(batch, rows) for rows in parts]
         self._note_unstorable(whole.unstorable)
         return refusals
 

@@ -44,15 +44,15 @@ def plant() -> SeriesTable:
 
 def half_an_hour(table: SeriesTable, end_ns: int) -> Batch:
     """Return a value of every series each ten seconds; the gateway's counters rise."""
-    series = np.arange(len(table))
-    values = np.array([LEVELS.get(table.spec(i).quantity, 10.0) for i in series])
-    integrated = np.array([table.spec(i).key.startswith("chiller-1") for i in series])
-    steps = np.repeat(np.arange(STEPS), len(series))
-    rising = np.tile([table.spec(i).quantity in ("health", "tick") for i in series], STEPS)
+    specs = [table.spec(series) for series in range(len(table))]
+    values = np.array([LEVELS.get(s.quantity, 10.0) for s in specs])
+    integrated = np.array([s.key.startswith("chiller-1") for s in specs])
+    steps = np.repeat(np.arange(STEPS), len(specs))
+    rising = np.tile([s.quantity in ("health", "tick") for s in specs], STEPS)
     return make(
         Header("floor", 1, "boot", end_ns, 0),
         end_ns - (STEPS - 1 - steps) * STEP_S * 10**9,
-        np.tile(series, STEPS),
+        np.tile(np.arange(len(specs)), STEPS),
         np.where(rising, steps, np.tile(values, STEPS)),
         np.tile(np.where(integrated, INTEGRATED | UNCERTAIN, 0), STEPS),
     )

@@ -6,7 +6,7 @@ import asyncio
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -56,9 +56,10 @@ class Store:
     influx: Influxd
     config: Config
     front: Influx2Front | None = None
+    counters: Counters = field(default_factory=Counters)
 
     def sink(self, **changes: Any) -> InfluxSink:
-        return InfluxSink("plant-db", self.config.model_copy(update=changes), PLANT, Counters())
+        return InfluxSink("plant-db", self.config.model_copy(update=changes), PLANT, self.counters)
 
     def stored(self) -> dict[tuple[str, str, int], float]:
         """Return (asset, field, time) → value of everything in the database, qualities included."""
@@ -120,9 +121,20 @@ async def test_values_come_back_equal_and_writing_again_changes_nothing(store: S
         assert once == expected(batch)
         assert list(await sink.write(batch)) == []
         assert store.stored() == once
-        assert sink._counters.links == {sink.target: ""}
+        assert store.counters.links == {sink.target: ""}
     if store.front:
         assert {r.get("Content-Encoding") for r in store.front.requests} == {"gzip" if gzip else None}
+
+
+async def test_names_of_any_script_come_back_as_they_are(influx: Influxd) -> None:
+    asset, field_name = 'Halle 3, 炉=1 "ö" \\ 50%', "Leistung, gesamt=kW"
+    odd = spec(asset, field_name)
+    influx.create("plant")
+    config = Config(type="influxdb", api="v1", url=influx.url, database="plant")
+    async with InfluxSink("plant-db", config, SeriesTable(1, [odd], {odd.key: 0}, {}), Counters()) as sink:
+        assert list(await sink.write(make(HEADER, NOW_NS, [0], [230.10000610351562], 6))) == []
+    (row,) = influx.query("plant", "SELECT * FROM energy")
+    assert (row["asset"], row[field_name], row[f"{field_name}_q"]) == (asset, 230.10000610351562, 6)
 
 
 async def test_a_batch_of_nothing_asks_nobody() -> None:
@@ -135,7 +147,7 @@ async def test_what_is_not_a_number_is_counted_and_its_quality_stored(store: Sto
     batch = make(HEADER, NOW_NS, [0, 1, 2], [float("nan"), 2.0, float("inf")], [18, 0, 6])
     async with store.sink() as sink:
         assert list(await sink.write(batch)) == []
-        assert sink._counters.bad == 2
+        assert store.counters.bad == 2
     assert store.stored() == {
         ("m0", "f0_kw_q", NOW_NS): 18,
         ("m0", "f1_kw", NOW_NS): 2.0,
@@ -229,11 +241,20 @@ async def test_a_stopped_server_keeps_the_data_for_later(store: Store) -> None:
         store.influx.kill()
         with pytest.raises(Unavailable, match=r"no answer from|503") as caught:
             await sink.write(batch)
-        assert sink._counters.links[sink.target] == str(caught.value)
+        assert store.counters.links[sink.target] == str(caught.value)
         store.influx.start()
         assert list(await sink.write(batch)) == []
-        assert sink._counters.links[sink.target] == ""
+        assert store.counters.links[sink.target] == ""
     assert store.stored() == expected(batch)
+
+
+async def test_a_server_that_goes_away_during_the_search_gets_the_whole_batch_again(front: Influx2Front) -> None:
+    batch = readings()
+    front.script = [(400, {}, b'{"code":"invalid","message":"partial write"}'), (204, {}, b""), (503, {}, b"")]
+    async with InfluxSink("plant-db", v2(front.url), PLANT, Counters()) as sink:
+        with pytest.raises(Unavailable, match="503"):
+            await sink.write(batch)
+        assert list(await sink.write(batch)) == []
 
 
 async def test_a_missing_database_is_told_with_what_to_do(store: Store) -> None:
