@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +47,7 @@ class Parquet:
                     f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP})"
                 )
             except duckdb.IOException as error:
-                raise OSError(str(error)) from error
+                raise _os_error(error, path) from error
 
     def read(
         self, paths: Sequence[Path], names: Iterable[str], where: str = "true", limit: int | None = None
@@ -65,6 +67,12 @@ class Parquet:
                 raise FileNotFoundError(str(gone[0])) from error
             raise OSError(str(error)) from error
         return {name: _nan_for_null(column) for name, column in found.items()}
+
+
+def _os_error(error: Exception, path: Path) -> OSError:
+    """Return the system's own words where DuckDB passes its error number on."""
+    number = re.search(r'"errno":"(\d+)"', str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else OSError(str(error))
 
 
 def _nan_for_null(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
