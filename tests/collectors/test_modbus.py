@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -94,13 +95,14 @@ async def test_an_exception_of_one_block_leaves_the_other_standing_until_it_reco
             broken = False
             await until(lambda: run.values("m.b"))
             await until(lambda: run.counters.state == "running")
-        rows = run.rows("m.meter-gap")
-        assert [g for g in run.gaps("m") if g != Gap.NONE] == [Gap.EXCEPTION] * (len(rows) - 1)
+        assert set(run.gaps("m")) == {Gap.EXCEPTION, Gap.NONE}
         assert len(run.values("m.a")) > len(run.values("m.b"))
-        assert rows[-1][1:] == (0, 0.0, 0)
+        rows = run.rows("m.meter-gap")
+        end = next(i for i, (_, _, code, _) in enumerate(rows) if code == Gap.NONE)
+        assert rows[end][1:] == (0, 0.0, 0)
         # Gap rows tile the time: each begins where the one before ended.
-        assert all(b[0] - b[1] == a[0] for a, b in itertools.pairwise(rows[:-1]))
-        assert {quality for *_, quality in rows[:-1]} == {BAD | COMM}
+        assert all(b[0] - b[1] == a[0] for a, b in itertools.pairwise(rows[:end]))
+        assert {quality for *_, quality in rows[:end]} == {BAD | COMM}
 
 
 async def test_a_dead_unit_rests_and_does_not_hold_up_the_one_beside_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -109,17 +111,14 @@ async def test_a_dead_unit_rests_and_does_not_hold_up_the_one_beside_it(caplog: 
         devices = [bound("dead", f"{at}/9", TWO), bound("well", f"{at}/1", one())]
         async with running(devices, timeout_s=0.1, every_s=0.2) as run:
             await until(lambda: Gap.BREAKER in run.gaps("dead"))
-            dead = sum(r[6] == 9 for r in server.requests)
-            assert dead == 3  # one block per cycle, three cycles, then it rests
-            assert set(run.gaps("dead")) == {Gap.TIMEOUT, Gap.BREAKER}
             assert "rests between attempts" in run.counters.links["dead.meter"]
-            before = len(run.values("well.x"))
+            before, asked = len(run.values("well.x")), sum(r[6] == 9 for r in server.requests)
             await until(lambda: len(run.values("well.x")) > before + 2)
             assert run.counters.state == "degraded"
-            await until(lambda: sum(r[6] == 9 for r in server.requests) > dead)  # asked again after its rest
-        times = [t for t, *_ in run.rows("well.x")]
-        # Held up by at most one deadline (0.1 s and two ticks) in one cycle.
-        assert max(b - a for a, b in itertools.pairwise(times)) < 0.2e9 + 2 * 0.16e9
+            await until(lambda: sum(r[6] == 9 for r in server.requests) > asked)  # asked again after its rest
+        assert run.gaps("dead")[:4] == [Gap.TIMEOUT] * 3 + [Gap.BREAKER]
+        # One deadline per attempt: the second block is not asked once the first has gone unanswered.
+        assert {r[8:10] for r in server.requests if r[6] == 9} == {b"\x00\x00"}
         assert run.gaps("well") == [Gap.NONE]
         said = [r.getMessage() for r in caplog.records if "dead.meter" in r.getMessage()]
         assert len(said) == 2  # no answer; rests
@@ -222,12 +221,12 @@ async def test_a_server_that_restarts_is_read_again_without_help() -> None:
         assert run.counters.links["m.meter"] == ""
 
 
-async def test_a_server_that_closes_at_every_request_is_asked_ever_less(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_server_that_never_makes_sense_is_asked_ever_less() -> None:
     async with serving(counting) as server:
         server.raw = lambda _: b"\xff" * 20
         async with running([bound("m", f"127.0.0.1:{server.port}", one())], every_s=0.05) as run:
             await until(lambda: len(run.gaps("m")) > 20)
-        assert server.connections <= 4
+            assert server.connections < 10
 
 
 async def test_an_unknown_host_is_a_gap_with_words() -> None:
@@ -247,10 +246,10 @@ async def test_cycles_that_fall_due_while_one_is_under_way_are_missed() -> None:
     server = await asyncio.start_server(slow, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with running([bound("m", f"127.0.0.1:{port}", one())], every_s=0.1, timeout_s=1) as run:
-        await until(lambda: len(run.gaps("m")) >= 2)
+        await until(lambda: run.values("m.meter-gap").count(Gap.MISSED) >= 2)
         assert "takes longer to answer than its period" in run.counters.links["m.meter"]
     server.close()
-    assert set(run.gaps("m")) == {Gap.MISSED}
+    assert set(run.gaps("m")) <= {Gap.NONE}
     assert run.values("m.x")
 
 
@@ -339,9 +338,10 @@ async def test_a_defect_in_the_schedule_is_loud(monkeypatch: pytest.MonkeyPatch)
     assert caught.group_contains(ZeroDivisionError)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answers=st.lists(st.one_of(st.binary(max_size=300), st.just(b"ok")), min_size=1, max_size=6))
-def test_fuzzed_answers_never_stop_it(answers: list[bytes]) -> None:
+def test_fuzzed_answers_never_stop_it(run_loop: Callable[..., None], answers: list[bytes]) -> None:
     async def story() -> None:
         given = iter(answers)
 
@@ -356,4 +356,4 @@ def test_fuzzed_answers_never_stop_it(answers: list[bytes]) -> None:
             async with running([device], every_s=0.02, timeout_s=0.05, backoff_max_s=0.02) as run:
                 await until(lambda: 42.0 in run.values("m.x"), 20)
 
-    asyncio.run(story())
+    run_loop(story())
