@@ -8,14 +8,16 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-import yaml
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from config.errors import ConfigError, Problem
+from config.explain import explain
+from config.load import load
 from config.model import Gateway, Name, Seconds, Strict, Template
 from config.templates import load_all
+from config.yaml_lines import Unreadable, locate, read
 from pipeline.clock import Clock
 from simulators.device import Device
 from simulators.faults import Fault
@@ -47,7 +49,7 @@ class Scenario(Strict):
     @classmethod
     def load(cls, path: Path) -> Scenario:
         """Return the scenario of a file, its paths made absolute; raises ConfigError with all problems."""
-        scenario: Scenario = _read(path, TypeAdapter(cls))
+        scenario = _read(path)
         here = path.resolve().parent
         return scenario.model_copy(
             update={
@@ -85,7 +87,7 @@ class Scenario(Strict):
         if gateway is None:
             if self.gateway is None:
                 raise ConfigError([Problem("scenario", 1, "gateway", "say which gateway.yaml reads these devices")])
-            gateway = _read(self.gateway, TypeAdapter(Gateway))
+            gateway = load(self.gateway).gateway
         devices, step = self.devices()
         async with serve(
             gateway,
@@ -114,15 +116,19 @@ def _tell(task: asyncio.Task[None]) -> None:
         log.error("the simulated plant stopped: %s", error, exc_info=error)
 
 
-def _read(path: Path, form: TypeAdapter[Any]) -> Any:
+def _read(path: Path) -> Scenario:
+    """Return the scenario of a file; raises ConfigError with every problem and its line."""
     try:
-        return form.validate_python(yaml.safe_load(path.read_text("utf-8")))
+        data, top, issues = read(path.read_text("utf-8-sig"))
     except OSError as error:
-        raise ConfigError([Problem(str(path), 1, "", f"cannot be read: {error.strerror}")]) from error
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise ConfigError([Problem(str(path), line, "", f"not YAML: {error}")]) from error
+        raise ConfigError([Problem(str(path), 1, "scenario", f"cannot be read: {error.strerror}")]) from error
+    except Unreadable as error:
+        raise ConfigError([Problem(str(path), error.line, "scenario", str(error))]) from error
+    found = list(issues)
+    try:
+        scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(
-            [Problem(str(path), 1, ".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
-        ) from error
+        found += [(*locate(top, d["loc"]), explain(d, Scenario)) for d in error.errors(include_url=False)]
+    if found:
+        raise ConfigError([Problem(str(path), n, ".".join(map(str, at)) or "scenario", m) for n, at, m in found])
+    return scenario

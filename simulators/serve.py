@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from config import secrets
+from config.addresses import modbus_address
 from config.bindings import BoundDevice, bind
 from config.errors import ConfigError, Problem
 from config.model import Gateway, ModbusConnection, MqttConnection, OpcuaConnection, Template
@@ -140,9 +141,8 @@ async def serve(
     `own_broker` starts a broker for each MQTT connection; without, the configured one is published to.
     Raises ConfigError for an address that cannot be served and for a fault that cannot happen.
     """
+    _check(gateway, _places(gateway, templates, devices), devices, faults)
     gateway = _as_served(gateway, free_ports, own_broker)
-    places = [b for b in bind(gateway, dict(templates)) if b.asset_name in devices]
-    _check(gateway, places, devices, faults)
 
     def each(now_ns: int, dt_s: float) -> None:
         for device in devices.values():
@@ -150,11 +150,15 @@ async def serve(
 
     served = Served(gateway, devices, step or each)
     async with AsyncExitStack() as stack:
-        for bound in places:
+        for bound in _places(gateway, templates, devices):
             outlet = await _open(served, stack, bound, own_broker)
             mine = [f for f in faults if f.device in (bound.asset_name, bound.key)]
             served.placed.append(_Placed(devices[bound.asset_name], bound, outlet, mine))
         yield served
+
+
+def _places(gateway: Gateway, templates: Mapping[str, Template], devices: Mapping[str, Device]) -> list[BoundDevice]:
+    return [b for b in bind(gateway, dict(templates)) if b.asset_name in devices]
 
 
 async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, own_broker: bool) -> Outlet:
@@ -162,7 +166,7 @@ async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, own_b
     name = bound.device.connection
     connection = served.gateway.connections[name]
     if isinstance(connection, ModbusConnection):
-        host, port, number = split_address(bound.device.address)
+        host, port, number = modbus_address(bound.device.address)
         key = f"{host}:{port}"
         if key not in served.modbus:
             served.modbus[key] = await stack.enter_async_context(ModbusServer(host, port))
@@ -188,15 +192,6 @@ async def _publish(stack: AsyncExitStack, connection: MqttConnection, own_broker
     return await stack.enter_async_context(Publisher(connection, port, password))
 
 
-def split_address(address: str) -> tuple[str, int, int]:
-    """Return (host, port, unit) of `host[:port]/unit`; ValueError for anything else."""
-    where, _, unit = address.partition("/")
-    host, _, port = where.partition(":")
-    if not host or not 0 <= int(unit) <= 255:
-        raise ValueError(address)
-    return host, int(port or 502), int(unit)
-
-
 def _check(
     gateway: Gateway, places: Sequence[BoundDevice], devices: Mapping[str, Device], faults: Sequence[Fault]
 ) -> None:
@@ -205,9 +200,9 @@ def _check(
     for bound in places:
         if isinstance(gateway.connections[bound.device.connection], ModbusConnection):
             try:
-                split_address(bound.device.address)
-            except ValueError:
-                found.append((bound.key, f"'{bound.device.address}' is not host:port/unit"))
+                modbus_address(bound.device.address)
+            except ValueError as error:
+                found.append((bound.key, str(error)))
         mine = [f for f in faults if f.device in (bound.asset_name, bound.key)]
         found += [(bound.key, problem) for problem in DeviceFaults(mine, bound.points).problems()]
     known = {b.asset_name for b in places} | {b.key for b in places}
@@ -242,7 +237,7 @@ def _as_served(gateway: Gateway, free_ports: bool, own_broker: bool) -> Gateway:
         for asset in area["assets"].values():
             for device in asset["devices"].values():
                 if free_ports and data["connections"][device["connection"]]["protocol"] == "modbus":
-                    host, port, unit = split_address(device["address"])
+                    host, port, unit = modbus_address(device["address"])
                     at = moved.setdefault(f"{host}:{port}", free_port(host))
-                    device["address"] = f"{host}:{at}/{unit}"
+                    device["address"] = f"[{host}]:{at}/{unit}" if ":" in host else f"{host}:{at}/{unit}"
     return Gateway.model_validate(data)

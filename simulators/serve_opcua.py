@@ -18,8 +18,7 @@ from simulators.registers import number
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMESPACE = "urn:tanflow:simulators:{}"
 
-for _chatty in ("asyncua", "asyncua.server"):
-    logging.getLogger(_chatty).setLevel(logging.ERROR)
+logging.getLogger("asyncua.server").setLevel(logging.ERROR)  # it speaks of every client that comes and goes
 
 
 class Nodes:

@@ -77,22 +77,22 @@ async def test_a_recording_with_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "where", "message"),
+    ("scenario", "line", "where", "message"),
     [
-        ("version: 1\n", "", "nothing to simulate"),
-        ("version: 1\nplant: mine\n", "plant", "'demo' or 'none'"),
-        ("version: 1\nplant: [\n", "", "not YAML"),
-        (REPLAY.replace("counters:", "counter:"), "replay.meter.counter", "Extra inputs"),
-        (REPLAY.replace("energy: energy_import", "energy: heat"), "replay.meter", "neither a counter nor a gauge"),
-        (REPLAY + "  - {at_s: 1, device: meter, fault: lag}\n", "faults.1.lag.lag_s", "Field required"),
+        ("version: 1\n", 1, "scenario", "nothing to simulate"),
+        ("version: 1\nplant: mine\n", 2, "plant", "demo"),
+        ("version: 1\nplant: [\n", 3, "scenario", ""),
+        (REPLAY.replace("counters:", "counter:"), 8, "replay.meter.counter", "counters"),
+        (REPLAY.replace("energy: energy_import", "energy: heat"), 5, "replay.meter", "neither a counter nor a gauge"),
+        (REPLAY + "  - {at_s: 1, device: meter, fault: lag}\n", 13, "faults.1", "lag_s"),
     ],
 )
-def test_a_broken_scenario_says_where(tmp_path: Path, scenario: str, where: str, message: str) -> None:
+def test_a_broken_scenario_says_where(tmp_path: Path, scenario: str, line: int, where: str, message: str) -> None:
     path = files(tmp_path, scenario)
     with pytest.raises(ConfigError) as told:
         Scenario.load(path)
     (problem,) = told.value.problems
-    assert (problem.file, problem.path) == (str(path), where)
+    assert (problem.file, problem.line, problem.path) == (str(path), line, where)
     assert message in problem.message
 
 

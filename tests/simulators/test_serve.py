@@ -14,9 +14,9 @@ from pymodbus.client import AsyncModbusTcpClient
 from config.errors import ConfigError
 from pipeline.clock import SECOND_NS, Clock
 from simulators.faults import Drop, ExceptionCode, Rollover
-from simulators.serve import serve, split_address
+from simulators.serve import serve
 from simulators.serve_mqtt import put, stamp, topic_of
-from tests.simulators.small_plant import INVERTER, START_NS, Listener, Ramp, gateway, steps
+from tests.simulators.small_plant import INVERTER, METER, START_NS, Listener, Ramp, gateway, steps
 from tests.waiting import until
 
 
@@ -110,23 +110,21 @@ async def test_everything_wrong_is_told_at_once() -> None:
         Rollover(fault="rollover", at_s=0, device="meter.main", left=1, points=("power",)),
         Drop(fault="drop", at_s=1, device="meter", points=("pressure",)),
     ]
-    devices = {"furnace": Ramp("furnace"), "meter": Ramp("meter")}
+    devices = {"furnace": Ramp("furnace"), "meter": Ramp("meter"), "spare": Ramp("spare")}
+    spare = {"connection": "floor", "address": "127.0.0.1/400", "points": METER}
     with pytest.raises(ConfigError) as told:
-        async with serve(gateway(), {}, devices, faults=faults, free_ports=True):
+        async with serve(gateway(spare=spare), {}, devices, faults=faults, free_ports=True):
             pass
     messages = [p.message for p in told.value.problems]
-    assert len(messages) == 4
+    assert len(messages) == 5
+    assert any("unit 400" in m for m in messages)
     assert any("only seen over modbus" in m for m in messages)
     assert any("no point 'pressure'" in m for m in messages)
     assert any("could roll over" in m for m in messages)
     assert any("not served" in m for m in messages)
 
 
-def test_addresses_topics_paths_and_times() -> None:
-    assert split_address("10.0.0.9/3") == ("10.0.0.9", 502, 3)
-    for wrong in ("10.0.0.9", "/3", "h:x/1", "h/256"):
-        with pytest.raises(ValueError):
-            split_address(wrong)
+def test_topics_paths_and_times() -> None:
     assert topic_of("plant/+/data/#", "pv-1") == "plant/pv-1/data/pv-1"
     payload: Any = {}
     for path, value in (("a.b", 1), ("a.c.2", 2), ("a.c.0", 3)):
