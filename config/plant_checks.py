@@ -10,10 +10,13 @@ from pathlib import Path
 from config.addresses import ModbusAddress, check_topic_filter, modbus_address
 from config.explain import nearest
 from config.model import NAME, Asset, Device, Gateway, Point, Template
+from config.quantities import QUANTITIES
 
 Loc = tuple[str | int, ...]
 Finding = tuple[Loc, str]
 RESERVED = "gateway"  # asset and connection of the gateway's own series
+MAX_REGISTERS = 125
+_COMPUTED = ("emissions", "kpi", "alert", "gateway")  # measurements of what no device shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def check_plant(plant: Plant) -> Iterator[Finding]:
     for path, _, asset, _, device in plant.devices():
         yield from _template(plant, path, device)
         yield from _connection(plant, path, device)
-        yield from _gas(path, asset, device)
+        yield from _points(plant, path, asset, device)
         if device.prefix and not re.fullmatch(NAME, device.prefix + "x"):
             yield (*path, "prefix"), f"'{device.prefix}' cannot begin a name; letters, digits, '-' and '_' only"
     yield from _point_names(plant)
@@ -134,15 +137,23 @@ def _address(path: Loc, device: Device, protocol: str) -> Iterator[Finding]:
 _ADDRESS_HINT = {"modbus": "host[:port][/unit], e.g. 192.168.1.20/1", "mqtt": "an MQTT topic, e.g. factory/+/power"}
 
 
-def _gas(path: Loc, asset: Asset, device: Device) -> Iterator[Finding]:
+def _points(plant: Plant, path: Loc, asset: Asset, device: Device) -> Iterator[Finding]:
+    template = plant.templates.get(device.template or "")
+    limit = template.max_registers if template else MAX_REGISTERS
     for name, point in device.points.items():
-        carrier = point.carrier or asset.carrier
-        if carrier == "natural_gas" and point.quantity == "volume_index" and point.reference is None:
+        where = (*path, "points", name)
+        if QUANTITIES[point.quantity].measurement in _COMPUTED:
+            yield (*where, "quantity"), f"{point.quantity} is computed by the gateway; a device cannot have it"
+        if point.modbus and point.modbus.registers > limit:
+            message = f"{point.modbus.registers} registers are more than one read of this device may ask for ({limit})"
+            yield (*where, "modbus"), message
+        gas = (point.carrier or asset.carrier) == "natural_gas" and point.quantity == "volume_index"
+        if gas and point.reference is None:
             message = (
                 "a gas volume counts only at a stated temperature and pressure; add e.g. reference: {celsius: 0}, "
                 "as the meter's or corrector's plate says"
             )
-            yield (*path, "points", name), message
+            yield where, message
 
 
 def _point_names(plant: Plant) -> Iterator[Finding]:

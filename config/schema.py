@@ -22,7 +22,9 @@ def schema() -> dict[str, Any]:
     """Return the JSON schema of gateway.yaml, with the names of quantities and templates to choose from."""
     data = Gateway.model_json_schema()
     definitions = data["$defs"]
-    definitions["Point"]["properties"]["quantity"]["enum"] = list(QUANTITIES)
+    definitions["Point"]["properties"]["quantity"]["enum"] = [
+        name for name, q in QUANTITIES.items() if q.measurement in ("energy", "process") and q.kind != "delta"
+    ]
     branches = definitions["Device"]["properties"]["template"]["anyOf"]
     next(b for b in branches if b["type"] == "string")["enum"] = sorted(load_all())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **data}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from collectors.modbus_plan import compile_plan, place
 from config.errors import ConfigError
 from config.model import Template
 from config.quantities import QUANTITIES, conversion
@@ -47,6 +48,14 @@ def test_no_two_points_share_registers(template: Template) -> None:
         for register in range(point.modbus.address, point.modbus.address + point.modbus.registers):
             other = taken.setdefault((table, register), name)
             assert other == name, f"{name} and {other} both cover {table} {register}"
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
+def test_reads_stay_within_the_limit_of_the_device(template: Template) -> None:
+    places = [place(p.modbus, template.modbus) for p in template.points.values() if p.modbus]
+    plan = compile_plan(places, template.max_registers, template.max_gap)
+    assert all(block.count <= template.max_registers for block in plan.blocks)
+    assert sorted(i for block in plan.blocks for i in block.points) == list(range(len(places)))
 
 
 def wire_address(device: dict[str, Any], point: dict[str, Any]) -> int:
