@@ -59,7 +59,7 @@ class _Lasting(_Fault):
 
 
 class Drop(_Lasting):
-    """The device is gone: `close` hangs up and refuses, `silent` never answers and never publishes."""
+    """The device is gone: `close` hangs up (an OPC UA server refuses as well), `silent` never answers or publishes."""
 
     fault: Literal["drop"]
     how: Literal["close", "silent"] = "silent"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.model import ModbusDefaults, Point
+from config.model import ModbusDefaults, Point, Template
+from config.templates import load_all
 from simulators.registers import Image, RegisterMap, modulus, raw_value
 
 FORMATS = {
@@ -125,6 +126,16 @@ def test_bits_share_a_register_and_coils_have_their_own_table() -> None:
     image = RegisterMap(points).encode({"run": 1, "fault": 1, "door": 1})
     assert (image["holding"].first, holding(image)) == (7, b"\x02\x01")
     assert (image["coil"].first, image["coil"].data) == (3, b"\x01\0\0")
+
+
+@pytest.mark.parametrize("template", [t for t in load_all().values() if t.protocol == "modbus"], ids=lambda t: t.id)
+def test_every_template_can_be_served(template: Template) -> None:
+    registers = RegisterMap(template.points, template.modbus, text="meter")
+    for value in (0.0, 1.0, -1.0, 1e30, math.nan, math.inf, -math.inf):
+        image = registers.encode(dict.fromkeys(template.points, value))
+        for table, block in image.items():
+            size = 1 if table in ("coil", "discrete") else 2
+            assert len(block.data) == size * (block.end - block.first)
 
 
 def test_unread_points_show_zero_and_strings_the_name() -> None:

@@ -34,6 +34,7 @@ async def test_the_demo_factory_is_served_by_the_clock() -> None:
         assert min(trace.power_kw) * 1_000 * 0.999 <= power <= max(trace.power_kw) * 1_000 * 1.001
         assert energy > 0
         assert len(served.messages["pv-1.inverter"].published) >= 4
+        assert served.unread() == {}
         assert set(served.devices) == {"main-meter", "compressor-1", "compressor-2", "furnace-1", "chiller-1", "pv-1"}
 
 
