@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from collectors.modbus_address import Address, parse_address
 from collectors.modbus_client import Deadlines, Link
 from collectors.modbus_inbox import Inbox
 from collectors.modbus_survey import Survey
 from collectors.modbus_unit import Roll, Unit
+from config.addresses import ModbusAddress, modbus_address
 from config.bindings import BoundDevice
 from config.model import ModbusConnection
 from pipeline.batch import Batch
@@ -60,7 +60,7 @@ class ModbusCollector:
         survey = Survey(self._inbox, ids)
         self._units: list[Unit] = []
         for device, period_s in zip(devices, periods, strict=True):
-            address = parse_address(device.device.address)
+            address = modbus_address(device.device.address)
             gap_series = ids[gap_key(device.asset_name, device.name)]
             unit = Unit(device.key, self._link(address), period_s, gap_series, self._inbox, origin.clock, roll)
             survey.enrol(unit, device, address)
@@ -129,7 +129,7 @@ class ModbusCollector:
         if self._inbox:
             self._ready.set()
 
-    def _link(self, address: Address) -> Link:
+    def _link(self, address: ModbusAddress) -> Link:
         at = (address.host, address.port)
         if at not in self._links:
             self._links[at] = Link(*at, self._connection, self._deadlines, self._spawn, self._counters)

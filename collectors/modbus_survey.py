@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from collectors.modbus_address import Address
 from collectors.modbus_inbox import Inbox, Tray
 from collectors.modbus_plan import Place, Plan, compile_plan, place
 from collectors.modbus_unit import BlockExchange, Unit
+from config.addresses import ModbusAddress
 from config.bindings import BoundDevice, series_key
 from config.model import Template
 
@@ -39,7 +39,7 @@ class Survey:
         self._ids = ids
         self._known: dict[tuple[tuple[Place, ...], tuple[int, int]], tuple[Plan, list[Tray]]] = {}
 
-    def enrol(self, unit: Unit, device: BoundDevice, address: Address) -> None:
+    def enrol(self, unit: Unit, device: BoundDevice, address: ModbusAddress) -> None:
         """Give the unit its exchanges; ValueError when its points cannot be planned."""
         places = places_of(device)
         plan, trays = self._plan(places, limits_of(device))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pymodbus.client.mixin import ModbusClientMixin
 
 from collectors.modbus_frames import BITS, Read, encode
-from collectors.modbus_plan import Block, Place, compile_plan, decode_text
+from collectors.modbus_plan import Block, Place, compile_plan, decode_text, place
+from config.templates import load_all
 from pipeline.quality import BAD, RANGE
 
 STRUCT = {
@@ -208,3 +209,13 @@ def test_strings_stay_out_of_the_values() -> None:
     assert [(b.address, b.count) for b in plan.blocks] == [(0, 1)]
     assert [(b.address, b.count) for b in plan.identity] == [(1, 10)]
     assert isinstance(plan.identity[0], Block)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, t in load_all().items() if t.protocol == "modbus"))
+def test_every_template_compiles_into_few_blocks(name: str) -> None:
+    template = load_all()[name]
+    points = [p.modbus for p in template.points.values() if p.modbus]
+    plan = compile_plan([place(p, template.modbus) for p in points], template.max_registers, template.max_gap)
+    assert 1 <= len(plan.blocks) <= 5
+    for block in (*plan.blocks, *plan.identity):
+        encode(block.read(1))
