@@ -1,6 +1,6 @@
 """Synthetic plant readings in, bytes and nanoseconds a row out: the history beside a DuckDB table file, in one run.
 
-python -m benchmarks.history [--rows 500000] [--cuts 4] [--series 1000]
+python -m benchmarks.history [--rows 100000] [--cuts 10] [--series 1000]
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ async def measure(folder: Path, rows: int, cuts: int, series: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=500_000, help="rows in a cut")
-    parser.add_argument("--cuts", type=int, default=4)
+    parser.add_argument("--rows", type=int, default=100_000, help="rows in a cut")
+    parser.add_argument("--cuts", type=int, default=10)
     parser.add_argument("--series", type=int, default=1_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -17,6 +17,8 @@ Columns = Mapping[str, npt.NDArray[Any]]
 
 # Rows a Parquet row group holds, DuckDB's own unit: a reader of one series skips the other groups.
 ROW_GROUP: Final = 122_880
+# V2 has delta and byte-stream-split encodings: on slow signals half the bytes of V1, in less time.
+_ENCODING: Final = "PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 _SETTINGS: Final = {
     "threads": 1,
     "memory_limit": "256MB",
@@ -44,7 +46,7 @@ class Parquet:
             try:
                 cursor.execute(
                     f"COPY (SELECT * FROM columns) TO '{target}' "
-                    f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP})"
+                    f"(FORMAT parquet, {_ENCODING}, ROW_GROUP_SIZE {ROW_GROUP})"
                 )
             except duckdb.IOException as error:
                 raise _os_error(error, path) from error
