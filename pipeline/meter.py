@@ -79,6 +79,7 @@ def fold(table: SeriesTable, state: MeterState, batch: Batch) -> Folded:
         late = time_ns <= state.time_ns[series]
         quality[rows[late]] |= np.uint16(q.LATE)
         usable = ~late & ((quality[rows] & q.SEVERITY) != q.BAD) & ((quality[rows] & q.CLOCK) == 0)
+        usable &= np.isfinite(batch.value[rows])
         kind = table.kind[series]
         counters = rows[usable & (kind == Kind.COUNTER)]
         gauges = rows[usable & (kind != Kind.COUNTER)]
