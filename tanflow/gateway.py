@@ -152,7 +152,7 @@ class Gateway:
 
     def _delivery(self, name: str) -> Delivery:
         config, counters = self.config.sinks[name], self.board.component(f"sink.{name}")
-        sink = registry.sink(name, config, self.table, counters)
+        sink = registry.sink(name, config, revision.with_retired(self.log, self.table), counters)
         return Delivery(name, self.log, sink, self.clock, counters, config.batch_rows, config.backoff_max_s)
 
     def _local_floor(self) -> int:

@@ -52,6 +52,22 @@ async def compile_table(log: Log, plan: Plan, before: Stored) -> SeriesTable:
     return table if table.digest == before.digest else SeriesTable(before.number + 1, plan.specs, ids, plan.factors)
 
 
+def with_retired(log: Log, table: SeriesTable) -> SeriesTable:
+    """Return the table with the series that only rows of earlier revisions still in the log have: sinks need them."""
+    oldest = log.reader.oldest_revision()
+    specs = {s.key: s for s in table.specs if s}
+    factors = {f.name: f for f in table.factors}
+    query = "SELECT revision, plan FROM revisions WHERE revision >= ? AND revision < ? ORDER BY revision DESC"
+    for number, plan in log.reader.query(query, (oldest, table.revision)):
+        earlier = SeriesTable.from_json(number, zstandard.ZstdDecompressor().decompress(plan))
+        specs = {s.key: s for s in earlier.specs if s} | specs
+        factors = {f.name: f for f in earlier.factors} | factors
+    if len(specs) == len(table.ids):
+        return table
+    ids = dict(log.reader.query("SELECT key, id FROM series"))
+    return SeriesTable(table.revision, list(specs.values()), ids, factors)
+
+
 def recover(log: Log, ingests: Mapping[str, Ingest]) -> None:
     """Bring every connection's state to the end of the log: its snapshot, then its later measured rows again."""
     starts: dict[str, int] = {}

@@ -105,6 +105,11 @@ class LogReader:
                     return batch.header.received_ns
         return 0
 
+    def oldest_revision(self) -> int:
+        """Return the revision of the oldest rows still in the log; 0 for an empty one."""
+        row = self._db.execute("SELECT blob FROM log ORDER BY position LIMIT 1").fetchone()
+        return min((b.header.revision for b in decode(row[0])), default=0) if row else 0
+
     def cursor(self, consumer: str) -> Cursor:
         """Return how far a consumer has come; position 0 and no state for a new one."""
         row = self._db.execute("SELECT position, state FROM cursors WHERE consumer = ?", (consumer,)).fetchone()
