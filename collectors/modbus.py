@@ -82,7 +82,10 @@ class ModbusCollector:
             link.close()
         self._counters.state = "stopped"
         # The group is told of its own tasks' errors only: what the body raised goes on as it is.
-        await self._group.__aexit__(None, None, None)
+        try:
+            await self._group.__aexit__(None, None, None)
+        except ExceptionGroup as defects:
+            raise defects.exceptions[0] from None
 
     def resume(self, tokens: Sequence[bytes]) -> None:
         """Nothing to take back: a register is read anew, not replayed."""

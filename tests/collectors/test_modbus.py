@@ -332,10 +332,9 @@ async def test_a_defect_in_the_schedule_is_loud(monkeypatch: pytest.MonkeyPatch)
         raise ZeroDivisionError
 
     monkeypatch.setattr(type(collector._units[0]), "cycle", lambda self, **_: defect())
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(ZeroDivisionError):
         async with run.collector:
             await run.pump()
-    assert caught.group_contains(ZeroDivisionError)
 
 
 @pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
