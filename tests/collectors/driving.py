@@ -20,7 +20,7 @@ from pipeline.ports import Collector, Origin
 
 def bound(name: str, points: dict[str, dict[str, Any]], *, asset: str = "furnace", **device: Any) -> BoundDevice:
     """Return a device of one's own points, as bound from a configuration."""
-    described = Device(connection="link", points=points, **device)
+    described = Device.model_validate({"connection": "link", "points": points, **device})
     parent = Asset(type="furnace", devices={name: described})
     return BoundDevice("hall", asset, parent, name, described, None, dict(described.points))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 import uvloop
-from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
 
 from collectors.mqtt import MqttCollector
 from config.bindings import BoundDevice
@@ -64,7 +66,8 @@ def publisher(broker: Mosquitto, *, tls: bool = False, password: str | None = No
     if password:
         client.username_pw_set("reader", password)
     if tls:
-        client.tls_set(*(str(broker.folder / name) for name in ("ca.pem", "client.pem", "client.key")))
+        ca, certificate, key = (str(broker.folder / name) for name in ("ca.pem", "client.pem", "client.key"))
+        client.tls_set(ca, certificate, key)
     client.connect(broker.host, broker.port)
     client.loop_start()
     yield client
@@ -325,7 +328,10 @@ async def test_a_link_cut_during_the_commit_doubles_nothing(mosquitto: Mosquitto
                 await asyncio.to_thread(publish_numbers, client, first, first + 100)
                 link = plant.collector._link
                 assert link is not None
-                link._socket.shutdown(2)  # the batch under way is committed, its acknowledgements are lost
+                assert isinstance(link._socket, socket.socket)
+                link._socket.shutdown(
+                    socket.SHUT_RDWR
+                )  # the batch under way is committed, its acknowledgements are lost
                 await until(lambda n=first: len(numbers(driven)) >= n)
                 await until(lambda old=link: (new := plant.collector._link) is not old and new and new.is_open)
             await until(lambda: len(numbers(driven)) >= 300)
@@ -335,7 +341,8 @@ async def test_a_link_cut_during_the_commit_doubles_nothing(mosquitto: Mosquitto
 
 
 async def test_dying_at_20_random_moments_loses_and_doubles_nothing(mosquitto: Mosquitto) -> None:
-    plant, chance, runs = Plant(mosquitto, receive_maximum=200), random.Random(7), []
+    plant, chance = Plant(mosquitto, receive_maximum=200), random.Random(7)
+    runs: list[Driven] = []
     async with plant.run() as driven:
         await until(lambda: plant.collector._link is not None and plant.collector._link.is_open)
 
