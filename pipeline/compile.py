@@ -35,6 +35,12 @@ class Plan:
 
     specs: list[Spec] = field(default_factory=list)
     factors: dict[str, FactorTimeline] = field(default_factory=dict)
+    grid: str = ""  # name of the grid's timeline
+
+    def add(self, timeline: FactorTimeline) -> str:
+        """Add a timeline and return its name."""
+        self.factors[timeline.name] = timeline
+        return timeline.name
 
 
 def components(gateway: Gateway) -> tuple[str, ...]:
@@ -49,7 +55,7 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
     plan = Plan()
     tables = [base / t for t in gateway.factors.tables]
     rows = grid_rows(gateway.site.region, gateway.factors.kind, tables)
-    plan.factors["electricity"] = grid(f"{gateway.site.region} {gateway.factors.kind}", rows, gateway.factors.rule)
+    plan.grid = plan.add(grid(f"{gateway.site.region} {gateway.factors.kind}", rows, gateway.factors.rule))
     accounted: set[tuple[str, str]] = set()
     for device in devices:
         plan.specs += _Device(gateway, device, plan, accounted).specs()
@@ -132,7 +138,7 @@ class _Device:
     def _timeline(self, carrier: str, point: Point) -> str:
         """Return the name of the carrier's emission timeline, making it at first use; "" for none."""
         if carrier in _ELECTRIC:
-            return "electricity"
+            return self.plan.grid
         if carrier not in _SCOPE:
             return ""
         row = fuel_row(carrier)
@@ -141,9 +147,9 @@ class _Device:
             return ""
         name = f"{carrier} {point.reference.celsius:g} °C {point.reference.kpa:g} kPa" if point.reference else carrier
         if name not in self.plan.factors:
-            self.plan.factors[name] = fuel(name, row, point.reference)
+            self.plan.add(fuel(name, row, point.reference))
             if is_volume:
-                self.plan.factors[f"{name} content"] = content(f"{name} content", row, point.reference)
+                self.plan.add(content(f"{name} content", row, point.reference))
         return name
 
     def _with_carbon(self, amount: Spec, carrier: str, point: Point, *, account: bool) -> Iterator[Spec]:
