@@ -175,15 +175,15 @@ class OpcuaCollector:
         while True:
             values = await session.read(nodes)
             now_ns = clock.now_ns()
+            skipped = max(0, now_ns - due_ns) // every_ns
+            if skipped:
+                self._rows.all_missed(Gap.MISSED, now_ns, "reading takes longer than the period")
             for index, (item, data) in enumerate(zip(self._items, values, strict=True)):
                 status = data.StatusCode.value if data.StatusCode else 0
                 if self._exists(index, status if status in NO_SUCH_NODE else 0):
                     item.fresh = True  # a poll may read again what it has read before
                     self._accept(item, data, now_ns)
             self._wake.set()
-            skipped = max(0, now_ns - due_ns) // every_ns
-            if skipped:
-                self._rows.all_missed(Gap.MISSED, now_ns, "reading takes longer than the period")
             due_ns += (skipped + 1) * every_ns
             await clock.sleep((due_ns - clock.now_ns()) / SECOND_NS)
 

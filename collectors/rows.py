@@ -9,7 +9,7 @@ from pipeline.batch import Batch, Reject, make
 from pipeline.counters import Counters
 from pipeline.gaps import Gap, gap_key
 from pipeline.ports import Origin
-from pipeline.quality import BAD, COMM, GOOD, SEVERITY
+from pipeline.quality import BAD, COMM, GOOD
 
 
 class Rows:
@@ -51,9 +51,8 @@ class Rows:
         self._quality.append(quality)
 
     def reject(self, reject: Reject) -> None:
-        """Append an input that could not become a row."""
+        """Append an input that could not become a row; ingest counts it with the bad rows, once it is committed."""
         self._rejects.append(reject)
-        self._counters.rejected += 1
 
     def silent_ns(self, device: int, now_ns: int) -> int:
         """Return for how long nothing is known of the device [ns]."""
@@ -106,6 +105,5 @@ class Rows:
             token=token,
         )
         self._counters.received += len(batch)
-        self._counters.bad += int(((batch.quality & SEVERITY) == BAD).sum())
         self.clear()
         return batch

@@ -229,7 +229,7 @@ async def test_what_cannot_be_read_becomes_a_dead_letter(
             good = b'{"n": 4, "t": "2024-05-01T12:00:00+02:00", "values": [{"kw": 1}]}'
             await asyncio.to_thread(publish, client, ("plant/meter1", good))
             await until(lambda: 4 in numbers(driven))
-    assert len(driven.rejects) == len(bad) == plant.counters.rejected
+    assert len(driven.rejects) == len(bad)
     for reject, (raw, reason) in zip(driven.rejects, bad.items(), strict=True):
         assert reject.source == "plant/meter1"
         assert reject.raw == raw[:1024]
@@ -315,7 +315,7 @@ async def test_messages_of_an_old_subscription_are_told_once(mosquitto: Mosquitt
         async with after.run() as driven:
             await subscribe(driven, client)
             await asyncio.to_thread(publish_numbers, client, 1, 4, "plant/old")
-            await until(lambda: after.counters.rejected == 3)
+            await until(lambda: after.counters.rejected == 2 and driven.rejects)  # the first is a dead letter
     assert [reject.source for reject in driven.rejects] == ["plant/old"]
 
 
