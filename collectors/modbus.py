@@ -24,7 +24,6 @@ from pipeline.batch import Batch
 from pipeline.counters import Counters
 from pipeline.gaps import gap_key
 from pipeline.ports import Origin
-from pipeline.quality import BAD, SEVERITY
 
 # How finely the schedule and the deadlines are kept, and within what time slow devices are met for the first time.
 TICK_S: Final = 0.02
@@ -98,7 +97,6 @@ class ModbusCollector:
             if not self._inbox:
                 self._ready.clear()
             self._counters.received += len(batch)
-            self._counters.bad += int(((batch.quality & SEVERITY) == BAD).sum())
             yield batch
 
     def _schedule(self) -> None:

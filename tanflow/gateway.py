@@ -12,6 +12,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from config.bindings import BoundDevice, bind
+from config.errors import Unavailable
 from config.model import EnergyIntensity, Template
 from config.model import Gateway as Config
 from pipeline.archive import Archivist
@@ -27,7 +28,7 @@ from pipeline.latest import Latest
 from pipeline.log.directory import DataDirectory
 from pipeline.log.log import Log, LogReader
 from pipeline.log.schema import FILE
-from pipeline.ports import Origin
+from pipeline.ports import Collector, Origin
 from pipeline.room import Room
 from pipeline.series import SeriesTable
 from pipeline.supervise import supervise
@@ -231,16 +232,22 @@ class Gateway:
         await supervise(name, work, self.board.component(name), _BACKOFF_MAX_S)
 
     async def _collect(self, name: str) -> None:
-        connection, ingest = self.config.connections[name], self.ingests[name]
+        connection, ingest, ids = self.config.connections[name], self.ingests[name], self.table.ids
         devices = [d for d in self.devices if d.device.connection == name]
         origin = Origin(name, self.table.revision, self.clock)
 
+        kept: list[Collector] = []  # one that lost its connection knows what is missing; a defective one is made anew
+
         async def work() -> None:
-            collector = registry.collector(origin, connection, devices, self.table.ids, ingest.counters)
+            collector = kept.pop() if kept else registry.collector(origin, connection, devices, ids, ingest.counters)
             collector.resume(ingest.tokens)
-            async with collector:
-                async for batch in collector.batches():
-                    await ingest.accept(batch)
+            try:
+                async with collector:
+                    async for batch in collector.batches():
+                        await ingest.accept(batch)
+            except Unavailable:
+                kept.append(collector)
+                raise
 
         await supervise(f"collector.{name}", work, ingest.counters, connection.backoff_max_s)
 
