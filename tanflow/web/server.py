@@ -1,16 +1,111 @@
-"""The gateway's state → HTTP: API and local page."""
+"""The gateway's state → HTTP on one address, in the gateway's own event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
+import uvicorn
+from starlette.types import ASGIApp
+
+from config import secrets
+from config.errors import GatewayError, Unavailable
 from config.model import Api
+from tanflow.web.app import application
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway
 
+logger = logging.getLogger("tanflow.api")
+
+_CONNECTIONS: Final = 128  # more are told to come back later
+_WAITING: Final = 64  # in the listen queue
+_REQUEST_HEAD: Final = 32_768  # largest request line with headers [bytes]
+_GRACE_S: Final = 1  # for answers under way when the gateway stops
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the gateway alone decides when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
 
 async def serve(gateway: Gateway, api: Api) -> None:
-    """Serve until cancelled."""
-    await asyncio.Event().wait()
+    """Serve until cancelled; answers under way get a second, idle connections are closed at once.
+
+    Raises Unavailable when the address cannot be listened on or the token cannot be read.
+    """
+    app = application(gateway, loopback=api.loopback, token=_token(api))
+    with await _listen(api) as listener:
+        host, port = listener.getsockname()[:2]
+        logger.info("page and API on http://%s:%d/", f"[{host}]" if ":" in host else host, port)
+        await _run(_Server(_config(app)), listener)
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
+        backlog=_WAITING,
+        h11_max_incomplete_event_size=_REQUEST_HEAD,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="api server")
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _token(api: Api) -> str:
+    try:
+        return secrets.read(api.token) if api.token else ""
+    except GatewayError as error:
+        raise Unavailable(f"the API stays closed: {error}") from error
+
+
+async def _listen(api: Api) -> socket.socket:
+    """Return a listening socket; of a name with several addresses the first of version 4, else the first."""
+    try:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(api.host, api.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+        listener = socket.socket(family, kind, protocol)
+        with contextlib.ExitStack() as undo:
+            undo.callback(listener.close)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_WAITING)
+            listener.setblocking(False)
+            undo.pop_all()
+    except OSError as error:
+        raise Unavailable(_why(api, error)) from error
+    return listener
+
+
+def _why(api: Api, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {api.port} is taken by another program; choose another with api.port or --port"
+    if error.errno == errno.EACCES:
+        return f"port {api.port} is for root only; choose one from 1024 on with api.port or --port"
+    return f"cannot listen on {api.host} port {api.port}: {error.strerror or error}; look at api.host and api.port"

@@ -1,0 +1,123 @@
+"""A gateway → an ASGI application: the routes, and how an answer or an error is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from config.errors import Rejected, Unavailable
+from tanflow.web import query
+from tanflow.web.encode import as_csv, as_json, dumps
+from tanflow.web.guard import PAGE_FILES, Guard
+from tanflow.web.health import health
+from tanflow.web.metrics import CONTENT_TYPE, metrics
+from tanflow.web.parameters import only, series_filter
+from tanflow.web.series import SeriesList
+
+if TYPE_CHECKING:
+    from tanflow.gateway import Gateway
+
+_QUERIES_AT_ONCE: Final = 2  # each may hold a million rows in memory
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
+    """Return the whole API and page behind its guard; `token` "" asks for none."""
+    api = _Api(gateway)
+    routes = [
+        Route("/api/health", api.health),
+        Route("/api/series", api.series),
+        Route("/api/latest", api.latest),
+        Route("/api/query", api.query),
+        Route("/metrics", api.metrics),
+        *(Route(path, _page_file(name, kind)) for path, (name, kind) in PAGE_FILES.items()),
+    ]
+    handlers: dict[Any, Any] = {
+        HTTPException: _http_error,
+        Rejected: partial(_sentence, 400),
+        Unavailable: partial(_sentence, 503),
+        Exception: _defect,
+    }
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return Guard(app, loopback=loopback, token=token)
+
+
+class _Api:
+    """The answers; each reads the gateway's state as it is at that moment."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._list = SeriesList(gateway.config, gateway.table)
+        self._places = asyncio.Semaphore(_QUERIES_AT_ONCE)
+
+    async def health(self, request: Request) -> Response:
+        only(request.query_params)
+        found = health(self._gateway)
+        return _json(found, 503 if found["state"] == "down" else 200)
+
+    async def series(self, request: Request) -> Response:
+        only(request.query_params, "asset", "match", "quantity")
+        wanted = series_filter(request.query_params)
+        return _json({"revision": self._gateway.table.revision, "series": self._list.describe(wanted)})
+
+    async def latest(self, request: Request) -> Response:
+        only(request.query_params, "asset", "match", "quantity")
+        rows = self._list.latest(self._gateway.latest, series_filter(request.query_params))
+        return await asyncio.to_thread(lambda: _json(rows.describe(self._gateway.clock.now_ns())))
+
+    async def query(self, request: Request) -> Response:
+        asked = query.parse(request.query_params, self._gateway)
+        async with self._places:
+            answer = await query.ask(self._gateway, asked)
+            if asked.csv:
+                return await asyncio.to_thread(lambda: _text(as_csv(asked, answer), "text/csv; charset=utf-8"))
+            return await asyncio.to_thread(lambda: _json(as_json(asked, answer)))
+
+    async def metrics(self, request: Request) -> Response:
+        only(request.query_params)
+        return _text(metrics(self._gateway), CONTENT_TYPE)
+
+
+def _page_file(name: str, kind: str) -> Answer:
+    content = (resources.files("tanflow.web") / name).read_bytes()
+
+    async def answer(request: Request) -> Response:
+        return Response(content, media_type=kind)
+
+    return answer
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(dumps(content), status, media_type="application/json")
+
+
+def _text(content: str, kind: str) -> Response:
+    return Response(content, headers={"content-type": kind})
+
+
+async def _sentence(status: int, request: Request, error: Exception) -> Response:
+    response = _json({"error": str(error)}, status)
+    if isinstance(error, Unavailable):
+        response.headers["retry-after"] = str(max(1, round(error.after_s or 1)))
+    return response
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 404:
+        return _json({"error": f"nothing is at {request.url.path[:200]}; see /api/health, /api/series, /metrics"}, 404)
+    return _json({"error": error.detail}, error.status_code)
+
+
+async def _defect(request: Request, error: Exception) -> Response:
+    return _json({"error": "the gateway failed at this request; its log says why"}, 500)

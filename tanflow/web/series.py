@@ -1,0 +1,99 @@
+"""The series table and the newest values → lists for a reader who filters them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from config.model import Gateway as Config
+from pipeline.clock import SECOND_NS
+from pipeline.latest import Latest
+from pipeline.quality import describe
+from pipeline.series import Kind, SeriesTable, Spec
+from tanflow.web.encode import iso
+from tanflow.web.parameters import Filter
+
+_PLACE: Final = ("area", "asset", "asset_type", "device", "carrier", "scope", "method", "window")
+
+
+class SeriesList:
+    """All series of the revision in force, described once."""
+
+    def __init__(self, config: Config, table: SeriesTable) -> None:
+        self._config = config
+        self._specs = [(i, spec) for i, spec in enumerate(table.specs) if spec]
+        self._about = {i: self._describe(i, spec) for i, spec in self._specs}
+
+    def describe(self, wanted: Filter) -> list[dict[str, Any]]:
+        """Return what is known of the wanted series."""
+        return [self._about[i] for i in self._ids(wanted)]
+
+    def latest(self, latest: Latest, wanted: Filter) -> Rows:
+        """Return a copy of the newest rows of the wanted series, leaving out those never seen."""
+        ids = np.array(self._ids(wanted), np.int64)
+        ids = ids[latest.time_ns[ids] != 0]
+        about = [self._about[i] for i in ids.tolist()]
+        return Rows(about, latest.time_ns[ids], latest.value[ids], latest.quality[ids])
+
+    def _ids(self, wanted: Filter) -> list[int]:
+        return [i for i, spec in self._specs if self._fits(self._about[i], spec, wanted)]
+
+    def _fits(self, about: dict[str, Any], spec: Spec, wanted: Filter) -> bool:
+        return (
+            (not wanted.asset or about["asset"] == wanted.asset)
+            and wanted.match in spec.key
+            and (not wanted.quantities or spec.quantity in wanted.quantities)
+        )
+
+    def _describe(self, series: int, spec: Spec) -> dict[str, Any]:
+        tags = dict(spec.tags)
+        about: dict[str, Any] = {
+            "key": spec.key,
+            "id": series,
+            "quantity": spec.quantity,
+            "unit": spec.unit,
+            "kind": Kind(spec.kind).name.lower(),
+            "connection": spec.connection,
+            "measurement": spec.measurement,
+            "field": spec.field,
+            "period_s": spec.period_ns / SECOND_NS,
+        }
+        about |= {name: tags.get(name, "") for name in _PLACE}
+        if name := tags.get("alert"):
+            rule = self._config.alerts[name]
+            about["alert"] = {"name": name, **rule.model_dump(mode="json")}
+        return about
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The newest row of each of n series."""
+
+    about: list[dict[str, Any]]
+    time_ns: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.uint16]
+
+    def describe(self, now_ns: int) -> dict[str, Any]:
+        """Return them by key, with their age at gateway time `now_ns`."""
+        words = {bits: describe(bits) for bits in np.unique(self.quality).tolist()}
+        ages = ((now_ns - self.time_ns) / SECOND_NS).round(3)
+        columns = (iso(self.time_ns), self.time_ns.tolist(), self.value.tolist(), self.quality.tolist(), ages.tolist())
+        return {
+            "now_ns": now_ns,
+            "latest": {
+                about["key"]: {
+                    "value": value,
+                    "unit": about["unit"],
+                    "time": time,
+                    "time_ns": time_ns,
+                    "age_s": age_s,
+                    "quality": words[bits],
+                    "bits": bits,
+                }
+                for about, time, time_ns, value, bits, age_s in zip(self.about, *columns, strict=True)
+            },
+        }

@@ -1,0 +1,109 @@
+"""A real gateway with its API on a free port; no device is read, rows are appended by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from config.load import load
+from config.model import Api
+from pipeline.batch import Header, make
+from pipeline.clock import SECOND_NS, Clock
+from pipeline.log.writer import Entry
+from tanflow.gateway import Gateway, open_gateway
+from tanflow.web.server import serve
+from tests.services.ports import free_port
+from tests.waiting import until
+
+CONFIG = """
+version: 1
+site: {name: works, zone: Asia/Kolkata, region: CN-GD}
+connections:
+  floor: {protocol: modbus}
+areas:
+  hall:
+    assets:
+      press:
+        type: other
+        devices:
+          meter:
+            connection: floor
+            address: 127.0.0.1:9/1
+            points:
+              power: {quantity: power, unit: kW, modbus: {address: 0, type: float32}}
+              energy_import: {quantity: energy_index, unit: kWh, modbus: {address: 2, type: float32}}
+  yard:
+    assets:
+      pump:
+        type: pump
+        devices:
+          meter:
+            connection: floor
+            address: 127.0.0.1:9/2
+            points:
+              power: {quantity: power, unit: kW, modbus: {address: 0, type: float32}}
+"""
+POWER, ENERGY, PUMP = "press.power.power", "press.energy_import.energy", "pump.power.power"
+START_NS = 1_772_352_000 * SECOND_NS  # 2026-03-01T08:00:00Z
+
+
+@dataclass(slots=True)
+class Site:
+    """An open gateway and a client of its API."""
+
+    gateway: Gateway
+    client: httpx.AsyncClient
+    port: int
+
+    async def append(self, key: str, offsets_s: Sequence[float], values: Sequence[float], span_s: float = 0.0) -> None:
+        """Commit rows of one series, `offsets_s` after START_NS, and wait until the page would show them."""
+        gateway = self.gateway
+        times = [START_NS + int(offset * SECOND_NS) for offset in offsets_s]
+        series = gateway.table.ids[key]
+        header = Header("floor", gateway.table.revision, gateway.clock.boot, times[-1], 0)
+        await gateway.log.append(
+            Entry([make(header, times, [series] * len(times), values, span_ns=int(span_s * SECOND_NS))])
+        )
+        await until(lambda: gateway.latest.time_ns[series] == times[-1], what="the newest rows")
+
+
+@asynccontextmanager
+async def open_site(directory: Path, api: Api | None = None, token: str = "") -> AsyncIterator[Site]:
+    """Open a gateway whose clock stands an hour after START_NS, and serve its API."""
+    path = directory / "gateway.yaml"
+    path.write_text(CONFIG)
+    loaded = load(path)
+    api = api or Api(port=free_port())
+    config = loaded.gateway.model_copy(update={"api": api})
+    clock = Clock(anchor_ns=START_NS + 3_600 * SECOND_NS)
+    async with open_gateway(config, loaded.templates, base=directory, clock=clock) as gateway:
+        for name in gateway.config.connections:
+            gateway.board.component(f"collector.{name}").state = "running"
+        tasks = [asyncio.create_task(work) for work in (serve(gateway, api), gateway.latest.run(gateway.log))]
+        try:
+            headers = {"authorization": f"Bearer {token}"} if token else {}
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}", headers=headers) as client:
+                site = Site(gateway, client, api.port)
+                await _answering(site)
+                yield site
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+
+async def _answering(site: Site) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(httpx.ConnectError):
+                await site.client.get("/")
+                return
+            await asyncio.sleep(0.01)
