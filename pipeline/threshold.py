@@ -53,8 +53,9 @@ class Threshold:
             if batch.series[row] == self.watched and shares.get(at, 0.0) >= self.min_completeness:
                 wanted = self._judge(status, value)
             if wanted != status:
-                status, since = wanted, at
-                rows.append((at, status))
+                # A window is told after its grace, when a tick may have fired already: rows never go back in time.
+                status, since = wanted, max(at, since + 1)
+                rows.append((since, status))
             if status is Status.PENDING and at >= since + self.hold_ns:
                 status, since = Status.FIRING, at
                 rows.append((at, status))

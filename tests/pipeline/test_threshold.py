@@ -1,0 +1,134 @@
+"""Alert transitions by hand: hysteresis, hold by ticks, completeness, restarts; never two rows for one transition."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.batch import ALERT, WINDOW, Batch, Header, make
+from pipeline.threshold import Status, Threshold
+from tests.pipeline.tables import HEADER, HOUR, SECOND, START
+
+WATCHED, COMPLETENESS, TICK, RULE = range(4)
+OUT = Header("rule", 1, "boot", START, 0, ALERT)
+FROM_WINDOW = Header("w", 1, "boot", START, 0, WINDOW)
+CLEAR, PENDING, FIRING = Status.CLEAR, Status.PENDING, Status.FIRING
+Transition = tuple[float, Status]
+
+
+def rule(hold_s: float = 0.0, min_completeness: float = 0.9) -> Threshold:
+    """Return a rule that fires above 330 and clears below 320 kWh/t."""
+    hold_ns = round(hold_s * SECOND)
+    return Threshold("rule", WATCHED, COMPLETENESS, TICK, 330.0, 320.0, hold_ns, min_completeness, RULE)
+
+
+def window(at_h: float, value: float | None, share: float = 1.0) -> Batch:
+    """Return what a window's end appends: its completeness and, where there was product, its intensity."""
+    end = START + round(at_h * HOUR)
+    if value is None:
+        return make(FROM_WINDOW, end, [COMPLETENESS], share)
+    return make(FROM_WINDOW, [end, end], [COMPLETENESS, WATCHED], [share, value])
+
+
+def tick(at_h: float) -> Batch:
+    return make(HEADER, START + round(at_h * HOUR), [TICK], 0.0)
+
+
+def transitions(
+    threshold: Threshold, batches: Sequence[Batch], state: dict[str, Any] | None = None
+) -> list[Transition]:
+    """Return (hours after START, status) of each row; the state goes through JSON after every batch."""
+    state, found = state or {}, []
+    for batch in batches:
+        state, out = threshold.fold(state, batch, OUT)
+        state = orjson.loads(orjson.dumps(state))
+        assert set(out.series.tolist()) <= {RULE}
+        hours = (out.time_ns - START) / HOUR
+        found += [(t, Status(int(v))) for t, v in zip(hours.tolist(), out.value.tolist(), strict=True)]
+    return found
+
+
+def test_between_the_limits_nothing_changes() -> None:
+    """325 is below the limit and above the clearing one: neither fires nor clears; equal is not beyond."""
+    values = [325.0, 330.0, 331.0, 325.0, 320.0, 319.0, 325.0]
+    found = transitions(rule(), [window(h, v) for h, v in enumerate(values, 1)])
+    assert found == [(3, FIRING), (6, CLEAR)]
+
+
+def test_a_hold_runs_out_by_ticks_alone() -> None:
+    """Above at the window that ends at 1:00, held for two hours: pending then, firing with the first tick from 3:00."""
+    batches = [window(1, 400.0), tick(1.5), tick(2.99), tick(3.0), tick(3.5)]
+    assert transitions(rule(hold_s=7_200), batches) == [(1, PENDING), (3, FIRING)]
+
+
+def test_pending_is_dropped_when_a_window_is_not_above() -> None:
+    """One window at 325 within the hold is enough: the value did not stay above."""
+    batches = [window(1, 400.0), tick(1.9), window(2, 325.0), tick(4), window(4, 400.0), tick(5.9)]
+    assert transitions(rule(hold_s=7_200), batches) == [(1, PENDING), (2, CLEAR), (4, PENDING)]
+
+
+def test_still_above_does_not_begin_the_hold_anew() -> None:
+    batches = [window(1, 400.0), window(2, 410.0), tick(3)]
+    assert transitions(rule(hold_s=7_200), batches) == [(1, PENDING), (3, FIRING)]
+
+
+def test_too_incomplete_a_window_says_nothing() -> None:
+    batches = [window(1, 400.0, 0.5), window(2, 400.0, 0.9), window(3, 100.0, 0.89), window(4, 100.0, 0.95)]
+    assert transitions(rule(), batches) == [(2, FIRING), (4, CLEAR)]
+
+
+def test_a_window_without_product_says_nothing() -> None:
+    assert transitions(rule(), [window(1, 400.0), window(2, None), window(3, 300.0)]) == [(1, FIRING), (3, CLEAR)]
+
+
+def test_a_restart_tells_nothing_twice() -> None:
+    """The state of the cursor goes on where it was: firing is not told again, pending keeps its beginning."""
+    threshold = rule(hold_s=7_200)
+    state, _ = threshold.fold({}, window(1, 400.0), OUT)
+    assert transitions(threshold, [window(2, 400.0), tick(3)], state) == [(3, FIRING)]
+    state, _ = threshold.fold(state, tick(3), OUT)
+    assert transitions(threshold, [tick(4), window(4, 400.0)], state) == []
+
+
+def test_a_window_told_after_its_grace_never_turns_time_back() -> None:
+    """Held for one hour from 1:00; the tick at 2:00 fires; then the window that ended at 2:00 is told, and clears.
+
+    Its row must stand after the firing one, or whoever asks for the last state sees an alert for ever.
+    """
+    batches = [window(1, 400.0), tick(2.0001), window(2, 300.0), tick(2.01), window(3, 400.0)]
+    found = transitions(rule(hold_s=3_600), batches)
+    assert [status for _, status in found] == [PENDING, FIRING, CLEAR, PENDING]
+    times = [t for t, _ in found]
+    assert times == sorted(set(times))
+    assert times[2] == pytest.approx(2.0001)  # a nanosecond later
+
+
+def test_series_it_does_not_watch_change_nothing() -> None:
+    state, out = rule().fold({"status": 2, "since": 5}, make(HEADER, START, [9], 1.0), OUT)
+    assert (state, len(out)) == ({"status": 2, "since": 5}, 0)
+
+
+@given(
+    st.lists(st.sampled_from([300.0, 325.0, 400.0, None]), max_size=12),
+    st.lists(st.sampled_from([0.5, 1.0]), min_size=12, max_size=12),
+    st.sampled_from([0.0, 1_800.0, 3_600.0, 9_000.0]),
+)
+def test_transitions_are_a_walk_in_time_that_never_repeats(
+    values: list[float | None], shares: list[float], hold_s: float
+) -> None:
+    """Windows in a row, each told 36 s after its end, ticks every quarter: times rise, each row is another status."""
+    stream = []
+    for hour, (value, share) in enumerate(zip(values, shares, strict=False), 1):
+        stream += [tick(hour + m / 4 - 1) for m in range(1, 5)]
+        stream += [tick(hour + 0.01), window(hour, value, share)]
+    found = transitions(rule(hold_s), stream)
+    for (earlier, before), (later, after) in itertools.pairwise([(-1.0, CLEAR), *found]):
+        assert before != after
+        assert earlier < later
+    assert {s for _, s in found} <= ({CLEAR, FIRING} if hold_s == 0 else set(Status))
