@@ -34,6 +34,7 @@ def metrics(gateway: Gateway) -> str:
         each("tanflow_up", "1: works, perhaps in part.", ((c, n.state in ("running", "degraded")) for c, n in board)),
         each("tanflow_links_wrong", "Devices or topics that fail now.", ((c, len(wrong_links(n))) for c, n in board)),
         single("tanflow_loop_lag_seconds", "Last lag of the event loop.", gateway.lag.last_s),
+        single("tanflow_loop_lag_recent_seconds", "Largest lag of the last 15 to 30 s.", gateway.lag.recent_s),
         single("tanflow_loop_lag_max_seconds", "Largest lag of the event loop.", gateway.lag.largest_s),
         single("tanflow_log_position", "Position of the last commit.", gateway.log.position),
         single("tanflow_disk_free_bytes", "Free on the disk of the data.", gateway.directory.free_bytes()),
