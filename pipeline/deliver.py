@@ -37,6 +37,7 @@ class Delivery:
     backoff_max_s: float
     position: int = field(init=False)
     _backoff_s: float = _FIRST_BACKOFF_S
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # rows that are being offered are not given up
 
     def __post_init__(self) -> None:
         self.position = self.log.reader.cursor(self.name).position
@@ -50,24 +51,22 @@ class Delivery:
                     await self.log.changed()
                     await asyncio.sleep(_LINGER_S)
 
-    async def drain(self) -> None:
-        """Deliver what is there, as far as the sink takes it now."""
-        async with self.sink:
-            while await self.step() and self.counters.state == "running":
-                pass
-
     async def step(self) -> bool:
         """Offer the next rows once; False when there are none. Waits its backoff when the sink is away."""
+        try:
+            async with self._lock:
+                return await self._offer()
+        except Unavailable as error:
+            await self._wait(error)
+            return True
+
+    async def _offer(self) -> bool:
         windows = self.log.read(self.position, self.batch_rows)
         if not windows:
             return False
         batches = [b for w in windows for b in w.batches]
         batch = concat(batches[-1].header, batches)
-        try:
-            refusals = await self.sink.write(batch) if len(batch) else ()
-        except Unavailable as error:
-            await self._wait(error)
-            return True
+        refusals = await self.sink.write(batch) if len(batch) else ()
         self._up()
         await self._settle(batch, windows[-1].position, refusals)
         return True
@@ -108,12 +107,13 @@ class Delivery:
 
     async def give_up(self, position: int, why: str) -> None:
         """Drop what the declared policy no longer keeps for this sink: counted, recorded, told."""
-        if position <= self.position:
-            return
-        lost = self.log.reader.rows_after(self.position) - self.log.reader.rows_after(position)
-        reason = f"{lost} rows at positions {self.position + 1} to {position} given up: {why}"
-        letter = DeadLetter(self.clock.now_ns(), f"sink.{self.name}", "policy", reason, b"")
-        await self.log.append(Entry(cursor=Cursor(self.name, position), dead=[letter]))
-        logger.error("%s: %s", self.name, reason)
-        self.position = position
-        self.counters.rejected += lost
+        async with self._lock:
+            if position <= self.position:
+                return
+            lost = self.log.reader.rows_after(self.position) - self.log.reader.rows_after(position)
+            reason = f"{lost} rows at positions {self.position + 1} to {position} given up: {why}"
+            letter = DeadLetter(self.clock.now_ns(), f"sink.{self.name}", "policy", reason, b"")
+            await self.log.append(Entry(cursor=Cursor(self.name, position), dead=[letter]))
+            logger.error("%s: %s", self.name, reason)
+            self.position = position
+            self.counters.rejected += lost

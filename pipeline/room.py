@@ -46,12 +46,15 @@ class Room:
             await asyncio.sleep(_EVERY_S)
 
     async def look(self) -> None:
-        """Do it once."""
+        """Do it once; the disk first, for a policy may have to wait for a request under way."""
+        self._weigh()
         for delivery, keep in self.remote:
             await self._enforce(delivery, keep)
         positions = [p() for p in self.local] + [d.position for d, _ in self.remote]
         self.log.writer.floor = min(positions, default=0)
         self.counters.backlog = self.log.reader.rows_after(self.log.writer.floor)
+
+    def _weigh(self) -> None:
         free_mb = self.directory.free_bytes() / _MEGABYTE
         if free_mb < self.min_free_mb and self.accepting.is_set():
             self._close(free_mb)
