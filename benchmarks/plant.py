@@ -64,7 +64,7 @@ def configuration(plant: Plant, directory: Path, url: str, database: str, api_po
             "type": "meter",
             "rated_kw": 2_000,
             "energy": "integrate",
-            "devices": {"m": {"connection": "floor", "address": f"127.0.0.1:{port}/{unit}", "points": points}},
+            "devices": {"m": {"connection": "floor", "address": f"127.0.0.1:{port}/{unit}", "template": "machine"}},
         }
         for port in plant.ports
         for unit in range(1, plant.units + 1)
@@ -74,6 +74,7 @@ def configuration(plant: Plant, directory: Path, url: str, database: str, api_po
         "site": {"name": "bench", "zone": "Asia/Shanghai", "region": "CN-GD"},
         "data": {"dir": str(directory / "data")},
         "api": {"port": api_port},
+        "templates": {"machine": {"protocol": "modbus", "points": points}},
         "connections": {"floor": {"protocol": "modbus", "every_s": 1}},
         "areas": {"hall": {"assets": assets}},
         "sinks": {"influx": {"type": "influxdb", "api": "v1", "url": url, "database": database}},

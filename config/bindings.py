@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from config.model import Asset, Device, Gateway, ModbusDefaults, Point, Template
+from config.model import Asset, Device, DeviceMap, Gateway, ModbusDefaults, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class BoundDevice:
     asset: Asset
     name: str
     device: Device
-    template: Template | None
+    template: DeviceMap | None
     points: dict[str, Point]  # template's and own, prefixed, own ones win
 
     @property
@@ -34,7 +34,7 @@ def series_key(asset: str, point: str, quantity: str) -> str:
     return f"{asset}.{point}.{quantity}"
 
 
-def bind(gateway: Gateway, templates: dict[str, Template]) -> Iterator[BoundDevice]:
+def bind(gateway: Gateway, templates: Mapping[str, DeviceMap]) -> Iterator[BoundDevice]:
     """Yield every device of the plant with its merged points; names are taken to be checked already."""
     for area_name, area in gateway.areas.items():
         for asset_name, asset in area.assets.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.errors import ConfigError, Problem
 from config.explain import explain
-from config.model import Asset, Gateway, Point, Template
+from config.model import Asset, DeviceMap, Gateway, Point, Template
 from config.plant_checks import Finding, Loc, Plant, check_plant
 from config.reference_checks import check_references
 from config.templates import load_all
@@ -21,7 +21,7 @@ from config.yaml_lines import Place, Unreadable, locate, read
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_PROBLEMS: Final = 200
-_OPEN_BLOCKS: Final = ("connections", "sinks", "windows", "alerts")
+_OPEN_BLOCKS: Final = ("templates", "connections", "sinks", "windows", "alerts")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _STAND_INS: Final[dict[str, Any]] = {
     "version": 1,
@@ -37,7 +37,7 @@ class Loaded:
 
     path: Path
     gateway: Gateway
-    templates: dict[str, Template]
+    templates: Mapping[str, DeviceMap]
     warnings: tuple[Problem, ...]
 
 
@@ -82,7 +82,7 @@ def _text(path: Path) -> str:
 def _validate(data: Any, top: Place, folder: Path) -> tuple[Plant | None, list[Finding]]:
     """Return the plant without its wrong blocks, so that the rest is checked too, and what is wrong with those."""
     try:
-        return Plant(_rebase(Gateway.model_validate(data), folder), load_all(), folder), []
+        return _plant(Gateway.model_validate(data), folder), []
     except ValidationError as error:
         details = error.errors(include_url=False)
     findings = [(_stands(d["loc"], d["type"]), explain(d, Gateway)) for d in details]
@@ -94,10 +94,14 @@ def _validate(data: Any, top: Place, folder: Path) -> tuple[Plant | None, list[F
     for block in sorted(extra | broken, key=len, reverse=True):
         _prune(pruned, block)
     try:
-        gateway = _rebase(Gateway.model_validate(pruned), folder)
+        return _plant(Gateway.model_validate(pruned), folder, broken), findings
     except ValidationError:
         return None, findings
-    return Plant(gateway, load_all(), folder, broken), findings
+
+
+def _plant(gateway: Gateway, folder: Path, broken: frozenset[Loc] = frozenset()) -> Plant:
+    """Return the plant with all templates it may name; its own go before shipped ones of the same name."""
+    return Plant(_rebase(gateway, folder), {**load_all(), **gateway.templates}, folder, broken)
 
 
 def _stands(loc: Loc, kind: str) -> Loc:
@@ -186,7 +190,7 @@ def _doubts(plant: Plant) -> Iterator[Finding]:
             yield ("connections", name), "no device uses this connection"
     for path, _, asset, _, device in plant.devices():
         template = plant.templates.get(device.template or "")
-        if template and template.confidence.startswith("low"):
+        if isinstance(template, Template) and template.confidence.startswith("low"):
             yield (*path, "template"), f"template {template.id}: {template.confidence}; compare with the display"
         bare = [n for n, p in plant.points(device).items() if _is_unbounded(p, asset)]
         if bare:

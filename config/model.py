@@ -178,20 +178,25 @@ class GasReference(Strict):
 Point.model_rebuild()
 
 
-class Template(Strict):
-    """A device as data: the points of one make and model, each with a source."""
+class DeviceMap(Strict):
+    """The points of one kind of device, and how it wants to be read."""
 
-    id: Name
-    vendor: str
-    model: str
     protocol: Literal["modbus", "opcua", "mqtt"]
-    source: Annotated[tuple[str, ...], Field(min_length=1)]
-    confidence: str
     notes: str = ""
     max_registers: Annotated[int, Field(ge=1, le=125)] = 125  # most one read may ask for
     max_gap: Annotated[int, Field(ge=0, le=124)] = 16  # unneeded registers read rather than asking twice
     modbus: ModbusDefaults = ModbusDefaults()
     points: Annotated[dict[Name, Point], Field(min_length=1)]
+
+
+class Template(DeviceMap):
+    """A shipped device map: of one make and model, and never without a source."""
+
+    id: Name
+    vendor: str
+    model: str
+    source: Annotated[tuple[str, ...], Field(min_length=1)]
+    confidence: str
 
 
 # ── connections ───────────────────────────────────────────────────────────────────────────────────
@@ -452,6 +457,7 @@ class Gateway(Strict):
     data: Data = Data()
     api: Api | None = Api()
     factors: Factors = Factors()
+    templates: dict[Name, DeviceMap] = {}  # the plant's own, beside the shipped ones
     connections: dict[Name, Connection]
     areas: dict[Name, Area]
     sinks: dict[Name, InfluxSink] = {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.addresses import ModbusAddress, check_topic_filter, modbus_address
 from config.explain import nearest
-from config.model import NAME, Asset, Device, Gateway, Point, Template
+from config.model import NAME, Asset, Device, DeviceMap, Gateway, Point
 from config.quantities import QUANTITIES
 
 Loc = tuple[str | int, ...]
@@ -24,7 +24,7 @@ class Plant:
     """A configuration under check; `broken` holds the paths of blocks left out because they are wrong themselves."""
 
     gateway: Gateway
-    templates: dict[str, Template]
+    templates: Mapping[str, DeviceMap]
     folder: Path
     broken: frozenset[Loc] = frozenset()
 
@@ -48,7 +48,7 @@ class Plant:
     def points(self, device: Device) -> dict[str, Point]:
         """Return a device's points by full name as far as they can be told."""
         points: dict[str, Point] = {}
-        if device.template in self.templates:
+        if device.template and device.template in self.templates:
             template = self.templates[device.template]
             points = {p: template.points[p] for p in device.only or template.points if p in template.points}
         return {device.prefix + name: point for name, point in (points | device.points).items()}
@@ -79,7 +79,7 @@ def _asset_names(plant: Plant) -> Iterator[Finding]:
 
 
 def _template(plant: Plant, path: Loc, device: Device) -> Iterator[Finding]:
-    if device.template is None:
+    if device.template is None or ("templates", device.template) in plant.broken:
         return
     if device.template not in plant.templates:
         yield (
@@ -104,7 +104,7 @@ def _connection(plant: Plant, path: Loc, device: Device) -> Iterator[Finding]:
     protocol = connection.protocol
     template = plant.templates.get(device.template or "")
     if template and template.protocol != protocol:
-        message = f"template {template.id} speaks {template.protocol}, connection '{device.connection}' {protocol}"
+        message = f"template {device.template} speaks {template.protocol}, connection '{device.connection}' {protocol}"
         yield (*path, "template"), message
     for name, point in device.points.items():
         if point.protocol != protocol:

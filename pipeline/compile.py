@@ -79,6 +79,7 @@ class _Device:
     bound: BoundDevice
     plan: Plan
     accounted: set[tuple[str, str]]  # (asset, carrier) that already have a series
+    _places: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def specs(self) -> Iterator[Spec]:
         main, rate = self._main(), self._rate()
@@ -227,16 +228,22 @@ class _Device:
             stratum=DERIVED,
         )
 
-    def _place(self, **tags: str) -> tuple[tuple[str, str], ...]:
-        bound = self.bound
-        return _tags(
-            self.gateway,
-            area=bound.area,
-            asset=bound.asset_name,
-            asset_type=bound.asset.type,
-            device=bound.name,
-            **tags,
-        )
+    def _place(self, carrier: str = "", scope: str = "", method: str = "") -> tuple[tuple[str, str], ...]:
+        """Return the tags of a series of this device; equal ones are one object, for there may be many thousands."""
+        asked = carrier, scope, method
+        if asked not in self._places:
+            bound = self.bound
+            self._places[asked] = _tags(
+                self.gateway,
+                area=bound.area,
+                asset=bound.asset_name,
+                asset_type=bound.asset.type,
+                device=bound.name,
+                carrier=carrier,
+                scope=scope,
+                method=method,
+            )
+        return self._places[asked]
 
     def _gap(self) -> Spec:
         return Spec(

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from config.errors import ConfigError, Problem
 from config.explain import explain
 from config.load import load
-from config.model import Gateway, Name, Seconds, Strict, Template
+from config.model import DeviceMap, Gateway, Name, Seconds, Strict
 from config.templates import load_all
 from config.yaml_lines import Unreadable, locate, read
 from pipeline.clock import Clock
@@ -77,7 +77,7 @@ class Scenario(Strict):
         clock: Clock | None = None,
         *,
         gateway: Gateway | None = None,
-        templates: Mapping[str, Template] | None = None,
+        templates: Mapping[str, DeviceMap] | None = None,
         free_ports: bool = False,
     ) -> AsyncIterator[Served]:
         """Serve the scenario; with a `clock` it runs by itself, without one the caller steps it.

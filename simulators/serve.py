@@ -17,7 +17,7 @@ from config import secrets
 from config.addresses import modbus_address
 from config.bindings import BoundDevice, bind
 from config.errors import ConfigError, Problem
-from config.model import Gateway, ModbusConnection, MqttConnection, OpcuaConnection, Template
+from config.model import DeviceMap, Gateway, ModbusConnection, MqttConnection, OpcuaConnection
 from pipeline.clock import SECOND_NS, Clock
 from simulators.broker import Broker
 from simulators.device import Device
@@ -127,7 +127,7 @@ class Served:
 @asynccontextmanager
 async def serve(
     gateway: Gateway,
-    templates: Mapping[str, Template],
+    templates: Mapping[str, DeviceMap],
     devices: Mapping[str, Device],
     *,
     faults: Sequence[Fault] = (),
@@ -157,7 +157,7 @@ async def serve(
         yield served
 
 
-def _places(gateway: Gateway, templates: Mapping[str, Template], devices: Mapping[str, Device]) -> list[BoundDevice]:
+def _places(gateway: Gateway, templates: Mapping[str, DeviceMap], devices: Mapping[str, Device]) -> list[BoundDevice]:
     return [b for b in bind(gateway, dict(templates)) if b.asset_name in devices]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from config.bindings import BoundDevice, bind
 from config.errors import Unavailable
-from config.model import EnergyIntensity, Template
+from config.model import DeviceMap, EnergyIntensity
 from config.model import Gateway as Config
 from pipeline.archive import Archivist
 from pipeline.clock import SECOND_NS, Clock
@@ -264,7 +264,7 @@ async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 @asynccontextmanager
 async def open_gateway(
-    config: Config, templates: dict[str, Template], *, base: Path = Path(), clock: Clock | None = None
+    config: Config, templates: Mapping[str, DeviceMap], *, base: Path = Path(), clock: Clock | None = None
 ) -> AsyncIterator[Gateway]:
     """Open everything a gateway stands on and bring its state to where the last one left it.
 
