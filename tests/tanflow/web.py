@@ -24,6 +24,7 @@ from tests.waiting import until
 CONFIG = """
 version: 1
 site: {name: works, zone: Asia/Kolkata, region: CN-GD}
+data: {commit_ms: 10, ballast_mb: 1}
 connections:
   floor: {protocol: modbus}
 areas:
