@@ -60,6 +60,9 @@ class Room:
             self._close(free_mb)
         elif free_mb >= self.min_free_mb and not self.accepting.is_set():
             self._open(free_mb)
+        if self.directory.is_full and self.directory.ballast.exists():
+            self.directory.drop_ballast()
+            logger.error("the disk of %s is full: its ballast is freed to record that", self.directory.path)
 
     async def _enforce(self, delivery: Delivery, keep: Keep) -> None:
         reader = self.log.reader

@@ -40,6 +40,8 @@ class DataDirectory:
         except GatewayError:
             os.close(self._lock)
             raise
+        if self.is_full:
+            self.drop_ballast()
         self.load_ballast()
         return self
 
@@ -56,6 +58,11 @@ class DataDirectory:
     @property
     def ballast(self) -> Path:
         return self.path / "ballast"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether less is free than the ballast would free."""
+        return self.free_bytes() < self.ballast_mb << 20
 
     def load_ballast(self) -> None:
         """Write the ballast where there is room for it; real bytes, so that deleting it frees them."""

@@ -92,10 +92,13 @@ class LogReader:
         return int(last[0] - begin[0]) if last and begin else 0
 
     def received_ns(self, position: int) -> int | None:
-        """Return when the first commit after a position was received; None when there is none."""
-        query = "SELECT received_ns FROM log WHERE position > ? ORDER BY position LIMIT 1"
+        """Return when the first commit after a position was received, by the corrected clock; None: there is none."""
+        query = "SELECT received_ns, blob FROM log WHERE position > ? ORDER BY position LIMIT 1"
         row = self._db.execute(query, (position,)).fetchone()
-        return int(row[0]) if row else None
+        if row is None or not any(self.boots.values()):
+            return int(row[0]) if row else None
+        header = decode(row[1])[-1].header
+        return header.received_ns + (self.boots.get(header.boot) or 0)
 
     def last_received_ns(self, but: str = "") -> int:
         """Return when the newest row of a trusted boot was received, leaving one boot out; 0 for an empty log."""
