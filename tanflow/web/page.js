@@ -11,7 +11,7 @@ const STEPS = {"15min": ["none", 30_000], "1h": ["1min", 100_000], "24h": ["15mi
 const OLD_S = 10; // and older than five readings
 
 const at = (id) => document.getElementById(id);
-const page = {plant: null, revision: 0, zone: "UTC", rows: [], sums: new Map(), chosen: null, range: "1h", lostSince: null, round: 0};
+const page = {plant: null, revision: 0, zone: "UTC", rows: [], sums: new Map(), chosen: null, range: "15min", lostSince: null, round: 0};
 
 function el(tag, className, text, ...children) {
   const node = document.createElement(tag);
@@ -246,7 +246,7 @@ async function readTrend() {
   const points = columns.value.map((value, i) => ({time: (columns.time_ns[i] + columns.span_ns[i] / 2) / 1e6, value: value === null ? null : value * scale}));
   // The first and last bucket are cut by the range.
   const inside = points.filter((p) => p.time >= from && p.time <= to).slice(0, isAmount(chosen) ? -1 : undefined);
-  if (chosen.series.measurement === "kpi") gapMs = Infinity;
+  gapMs = chosen.series.measurement === "kpi" ? Infinity : Math.max(gapMs, 3000 * chosen.series.period_s);
   const box = at("chart");
   const label = (low, high) => WORDS.chart(chosen.label, number(low), number(high), trendUnit(chosen));
   const size = [Math.max(240, box.clientWidth), Math.max(100, box.clientHeight)];

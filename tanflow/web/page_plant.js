@@ -20,7 +20,7 @@ function sentence(text) {
 function label(series) {
   const point = series.key.split(".")[1];
   if (point === series.quantity || series.quantity === "co2e_rate") return WORDS.quantities[series.quantity] ?? sentence(point);
-  return sentence(point);
+  return sentence(series.quantity === "temperature" ? point.replace(/_temperature$/, "") : point);
 }
 
 // mode: latest = newest value, today = sum since the site's midnight, rate = mean of the last minutes per hour.

@@ -1,0 +1,127 @@
+"""The API's address, its token, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from config.errors import Unavailable
+from config.model import Api, Secret
+from tanflow.web.guard import PAGE_FILES
+from tanflow.web.server import serve
+from tests.services.ports import free_port
+from tests.tanflow.web import open_site
+from tests.waiting import until
+
+TOKEN = "a b-secret/+=ü"
+
+
+def secret(directory: Path, text: str = TOKEN) -> Secret:
+    path = directory / "token"
+    path.write_text(text + "\n")
+    return Secret(file=path)
+
+
+async def test_with_a_token_everything_but_the_page_needs_it(tmp_path: Path) -> None:
+    api = Api(port=free_port(), token=secret(tmp_path))
+    async with open_site(tmp_path, api) as site:
+        for path in PAGE_FILES:
+            assert (await site.client.get(path)).status_code == 200
+        right = f"Bearer {TOKEN}".encode()
+        for path in ("/api/health", "/api/series", "/api/latest", "/api/query?series=x", "/metrics", "/nothing"):
+            answer = await site.client.get(path)
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+            assert "Bearer" in answer.json()["error"]
+            assert (await site.client.get(path, headers={b"authorization": right})).status_code in (200, 400, 404)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "Bearer", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer ÿ"]
+)
+async def test_a_wrong_token_is_refused(tmp_path: Path, wrong: str) -> None:
+    api = Api(port=free_port(), token=secret(tmp_path))
+    async with open_site(tmp_path, api) as site:
+        answer = await site.client.get("/api/health", headers={b"authorization": wrong.encode()})
+        assert answer.status_code == 401
+        assert TOKEN not in answer.text
+        twice = [(b"authorization", f"Bearer {TOKEN}".encode()), (b"authorization", b"Bearer x")]
+        assert (await site.client.get("/api/health", headers=twice)).status_code == 401
+
+
+def test_elsewhere_than_loopback_without_a_token_is_refused() -> None:
+    for host in ("0.0.0.0", "::", "192.168.1.5", "gateway.example"):
+        with pytest.raises(ValidationError, match="without 'token:' would let anyone in"):
+            Api(host=host)
+
+
+async def test_elsewhere_than_loopback_any_host_name_is_answered(tmp_path: Path) -> None:
+    api = Api(host="0.0.0.0", port=free_port(), token=secret(tmp_path, "secret"))
+    async with open_site(tmp_path, api, token="secret") as site:
+        assert (await site.client.get("/api/health", headers={"host": "gateway.plant"})).status_code == 200
+
+
+async def test_a_token_that_cannot_be_read_keeps_the_api_closed(tmp_path: Path) -> None:
+    async with open_site(tmp_path) as site:
+        with pytest.raises(Unavailable, match=r"stays closed: secret file .* cannot be read"):
+            await serve(site.gateway, Api(port=0, token=Secret(file=tmp_path / "missing")))
+
+
+async def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
+    async with open_site(tmp_path) as site:
+        with pytest.raises(Unavailable, match=f"port {site.port} is taken by another program; choose another"):
+            await serve(site.gateway, Api(port=site.port))
+
+
+async def test_port_0_takes_a_free_one_and_says_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tanflow.api")
+    async with open_site(tmp_path) as site:
+        caplog.clear()
+        serving = asyncio.create_task(serve(site.gateway, Api(port=0)))
+        await until(lambda: caplog.messages)
+        (told,) = caplog.messages
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(told.split()[-1] + "api/health")).status_code == 200
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /api/hea"])
+async def test_it_stops_at_once_whatever_its_connections_do(tmp_path: Path, sent: bytes) -> None:
+    async with open_site(tmp_path) as site:
+        port = free_port()
+        serving = asyncio.create_task(serve(site.gateway, Api(port=port)))
+        await until(lambda: not _closed(port))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        if sent.endswith(b"\r\n\r\n"):
+            assert b"200 OK" in await reader.readuntil(b"\r\n")  # answered, and kept open
+        serving.cancel()
+        async with asyncio.timeout(5):
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+            with contextlib.suppress(ConnectionResetError):
+                await reader.read()  # the end of the stream: the gateway has closed it
+        writer.close()
+        assert serving.cancelled()
+        assert _closed(port)
+
+
+def _closed(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def test_signals_stay_the_gateways(tmp_path: Path) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    async with open_site(tmp_path) as site:
+        await site.client.get("/api/health")
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
