@@ -1,0 +1,71 @@
+"""The documents: links lead somewhere, commands and targets exist, every dependency has its reason, configs load."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from config.model import Gateway
+from tanflow.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PACKAGES = ("collectors", "config", "pipeline", "simulators", "sinks", "tanflow")
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_to_files_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" not in target and not target.startswith("#"):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {re.split(r"[<>=\[]", line)[0] for line in declared}
+    table = re.findall(r"^\| ([\w-]+(?:, [\w-]+)*) \| \S", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE)
+    explained = {name for cell in table for name in cell.split(", ")} - {"package"}
+    assert explained == names
+
+
+def test_the_readme_lists_every_command() -> None:
+    help_text = CliRunner().invoke(app, ["--help"]).stdout
+    listed = set(re.findall(r"^\| `tanflow (\w+)", README, re.MULTILINE))
+    offered = set(re.findall(r"^│ (\w+) +\S", help_text, re.MULTILINE))
+    assert listed == offered
+
+
+def test_the_readmes_configuration_is_valid() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    Gateway.model_validate(yaml.safe_load(block))
+
+
+def test_targets_named_in_documents_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    named = {t for page in PAGES for t in re.findall(r"`make ([a-z]+)", page.read_text())}
+    assert named <= targets
+    said = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^make (\w+)", said, re.MULTILINE)) == targets - {"help", "needs"}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_package_says_what_enters_and_what_leaves(name: str) -> None:
+    assert (ROOT / name / "README.md").is_file()
+
+
+def test_every_module_opens_with_what_it_is_for() -> None:
+    for name in (*PACKAGES, "benchmarks", "dashboards"):
+        for module in (ROOT / name).rglob("*.py"):
+            text = module.read_text()
+            assert text.startswith(("\"\"\"", "#!")) or not text.strip(), f"{module}: no first sentence"
+                f"{module.relative_to(ROOT)} has no first sentence"
+            )
