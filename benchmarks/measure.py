@@ -13,14 +13,15 @@ import urllib3
 from benchmarks.process import Program, Usage, usage
 
 _ROWS = re.compile(r'^tanflow_rows_total\{component="([^"]+)",event="([^"]+)"\} (\S+)$', re.MULTILINE)
-_LAG = re.compile(r"^tanflow_loop_lag_max_seconds (\S+)$", re.MULTILINE)
+_LAG = re.compile(r"^tanflow_loop_lag_(recent|max)_seconds (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What a gateway says of itself: rows by (component, event), largest loop lag since start [s]."""
+    """What a gateway says of itself: rows by (component, event); largest loop lag of the last 15 s, and since start."""
 
     rows: dict[tuple[str, str], int]
+    recent_lag_s: float
     lag_s: float
 
     def total(self, prefix: str, event: str) -> int:
@@ -32,10 +33,10 @@ def metrics(url: str) -> Metrics:
     """Return the gateway's /metrics; RuntimeError when it does not say what is looked for."""
     text = urllib3.request("GET", f"{url}/metrics", timeout=10).data.decode()
     rows = {(name, event): int(float(count)) for name, event, count in _ROWS.findall(text)}
-    lag = _LAG.search(text)
-    if not rows or lag is None:
-        raise RuntimeError(f"{url}/metrics does not show tanflow_rows_total and tanflow_loop_lag_max_seconds")
-    return Metrics(rows, float(lag[1]))
+    lags = {which: float(seconds) for which, seconds in _LAG.findall(text)}
+    if not rows or len(lags) != 2:
+        raise RuntimeError(f"{url}/metrics does not show tanflow_rows_total and tanflow_loop_lag_…_seconds")
+    return Metrics(rows, lags["recent"], lags["max"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import duckdb
 import orjson
 
 from benchmarks.database import DATABASE, Influx, free_port, influxdb, wait_for
@@ -20,18 +23,32 @@ from benchmarks.measure import Figures, Metrics, metrics, wait_until, watch
 from benchmarks.plant import Plant, configuration, simulated
 from benchmarks.process import Program, python
 from benchmarks.report import ROOT, Run, document, tables
+from sinks.history_files import live, scan
+
+
+@dataclass(slots=True)
+class Watched:
+    """A gateway's /metrics as it is watched: the largest recent loop lag of all looks is kept."""
+
+    url: str
+    lag_s: float = 0.0
+
+    def received(self) -> int:
+        seen = metrics(self.url)
+        self.lag_s = max(self.lag_s, seen.recent_lag_s)
+        return seen.total("collector.", "received")
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayRun:
-    """What was seen of the gateway: its figures, and its counters at the first and last interval."""
+    """What was seen of the gateway: its figures, its counters at the end, and what it left behind."""
 
     figures: Figures
-    before: Metrics
-    after: Metrics
-    stored: int  # readings InfluxDB holds after the gateway ended
-    grown: int  # bytes
-    seconds: float
+    lag_s: float
+    last: Metrics
+    bytes_per_value: float
+    accepted: int  # readings in its own history, after it ended in order
+    stored: int  # readings InfluxDB holds then
 
 
 def measure_gateway(given: argparse.Namespace, plant: Plant, influx: Influx, directory: Path) -> GatewayRun:
@@ -40,18 +57,16 @@ def measure_gateway(given: argparse.Namespace, plant: Plant, influx: Influx, dir
     url = f"http://127.0.0.1:{port}"
     config = configuration(plant, directory, influx.url, DATABASE, port)
     with Program(python("-m", "tanflow", "run", "-c", str(config)), directory / "gateway.log") as program:
-        wait_for(f"{url}/api/health", program, 60)
+        wait_for(f"{url}/api/health", program, 120)
         full = 3 * plant.devices * plant.values
         wait_until(lambda: metrics(url).total("sink.", "delivered") > full, program, 60, "readings in InfluxDB")
         time.sleep(given.warmup)
-        started_s, before, size = time.monotonic(), metrics(url), data_bytes(directory)
-        figures = watch(program, lambda: received(url), given.intervals, given.interval)
-        after, grown, seconds = metrics(url), data_bytes(directory) - size, time.monotonic() - started_s
-    return GatewayRun(figures, before, after, stored_readings(influx, plant), grown, seconds)
-
-
-def received(url: str) -> int:
-    return metrics(url).total("collector.", "received")
+        watched, size = Watched(url), data_bytes(directory)
+        figures = watch(program, watched.received, given.intervals, given.interval)
+        grown, last = data_bytes(directory) - size, metrics(url)
+    per_value = grown / sum(interval.values for interval in figures.intervals)
+    accepted = accepted_readings(directory / "data", plant)
+    return GatewayRun(figures, watched.lag_s, last, per_value, accepted, stored_readings(influx, plant))
 
 
 def data_bytes(directory: Path) -> int:
@@ -63,6 +78,18 @@ def data_bytes(directory: Path) -> int:
         except FileNotFoundError:
             continue  # renamed or compacted meanwhile
     return total
+
+
+def accepted_readings(data: Path, plant: Plant) -> int:
+    """Return how many of the plant's readings the gateway's own history holds."""
+    with closing(sqlite3.connect(data / "log.db")) as log:
+        rows = log.execute("SELECT id, key FROM series").fetchall()
+    endings = tuple(f".{point}.{quantity}" for point, (quantity, _) in plant.points.items())
+    ours = [number for number, key in rows if key.endswith(endings)]
+    files, _ = live(scan(data / "history" / "raw"))
+    sql = "SELECT count(*) FROM read_parquet(?) WHERE series IN (SELECT unnest(?))"
+    found = duckdb.execute(sql, [[str(file.path) for file in files], ours]).fetchone()
+    return int(found[0]) if found else 0
 
 
 def stored_readings(influx: Influx, plant: Plant) -> int:
@@ -103,19 +130,18 @@ def measure(given: argparse.Namespace, directory: Path) -> Run:
         print("scripts: the same with pymodbus and influxdb-client", file=sys.stderr, flush=True)
         plain = measure_script(given, plant, influx, directory, "plain")
         careful = measure_script(given, plant, influx, directory, "careful")
-    moved = gateway.after.total("collector.", "received") - gateway.before.total("collector.", "received")
     return Run(
         plant.devices,
         plant.values,
         gateway.figures,
-        gateway.after.lag_s,
-        gateway.after.total("collector.", "received"),
+        gateway.lag_s,
+        gateway.last.lag_s,
+        gateway.accepted,
         gateway.stored,
-        gateway.after.total("collector.", "bad") + gateway.after.total("collector.", "rejected"),
-        gateway.grown / max(moved, 1),
+        gateway.last.total("collector.", "bad") + gateway.last.total("collector.", "rejected"),
+        gateway.bytes_per_value,
         plain,
         careful,
-        gateway.seconds,
     )
 
 
@@ -124,7 +150,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=1_000)
     parser.add_argument("--units", type=int, default=50, help="devices behind one port (default 50)")
     parser.add_argument("--values", type=int, default=62, help="float32 values a device, at most 62")
-    parser.add_argument("--warmup", type=float, default=30.0, help="seconds before the first interval")
+    parser.add_argument("--warmup", type=float, default=35.0, help="seconds before the first interval, 30 or more")
     parser.add_argument("--interval", type=float, default=10.0, help="seconds")
     parser.add_argument("--intervals", type=int, default=9)
     parser.add_argument("--no-write", action="store_true", help="leave docs/PERFORMANCE.md as it is")
