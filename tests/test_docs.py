@@ -66,6 +66,5 @@ def test_every_module_opens_with_what_it_is_for() -> None:
     for name in (*PACKAGES, "benchmarks", "dashboards"):
         for module in (ROOT / name).rglob("*.py"):
             text = module.read_text()
-            assert text.startswith(("\"\"\"", "#!")) or not text.strip(), f"{module}: no first sentence"
-                f"{module.relative_to(ROOT)} has no first sentence"
-            )
+            first = text.startswith(('"""', "#!")) or not text.strip()
+            assert first, f"{module.relative_to(ROOT)} has no first sentence"
