@@ -32,6 +32,11 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], counters: Co
             error: Exception = RuntimeError("ended by itself")
         except LogFailed:
             raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            error = RuntimeError("cancelled from within")  # a library let its own cancellation out
         except Exception as caught:  # noqa: BLE001  whatever ends a task, the others go on
             error = caught
         if loop.time() - started > _STEADY_S:
