@@ -76,9 +76,10 @@ def fold(table: SeriesTable, state: MeterState, batch: Batch) -> Folded:
     parts = []
     for rows in _rounds(batch.series, len(table)):
         series, time_ns = batch.series[rows], batch.time_ns[rows]
-        late = time_ns <= state.time_ns[series]
+        timed = (quality[rows] & q.CLOCK) == 0  # the true time of others is not known yet
+        late = timed & (time_ns <= state.time_ns[series])
         quality[rows[late]] |= np.uint16(q.LATE)
-        usable = ~late & ((quality[rows] & q.SEVERITY) != q.BAD) & ((quality[rows] & q.CLOCK) == 0)
+        usable = timed & ~late & ((quality[rows] & q.SEVERITY) != q.BAD)
         usable &= np.isfinite(batch.value[rows])
         kind = table.kind[series]
         counters = rows[usable & (kind == Kind.COUNTER)]

@@ -1,0 +1,146 @@
+"""The clock that is not set: rows are kept, nobody passes them, and they move to their true time when it is set."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from pipeline import quality as q
+from pipeline import trust
+from pipeline.batch import DERIVED, INPUT, Header, make
+from pipeline.clock import Clock
+from pipeline.counters import Counters
+from pipeline.trust import plausible, watch
+from tanflow import revision
+from tests.pipeline.journal import ingest_of, open_log, plain
+from tests.pipeline.tables import HOUR, SECOND, meter_table
+from tests.waiting import until
+
+NOW = 1_790_000_000 * SECOND  # September 2026
+OFFSET_SERIES = 4
+
+
+@pytest.fixture(autouse=True)
+def never_synchronized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A system that does not say whether its clock is synchronized, until the file is made."""
+    path = tmp_path / "synchronized"
+    monkeypatch.setattr(trust, "_SYNCHRONIZED", path)
+    monkeypatch.setattr(trust, "_EVERY_S", 0.005)
+    return path
+
+
+def test_plausible(never_synchronized: Path) -> None:
+    """Not before 2026, not more than a minute before the log's last row; unless the system says it is right."""
+    assert plausible(NOW, 0)
+    assert plausible(NOW, NOW - HOUR)
+    assert plausible(NOW, NOW + 59 * SECOND)
+    assert not plausible(NOW, NOW + 61 * SECOND)
+    assert not plausible(0, 0)
+    assert not plausible(1_767_225_599 * SECOND, 0)  # a second before 2026
+    never_synchronized.touch()
+    assert plausible(NOW, NOW + HOUR)
+    assert not plausible(0, 0)
+
+
+async def test_an_untrusted_boot_is_moved_when_the_clock_is_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last boot read 1000.0 kWh at NOW − 1 h. This one wakes up in 1970, reads 1004, and is set right to NOW.
+
+    The next reading is 1006 at NOW + 1 s: 6 kWh over the whole gap, in one row; nothing is lost to the lost clock.
+    """
+    table, wall = meter_table(), [10 * SECOND]
+    log = await open_log(tmp_path, Clock(anchor_ns=NOW - HOUR))
+    ingest = ingest_of(log, table)
+    await ingest.accept(make(Header("m", 1, log.clock.boot, NOW - HOUR, 0), NOW - HOUR, [0], 1_000.0))
+    await log.close()
+
+    clock, counters = Clock(anchor_ns=10 * SECOND, trusted=False), Counters()
+    log = await open_log(tmp_path, clock)
+    first_boot, begun = clock.boot, log.position
+    ingest = ingest_of(log, table)
+    revision.recover(log, {"m": ingest})
+    stamp = clock.now_ns()
+    await ingest.accept(make(Header("m", 1, first_boot, clock.now_ns(), 0), stamp, [0], 1_004.0))
+    with caplog.at_level(logging.WARNING, "tanflow.clock"):
+        task = asyncio.create_task(watch(log, clock, OFFSET_SERIES, counters, lambda: wall[0]))
+        await until(lambda: counters.state == "degraded")
+        assert log.read(begun) == []  # kept, and held
+        assert log.position > begun
+        before_ns = clock.now_ns()
+        wall[0] = NOW
+        await until(lambda: counters.state == "running")
+    assert clock.boot != first_boot
+    assert abs(clock.now_ns() - NOW) < 10 * SECOND
+    await ingest.accept(make(Header("m", 1, clock.boot, clock.now_ns(), 0), NOW + SECOND, [0], 1_006.0))
+
+    batches = [b for w in log.read(begun) for b in w.batches]
+    moved = next(b for b in batches if b.header.boot == first_boot)
+    assert moved.quality.tolist() == [q.CLOCK | q.UNCERTAIN]
+    offset = log.reader.boots[first_boot]
+    assert offset is not None
+    assert NOW - before_ns - SECOND < offset <= NOW - stamp
+    assert moved.time_ns.tolist() == [stamp + offset]
+    (note,) = [b for b in batches if b.header.note]
+    assert note.header.note == {"clock": {"boot": first_boot, "offset_ns": offset}}
+    assert note.series.tolist() == [OFFSET_SERIES]
+    amounts = [r for r in plain(b for b in batches if b.header.stratum == DERIVED) if r[0] == 1]
+    assert [(r[2], r[3]) for r in amounts] == [(3_601.0, "6.0")]
+    assert len(caplog.records) == 2  # not set; set
+    task.cancel()
+    await log.close()
+    reader_of_later = await open_log(tmp_path, Clock(anchor_ns=NOW + HOUR))
+    stored = [b for w in reader_of_later.reader.read(begun) for b in w.batches if b.header.stratum == INPUT]
+    assert stored[0].time_ns.tolist() == [stamp + offset]  # applied at every reading, never rewritten
+    await reader_of_later.close()
+
+
+async def test_a_batch_in_flight_while_the_clock_is_set_is_still_moved(tmp_path: Path) -> None:
+    """Made by the untrusted boot, committed after the release."""
+    clock, counters = Clock(anchor_ns=10 * SECOND, trusted=False), Counters()
+    log = await open_log(tmp_path, clock)
+    ingest = ingest_of(log, meter_table())
+    old = Header("m", 1, clock.boot, clock.now_ns() + SECOND, 0)
+    stamp = clock.now_ns()
+    task = asyncio.create_task(watch(log, clock, OFFSET_SERIES, counters, lambda: NOW))
+    await until(lambda: counters.state == "running")
+    await ingest.accept(make(old, stamp, [0], 5.0))
+    last = log.read(0)[-1].batches[0]
+    assert last.quality.tolist() == [q.CLOCK | q.UNCERTAIN]
+    assert abs(int(last.time_ns[0]) - NOW) < 10 * SECOND
+    task.cancel()
+    await log.close()
+
+
+async def test_a_clock_that_only_runs_on_is_not_set(tmp_path: Path) -> None:
+    """The wall clock went back behind the log and nobody sets it: however often one looks, it stays untrusted."""
+    log = await open_log(tmp_path, Clock(anchor_ns=NOW + HOUR))
+    ingest = ingest_of(log, meter_table())
+    await ingest.accept(make(Header("m", 1, log.clock.boot, NOW + HOUR, 0), NOW + HOUR, [0], 1.0))
+    await log.close()
+    clock, looks = Clock(anchor_ns=NOW, trusted=plausible(NOW, NOW + HOUR)), 0
+    log = await open_log(tmp_path, clock)
+
+    def wall() -> int:
+        nonlocal looks
+        looks += 1
+        return clock.now_ns()
+
+    task = asyncio.create_task(watch(log, clock, OFFSET_SERIES, Counters(), wall))
+    await until(lambda: looks > 10)
+    assert not clock.trusted
+    task.cancel()
+    await log.close()
+
+
+async def test_a_trusted_clock_is_only_watched(tmp_path: Path) -> None:
+    log = await open_log(tmp_path, Clock(anchor_ns=NOW))
+    counters, commits = Counters(), log.writer.commits
+    task = asyncio.create_task(watch(log, log.clock, OFFSET_SERIES, counters, lambda: log.clock.now_ns() + HOUR))
+    await until(lambda: counters.lag_s > 3_599)
+    assert log.writer.commits == commits  # gateway time never jumps
+    task.cancel()
+    await log.close()
