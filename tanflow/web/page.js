@@ -147,6 +147,7 @@ function intensityBox(series, latest) {
   for (const rule of page.plant.alerts.filter((a) => a.alert.window === series.window)) {
     const state = Math.round(latest[rule.key]?.value ?? 0);
     const name = ["pill ok", "pill warn", "pill bad"][state];
+    box.classList.toggle("firing", state === 2);
     const words = el("span", name, WORDS.alert[state]);
     box.append(el("dd", "note", "", words, ` ${WORDS.limit(number(rule.alert.above))}`));
   }
@@ -281,7 +282,7 @@ function componentRow([name, c]) {
   head.scope = "row";
   const state = el("td", "", null, el("span", STATE_CLASS[c.state], WORDS.componentStates[c.state]));
   const wrong = Object.entries(c.links.what).map(([link, what]) => `${link}: ${what}`).join("; ") || c.last_error;
-  return el("tr", "", null, head, state, ...numbers.map((n) => el("td", "number", n)), el("td", "words", wrong));
+  return el("tr", "", null, head, state, ...numbers.map((n) => el("td", /^0($|\.0 )/.test(n) ? "number zero" : "number", n)), el("td", "words", wrong));
 }
 
 // ── the round ───────────────────────────────────────────────────────────────────────────────────
