@@ -36,14 +36,18 @@ def series_key(asset: str, point: str, quantity: str) -> str:
 
 def bind(gateway: Gateway, templates: Mapping[str, DeviceMap]) -> Iterator[BoundDevice]:
     """Yield every device of the plant with its merged points; names are taken to be checked already."""
+    shared: dict[tuple[str, tuple[str, ...], str], dict[str, Point]] = {}  # alike devices have one and the same dict
     for area_name, area in gateway.areas.items():
         for asset_name, asset in area.assets.items():
             for name, device in asset.devices.items():
                 template = templates[device.template] if device.template else None
-                points: dict[str, Point] = {}
-                if template:
-                    chosen = device.only or tuple(template.points)
-                    points |= {p: template.points[p] for p in chosen}
-                points |= device.points
-                points = {device.prefix + p: point for p, point in points.items()}
+                points = _points(device, template)
+                if device.template and not device.points:
+                    points = shared.setdefault((device.template, device.only or (), device.prefix), points)
                 yield BoundDevice(area_name, asset_name, asset, name, device, template, points)
+
+
+def _points(device: Device, template: DeviceMap | None) -> dict[str, Point]:
+    """Return the template's points as far as they are wanted, and the device's own, which win."""
+    chosen = {p: template.points[p] for p in device.only or template.points} if template else {}
+    return {device.prefix + name: point for name, point in (chosen | device.points).items()}

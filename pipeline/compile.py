@@ -36,6 +36,7 @@ class Plan:
     specs: list[Spec] = field(default_factory=list)
     factors: dict[str, FactorTimeline] = field(default_factory=dict)
     grid: str = ""  # name of the grid's timeline
+    alike: dict[tuple[object, ...], Spec] = field(default_factory=dict)  # of points that differ only by device
 
     def add(self, timeline: FactorTimeline) -> str:
         """Add a timeline and return its name."""
@@ -169,6 +170,16 @@ class _Device:
         yield replace(amount, products=tuple(products))
 
     def _measured(self, name: str, point: Point) -> Spec:
+        device, asset = self.bound.device, self.bound.asset
+        like = (id(point), name, device.connection, device.every_s, asset.rated_kw)
+        if like not in self.plan.alike:
+            self.plan.alike[like] = self._prototype(name, point)
+        spec = self.plan.alike[like]
+        carrier = self._carrier(point) if spec.measurement == "energy" else ""
+        key = series_key(self.bound.asset_name, name, point.quantity)
+        return replace(spec, key=key, tags=self._place(carrier))
+
+    def _prototype(self, name: str, point: Point) -> Spec:
         scale, offset = conversion(point.unit, point.quantity)
         mul, div = ratio(point.scale * point.sign * scale)
         quantity = QUANTITIES[point.quantity]
@@ -180,14 +191,14 @@ class _Device:
         if paced is None and not isinstance(connection, MqttConnection):
             paced = connection.every_s
         return Spec(
-            key=series_key(self.bound.asset_name, name, point.quantity),
+            key="",
             connection=self.bound.device.connection,
             quantity=point.quantity,
             unit=quantity.unit,
             kind=kind,
             measurement=quantity.measurement,
             field=f"{name}_{quantity.suffix}",
-            tags=self._place(carrier=self._carrier(point) if quantity.measurement == "energy" else ""),
+            tags=(),
             mul=mul,
             div=div,
             offset=point.offset * scale + offset,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from fractions import Fraction
@@ -13,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import orjson
+import zstandard
 
 from pipeline.factors import FactorTimeline
 
@@ -153,28 +155,48 @@ class SeriesTable:
     @cached_property
     def digest(self) -> str:
         """Return the identity of this plan: equal digests compute the same from the same rows."""
-        return hashlib.sha256(self.to_json(with_ids=False)).hexdigest()
+        digest = hashlib.sha256()
+        for line in self._lines():
+            digest.update(line)
+        return digest.hexdigest()
 
-    def to_json(self, *, with_ids: bool = True) -> bytes:
-        """Return the whole plan column-wise as JSON: what a revision keeps, so that old rows stay computable."""
-        live = [(i, s) for i, s in enumerate(self.specs) if s]
-        columns: dict[str, Any] = {f.name: [_plain(getattr(s, f.name)) for _, s in live] for f in fields(Spec)}
-        plan: dict[str, Any] = {"specs": columns, "factors": [f.to_json() for f in self.factors]}
-        if with_ids:
-            plan["ids"] = [i for i, _ in live]
-        return orjson.dumps(plan)
+    def pack(self) -> bytes:
+        """Return the whole plan as bytes: what a revision keeps, so that old rows stay computable.
+
+        zstd over lines of JSON, a line a column, so that many thousands of series never stand in memory at once.
+        """
+        compressor = zstandard.ZstdCompressor(level=3).compressobj()
+        ids = _encode("id", [i for i, s in enumerate(self.specs) if s])
+        lines = itertools.chain(self._lines(), [ids])
+        return b"".join([*map(compressor.compress, lines), compressor.flush()])
+
+    def _lines(self) -> Iterator[bytes]:
+        yield orjson.dumps([f.to_json() for f in self.factors]) + b"\n"
+        for field in fields(Spec):
+            yield _encode(field.name, [getattr(s, field.name) for s in self.specs if s])
 
     @classmethod
-    def from_json(cls, revision: int, data: bytes) -> Self:
-        plan = orjson.loads(data)
-        names = [f.name for f in fields(Spec)]
-        specs = [
-            Spec(**{n: _rich(n, v) for n, v in zip(names, row, strict=True)})
-            for row in zip(*(plan["specs"][n] for n in names), strict=True)
-        ]
-        factors = [FactorTimeline.from_json(f) for f in plan["factors"]]
-        ids = dict(zip((s.key for s in specs), plan["ids"], strict=True))
+    def unpack(cls, revision: int, data: bytes) -> Self:
+        """Return the table `pack` made the bytes of."""
+        head, *lines = zstandard.ZstdDecompressor().decompressobj().decompress(data).splitlines()
+        factors = [FactorTimeline.from_json(f) for f in orjson.loads(head)]
+        columns = dict(map(_decode, lines))
+        numbers = columns.pop("id")
+        specs = [Spec(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+        ids = dict(zip((s.key for s in specs), numbers, strict=True))
         return cls(revision, specs, ids, {f.name: f for f in factors})
+
+
+def _encode(name: str, values: list[Any]) -> bytes:
+    """Return a column as a line: each distinct value once, and which of them each series has."""
+    distinct = {value: number for number, value in enumerate(dict.fromkeys(values))}
+    return orjson.dumps([name, list(map(_plain, distinct)), [distinct[v] for v in values]]) + b"\n"
+
+
+def _decode(line: bytes) -> tuple[str, list[Any]]:
+    name, distinct, numbers = orjson.loads(line)
+    values = [_rich(name, value) for value in distinct]
+    return name, [values[n] for n in numbers]
 
 
 _NOT_IN_JSON = {np.inf: "inf", -np.inf: "-inf"}

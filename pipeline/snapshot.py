@@ -10,6 +10,7 @@ import numpy.typing as npt
 import orjson
 import zstandard
 
+from config.errors import GatewayError
 from pipeline.meter import MeterState
 
 FORMAT: Final = 1
@@ -24,9 +25,11 @@ def encode(state: MeterState, series: npt.NDArray[np.int32], tokens: Sequence[by
 
 
 def decode(data: bytes, state: MeterState) -> list[bytes]:
-    """Put a snapshot's series back into `state` (in place) and return the tokens."""
+    """Put a snapshot's series back into `state` (in place) and return the tokens; GatewayError for a foreign format."""
     head, _, body = zstandard.ZstdDecompressor().decompress(data).partition(b"\n")
     meta = orjson.loads(head)
+    if meta["format"] != FORMAT:
+        raise GatewayError(f"snapshot of format {meta['format']}; this version reads {FORMAT}")
     rows, at = meta["rows"], 4 * meta["rows"]
     series = np.frombuffer(body, "<i4", rows)
     for column in state.columns:

@@ -22,6 +22,9 @@ _ENCODING: Final = "PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 _SETTINGS: Final = {
     "threads": 1,
     "memory_limit": "256MB",
+    # Between two writes its buffers belong to the system again.
+    "allocator_flush_threshold": "1MB",
+    "allocator_bulk_deallocation_flush_threshold": "1MB",
     "temp_directory": "",  # an embedded history has no business spilling to flash
     "enable_external_file_cache": False,
     "autoinstall_known_extensions": False,

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 import orjson
-import zstandard
 
 from pipeline import snapshot
 from pipeline.batch import Header, make
@@ -42,7 +41,7 @@ def stored(log: Log) -> Stored:
     if not rows:
         return Stored(0, "", None)
     number, digest, plan = rows[0]
-    return Stored(number, str(digest), SeriesTable.from_json(number, zstandard.ZstdDecompressor().decompress(plan)))
+    return Stored(number, str(digest), SeriesTable.unpack(number, plan))
 
 
 async def compile_table(log: Log, plan: Plan, before: Stored) -> SeriesTable:
@@ -59,7 +58,7 @@ def with_retired(log: Log, table: SeriesTable) -> SeriesTable:
     factors = {f.name: f for f in table.factors}
     query = "SELECT revision, plan FROM revisions WHERE revision >= ? AND revision < ? ORDER BY revision DESC"
     for number, plan in log.reader.query(query, (oldest, table.revision)):
-        earlier = SeriesTable.from_json(number, zstandard.ZstdDecompressor().decompress(plan))
+        earlier = SeriesTable.unpack(number, plan)
         specs = {s.key: s for s in earlier.specs if s} | specs
         factors = {f.name: f for f in earlier.factors} | factors
     if len(specs) == len(table.ids):
@@ -96,9 +95,8 @@ async def adopt(
         for name, ingest in ingests.items():
             ingest.state = _carry(old, table, earlier[name].state)
             ingest.tokens = earlier[name].tokens
-    compressed = zstandard.ZstdCompressor(level=3).compress(table.to_json())
     text = orjson.dumps(config, option=orjson.OPT_SORT_KEYS).decode()  # secrets are in it only as where they are kept
-    row = (table.revision, clock.now_ns(), table.digest, compressed, text)
+    row = (table.revision, clock.now_ns(), table.digest, table.pack(), text)
     note = {"revision": {"number": table.revision, "digest": table.digest}}
     header = Header(GATEWAY, table.revision, clock.boot, clock.now_ns(), clock.monotonic_ns(), note=note)
     batch = make(header, clock.now_ns(), [table.ids[TICK_KEY]], float(table.revision))

@@ -16,6 +16,7 @@ from pipeline.log.writer import LogFailed
 from simulators.scenario import Scenario
 from tanflow.checking import check_more
 from tanflow.gateway import open_gateway
+from tanflow.memory import settle, tame_malloc
 
 logger = logging.getLogger("tanflow")
 
@@ -39,10 +40,12 @@ def stop_on_signals() -> asyncio.Event:
 
 async def run_gateway(loaded: Loaded) -> int:
     """Run a gateway until a signal; returns 0, or 1 when its log could not be written any more."""
+    tame_malloc()
     check_more(loaded)
     stop = stop_on_signals()
     try:
         async with open_gateway(loaded.gateway, loaded.templates) as gateway:
+            settle()
             notify("READY=1")
             watchdog = asyncio.create_task(_watchdog(), name="watchdog")
             try:

@@ -18,7 +18,7 @@ from pipeline.log.schema import open_reader
 from pipeline.log.writer import Cursor, Entry, LogWriter
 from pipeline.quality import CLOCK
 
-_RECENT_ROWS: Final = 400_000  # decoded windows kept for the consumers that follow closely
+_RECENT_ROWS: Final = 100_000  # decoded windows kept for the consumers that follow closely
 
 
 class LogReader:

@@ -136,6 +136,7 @@ class LogWriter:
                 self._fail(waiting, error)
                 break
             self._call(self._settle, window, waiting)
+            del work, waiting, window  # nothing is held while waiting for the next
         self._db.close()
 
     def _collect(self, last: float) -> tuple[list[_Waiting], list[Cursor]] | None:

@@ -69,7 +69,8 @@ class _Api:
     async def series(self, request: Request) -> Response:
         only(request.query_params, "asset", "match", "quantity")
         wanted = series_filter(request.query_params)
-        return _json({"revision": self._gateway.table.revision, "series": self._list.describe(wanted)})
+        revision = self._gateway.table.revision
+        return await asyncio.to_thread(lambda: _json({"revision": revision, "series": self._list.describe(wanted)}))
 
     async def latest(self, request: Request) -> Response:
         only(request.query_params, "asset", "match", "quantity")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from pipeline.clock import SECOND_NS
-from pipeline.counters import Counters
+from pipeline.counters import COUNTED, Counters
 from tanflow.web.encode import iso
 
 if TYPE_CHECKING:
@@ -62,11 +61,11 @@ def wrong_links(counters: Counters) -> dict[str, str]:
 
 
 def _component(counters: Counters) -> dict[str, Any]:
-    numbers = asdict(counters)
-    numbers["lag_s"] = round(counters.lag_s, 3)
+    counted = {name: getattr(counters, name) for name in (*COUNTED, "backlog", "state", "last_error")}
     wrong = wrong_links(counters)
     listed = dict(islice(wrong.items(), _REASONS))
-    return numbers | {"links": {"known": len(counters.links), "wrong": len(wrong), "what": listed}}
+    links = {"known": len(counters.links), "wrong": len(wrong), "what": listed}
+    return counted | {"lag_s": round(counters.lag_s, 3), "links": links}
 
 
 def _reasons(gateway: Gateway) -> list[str]:

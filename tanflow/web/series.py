@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -17,36 +18,31 @@ from tanflow.web.encode import iso
 from tanflow.web.parameters import Filter
 
 _PLACE: Final = ("area", "asset", "asset_type", "device", "carrier", "scope", "method", "window")
+_FILTERS_KEPT: Final = 8  # the page asks with one filter each second
 
 
 class SeriesList:
-    """All series of the revision in force, described once."""
+    """All series of the revision in force; nothing is kept per series, there may be a hundred thousand."""
 
     def __init__(self, config: Config, table: SeriesTable) -> None:
         self._config = config
-        self._specs = [(i, spec) for i, spec in enumerate(table.specs) if spec]
-        self._about = {i: self._describe(i, spec) for i, spec in self._specs}
+        self._specs = table.specs
+        self._ids = lru_cache(maxsize=_FILTERS_KEPT)(self._find)
 
     def describe(self, wanted: Filter) -> list[dict[str, Any]]:
         """Return what is known of the wanted series."""
-        return [self._about[i] for i in self._ids(wanted)]
+        return [self._describe(i, spec) for i in self._ids(wanted).tolist() if (spec := self._specs[i])]
 
     def latest(self, latest: Latest, wanted: Filter) -> Rows:
         """Return a copy of the newest rows of the wanted series, leaving out those never seen."""
-        ids = np.array(self._ids(wanted), np.int64)
+        ids = self._ids(wanted)
         ids = ids[latest.time_ns[ids] != 0]
-        about = [self._about[i] for i in ids.tolist()]
-        return Rows(about, latest.time_ns[ids], latest.value[ids], latest.quality[ids])
+        specs = [spec for i in ids.tolist() if (spec := self._specs[i])]
+        return Rows(specs, latest.time_ns[ids], latest.value[ids], latest.quality[ids])
 
-    def _ids(self, wanted: Filter) -> list[int]:
-        return [i for i, spec in self._specs if self._fits(self._about[i], spec, wanted)]
-
-    def _fits(self, about: dict[str, Any], spec: Spec, wanted: Filter) -> bool:
-        return (
-            (not wanted.asset or about["asset"] == wanted.asset)
-            and wanted.match in spec.key
-            and (not wanted.quantities or spec.quantity in wanted.quantities)
-        )
+    def _find(self, wanted: Filter) -> npt.NDArray[np.int64]:
+        found = [i for i, spec in enumerate(self._specs) if spec and _fits(spec, wanted)]
+        return np.array(found, np.int64)
 
     def _describe(self, series: int, spec: Spec) -> dict[str, Any]:
         tags = dict(spec.tags)
@@ -63,16 +59,23 @@ class SeriesList:
         }
         about |= {name: tags.get(name, "") for name in _PLACE}
         if name := tags.get("alert"):
-            rule = self._config.alerts[name]
-            about["alert"] = {"name": name, **rule.model_dump(mode="json")}
+            about["alert"] = {"name": name, **self._config.alerts[name].model_dump(mode="json")}
         return about
+
+
+def _fits(spec: Spec, wanted: Filter) -> bool:
+    return (
+        wanted.match in spec.key
+        and (not wanted.quantities or spec.quantity in wanted.quantities)
+        and (not wanted.asset or ("asset", wanted.asset) in spec.tags)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The newest row of each of n series."""
 
-    about: list[dict[str, Any]]
+    specs: list[Spec]
     time_ns: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
     quality: npt.NDArray[np.uint16]
@@ -85,15 +88,15 @@ class Rows:
         return {
             "now_ns": now_ns,
             "latest": {
-                about["key"]: {
+                spec.key: {
                     "value": value,
-                    "unit": about["unit"],
+                    "unit": spec.unit,
                     "time": time,
                     "time_ns": time_ns,
                     "age_s": age_s,
                     "quality": words[bits],
                     "bits": bits,
                 }
-                for about, time, time_ns, value, bits, age_s in zip(self.about, *columns, strict=True)
+                for spec, time, time_ns, value, bits, age_s in zip(self.specs, *columns, strict=True)
             },
         }

@@ -1,0 +1,27 @@
+"""Keeps a long-running process small: what glibc's malloc would rather keep is given back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+from typing import Final
+
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
+_LARGE: Final = 1 << 18  # arrays and buffers above this go back as soon as they are freed
+
+
+def tame_malloc() -> None:
+    """Fix glibc's thresholds before threads start; elsewhere (musl, macOS) there is nothing to tame."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        mallopt(_M_ARENA_MAX, 2)
+
+
+def settle() -> None:
+    """After start-up: give back what only it needed."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
