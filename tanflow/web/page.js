@@ -43,6 +43,10 @@ function clock(time) {
   return new Date(time).toLocaleString("en-GB", {timeZone: page.zone, dateStyle: "medium", timeStyle: "medium"});
 }
 
+function hour(time) {
+  return new Date(time).toLocaleTimeString("en-GB", {timeZone: page.zone, hour: "2-digit", minute: "2-digit"});
+}
+
 // ── asking the gateway ──────────────────────────────────────────────────────────────────────────
 
 async function api(path) {
@@ -142,7 +146,7 @@ function totalBox(name, value, of, note, extra = []) {
 function intensityBox(series, latest) {
   const found = latest[series.key];
   const share = latest[series.key.replace(/energy_intensity$/, "completeness")];
-  const note = share ? WORDS.complete(Math.round(share.value * 100)) : WORDS.noIntensity;
+  const note = share ? WORDS.complete(hour(share.time), Math.round(share.value * 100)) : WORDS.noIntensity;
   const box = totalBox(`${WORDS.intensity}, ${series.asset}`, number(found?.value), unit(series.unit), note);
   for (const rule of page.plant.alerts.filter((a) => a.alert.window === series.window)) {
     const state = Math.round(latest[rule.key]?.value ?? 0);
@@ -173,7 +177,8 @@ function rowOf(figure) {
   const button = el("button", "", null, el("span", "", figure.label), shown, old);
   button.type = "button";
   button.onclick = () => choose(figure);
-  const node = el("li", figure.series.quantity === "power" || figure.mode === "rate" ? "lead" : "", null, button);
+  const leads = figure.series.quantity === "power" || (figure.mode === "rate" && figure.series.quantity === "energy");
+  const node = el("li", leads ? "lead" : "", null, button);
   return {figure, node, button, value, mark, old};
 }
 

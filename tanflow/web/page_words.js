@@ -13,7 +13,7 @@ export const WORDS = {
   alert: ["clear", "above limit, waiting", "ALERT"],
   limit: (above) => `limit ${above}`,
   noIntensity: "first window not yet complete",
-  complete: (share) => `${share} % of the window seen`,
+  complete: (until, share) => `window to ${until}, ${share} % seen`,
   sumOf: (names) => (names.length > 2 ? `sum of ${names.length}` : names.join(" + ")),
   withFuel: (names, fuels) => (fuels.length ? `${WORDS.sumOf(names)}, with fuel` : WORDS.sumOf(names)),
   fuelPower: "Fuel power, 2 min",
