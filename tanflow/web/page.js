@@ -5,13 +5,13 @@ import {draw} from "./page_trend.js";
 import {WORDS} from "./page_words.js";
 
 const EVERY_MS = 1000;
-const AMOUNTS_EVERY = 10; // rounds between two looks at the history
+const LOOK_BACK_EVERY = 10; // rounds between two looks at the history
 const KEYS_AT_ONCE = 50;
 const STEPS = {"15min": ["none", 30_000], "1h": ["1min", 100_000], "24h": ["15min", 1_500_000]};
 const OLD_S = 10; // and older than five readings
 
 const at = (id) => document.getElementById(id);
-const page = {plant: null, revision: 0, zone: "UTC", rows: [], sums: new Map(), chosen: null, range: "15min", lostSince: null, round: 0};
+const page = {plant: null, revision: 0, zone: "UTC", rows: [], sums: new Map(), chosen: null, range: "15min", lostSince: null, refusal: "", round: 0};
 
 function el(tag, className, text, ...children) {
   const node = document.createElement(tag);
@@ -217,7 +217,7 @@ function buildOnce() {
   }));
   at("ranges").replaceChildren(...WORDS.ranges.map(([range, name]) => {
     const button = el("button", "", name);
-    button.onclick = () => choose(page.chosen, range);
+    button.onclick = () => page.chosen && choose(page.chosen, range);
     button.dataset.range = range;
     return button;
   }));
@@ -241,6 +241,7 @@ const trendUnit = (figure) => (!isAmount(figure) ? figure.unit : figure.series.u
 
 async function readTrend() {
   const {chosen, range} = page;
+  if (!chosen) return;
   let [step, gapMs] = STEPS[range];
   if (isAmount(chosen) && step === "none") [step, gapMs] = ["1min", 100_000];
   const form = step === "none" ? "" : `&step=${step}&aggregate=${isAmount(chosen) ? "sum" : "mean"}`;
@@ -293,19 +294,34 @@ function componentRow([name, c]) {
 // ── the round ───────────────────────────────────────────────────────────────────────────────────
 
 function told(error) {
-  page.lostSince ??= new Date();
   at("lost").hidden = false;
-  setText(at("lost"), error.told ? WORDS.refused(error.message) : WORDS.lost(page.lostSince.toLocaleTimeString("en-GB")));
-  if (error.told) return;
+  if (error.told) {
+    setText(at("lost"), WORDS.refused(error.message));
+    return;
+  }
+  page.lostSince ??= new Date();
+  setText(at("lost"), WORDS.lost(page.lostSince.toLocaleTimeString("en-GB")));
   document.body.classList.add("lost");
   at("state").className = "pill bad";
   setText(at("state"), WORDS.states.lost);
 }
 
-function found() {
+function connected() {
   page.lostSince = null;
-  at("lost").hidden = true;
   document.body.classList.remove("lost");
+  at("lost").hidden = !page.refusal;
+  setText(at("lost"), page.refusal && WORDS.refused(page.refusal));
+}
+
+// Sums and trend; live values go on when the history has to refuse.
+async function lookBack() {
+  try {
+    await Promise.all([readAmounts(), page.round ? readTrend() : null]);
+    page.refusal = "";
+  } catch (error) {
+    if (!error.told) throw error;
+    page.refusal = error.message;
+  }
 }
 
 async function round() {
@@ -317,12 +333,12 @@ async function round() {
     page.round = 0;
   }
   const {latest} = await api(`/api/latest?quantity=${WATCHED.join(",")}`);
-  if (page.round % AMOUNTS_EVERY === 0) await Promise.all([readAmounts(), page.round && page.chosen ? readTrend() : null]);
+  if (page.round % LOOK_BACK_EVERY === 0) await lookBack();
   for (const row of page.rows) showRow(row, latest);
   showTotals(latest);
   showSilent(latest);
   page.round += 1;
-  found();
+  connected();
 }
 
 async function run() {

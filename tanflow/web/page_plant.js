@@ -70,5 +70,5 @@ export function plant(series) {
   const areas = new Map();
   for (const asset of list.filter((a) => a.figures.length)) areas.set(asset.area, [...(areas.get(asset.area) ?? []), asset]);
   const find = (quantity) => series.filter((s) => s.quantity === quantity);
-  return {areas, assets: list, totals: totals(list), intensities: find("energy_intensity"), alerts: find("alert"), completeness: find("completeness")};
+  return {areas, assets: list, totals: totals(list), intensities: find("energy_intensity"), alerts: find("alert")};
 }
