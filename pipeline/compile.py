@@ -26,7 +26,7 @@ _PEAK: Final = 1.2  # rated power may be exceeded by this much before an index s
 _FLOAT_STEP: Final = {"float32": 2.0**-23, "float64": 2.0**-52}
 # The counter an asset is accounted by: the first of these a device has, else its first energy counter.
 _ACCOUNTED: Final = ("energy_import", "energy", "energy_active_import", "energy_export")
-_SCOPE: Final = {"electricity": "2", "heat": "2", "steam": "2", "cooling": "2", "natural_gas": "1", "solar": "1"}
+_SCOPE: Final = {"electricity": "2", "heat": "2", "steam": "2", "natural_gas": "1", "solar": "1"}
 
 
 @dataclass(slots=True)
@@ -83,18 +83,18 @@ class _Device:
     _places: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def specs(self) -> Iterator[Spec]:
-        main, rate = self._main(), self._rate()
+        accounts, rate = self._accounts(), self._rate()
         for name, point in self.bound.points.items():
             spec = self._measured(name, point)
             carrier = self._carrier(point)
             rated = spec.key if name == rate else ""
             if spec.kind == Kind.COUNTER:
                 amount = replace(
-                    self._derived(name, AMOUNT_OF[point.quantity], carrier, main=name == main), stratum=DERIVED
+                    self._derived(name, AMOUNT_OF[point.quantity], carrier, main=name in accounts), stratum=DERIVED
                 )
                 spec = replace(spec, amount=amount.key)
-                yield from self._with_carbon(amount, carrier, point, account=name == main)
-            elif name == main:  # power only: integrated
+                yield from self._with_carbon(amount, carrier, point, account=name in accounts)
+            elif name in accounts:  # power only: integrated
                 amount = self._derived(name, "energy", carrier, main=True)
                 hold = int(self.bound.asset.max_hold_s * 1e9)
                 spec = replace(spec, amount=amount.key, max_hold_ns=hold)
@@ -109,11 +109,11 @@ class _Device:
     def _carrier(self, point: Point) -> str:
         return point.carrier or self.bound.asset.carrier
 
-    def _main(self) -> str:
-        """Return the point this device's asset is accounted by, "" if another device already does or none can."""
+    def _accounts(self) -> set[str]:
+        """Return the points the asset is accounted by: one for each carrier no other point or device has claimed."""
         points, asset = self.bound.points, self.bound.asset
         if asset.energy == "none":
-            return ""
+            return set()
         counters = [n for n, p in points.items() if p.quantity == "energy_index"]
         fuels = [n for n, p in points.items() if p.quantity == "volume_index" and self._has_factor(p)]
         named = [self.bound.device.prefix + n for n in _ACCOUNTED]
@@ -122,12 +122,13 @@ class _Device:
         powers = [n for n, p in points.items() if p.quantity == "power"][:1]
         registers = [n for n in named if n in counters] + counters + fuels
         order = {"auto": registers + powers, "counter": registers, "integrate": powers}[asset.energy]
+        accounts = set()
         for name in order:
             claim = (self.bound.asset_name, self._carrier(points[name]))
             if claim not in self.accounted:
                 self.accounted.add(claim)
-                return name
-        return ""
+                accounts.add(name)
+        return accounts
 
     def _rate(self) -> str:
         """Return the point whose CO₂ rate is shown live, "" for none."""
