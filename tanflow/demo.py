@@ -34,7 +34,9 @@ async def run_demo(seconds: float | None, port: int, data: Path | None, speed: f
     devices, step = scenario.devices()
     stop = stop_on_signals()
     with _directory(data) as directory:
-        async with serve(loaded.gateway, loaded.templates, devices, faults=scenario.faults, step=step) as served:
+        async with serve(
+            loaded.gateway, loaded.templates, devices, faults=scenario.faults, step=step, free_ports=True
+        ) as served:
             running = asyncio.create_task(served.run(clock, scenario.step_s), name="factory")
             config = _placed(served.gateway, directory, port)
             async with open_gateway(config, loaded.templates, clock=clock) as gateway:
