@@ -11,11 +11,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SCRIPT: Final = "text/javascript; charset=utf-8"
+_SCRIPTS: Final = ("page", "page_api", "page_plant", "page_text", "page_trend", "page_words")
 # path → file in this package, media type; no secret is in them, so they need no token.
 PAGE_FILES: Final = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    **{f"/{name}.js": (f"{name}.js", _SCRIPT) for name in ("page", "page_plant", "page_trend", "page_words")},
+    **{f"/{name}.js": (f"{name}.js", _SCRIPT) for name in _SCRIPTS},
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _METHODS: Final = ("GET", "HEAD")

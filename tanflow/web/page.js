@@ -1,6 +1,8 @@
 // The API each second in, the page out. Data only ever becomes text, never markup.
 
+import {api} from "./page_api.js";
 import {WATCHED, plant, unit} from "./page_plant.js";
+import {age, el, number, setText} from "./page_text.js";
 import {draw} from "./page_trend.js";
 import {WORDS} from "./page_words.js";
 
@@ -11,33 +13,10 @@ const STEPS = {"15min": ["none", 30_000], "1h": ["1min", 100_000], "24h": ["15mi
 const OLD_S = 10; // and older than five readings
 
 const at = (id) => document.getElementById(id);
-const page = {plant: null, revision: 0, zone: "UTC", rows: [], sums: new Map(), chosen: null, range: "15min", lostSince: null, refusal: "", round: 0};
-
-function el(tag, className, text, ...children) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined && text !== null) node.textContent = text;
-  node.append(...children);
-  return node;
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function number(value) {
-  if (value === null || value === undefined) return "–";
-  const size = Math.abs(value);
-  const digits = size >= 100 ? 0 : size >= 10 ? 1 : 2;
-  return value.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits});
-}
-
-function age(seconds) {
-  if (seconds < 0) return "0 s";
-  if (seconds < 100) return `${Math.round(seconds)} s`;
-  if (seconds < 6000) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
-}
+const page = {
+  plant: null, revision: 0, zone: "UTC", cards: [], rows: [], sums: new Map(),
+  chosen: null, range: "15min", lostSince: null, refusal: "", round: 0,
+};
 
 function clock(time) {
   return new Date(time).toLocaleString("en-GB", {timeZone: page.zone, dateStyle: "medium", timeStyle: "medium"});
@@ -47,32 +26,7 @@ function hour(time) {
   return new Date(time).toLocaleTimeString("en-GB", {timeZone: page.zone, hour: "2-digit", minute: "2-digit"});
 }
 
-// ── asking the gateway ──────────────────────────────────────────────────────────────────────────
-
-async function api(path) {
-  const token = sessionStorage.getItem("token");
-  const headers = token ? {authorization: `Bearer ${token}`} : {};
-  const answer = await fetch(path, {headers, cache: "no-store", signal: AbortSignal.timeout(5000)});
-  if (answer.status === 401) {
-    await askToken();
-    return api(path);
-  }
-  const found = await answer.json();
-  if (!answer.ok && !found.components) throw Object.assign(new Error(found.error), {told: true});
-  return found;
-}
-
-function askToken() {
-  const dialog = at("ask");
-  return new Promise((resolve) => {
-    dialog.onclose = () => {
-      sessionStorage.setItem("token", at("token").value);
-      at("token").value = "";
-      resolve();
-    };
-    dialog.showModal();
-  });
-}
+// ── sums ────────────────────────────────────────────────────────────────────────────────────────
 
 async function sums(series, parameters, key) {
   for (let begin = 0; begin < series.length; begin += KEYS_AT_ONCE) {
@@ -250,7 +204,10 @@ async function readTrend() {
   const [from, to] = [found.from_ns / 1e6, found.to_ns / 1e6];
   const [columns] = found.series;
   const scale = isAmount(chosen) ? 3.6e12 / found.step_ns : 1;
-  const points = columns.value.map((value, i) => ({time: (columns.time_ns[i] + columns.span_ns[i] / 2) / 1e6, value: value === null ? null : value * scale}));
+  const points = columns.value.map((value, i) => ({
+    time: (columns.time_ns[i] + columns.span_ns[i] / 2) / 1e6,
+    value: value === null ? null : value * scale,
+  }));
   // The first and last bucket are cut by the range.
   const inside = points.filter((p) => p.time >= from && p.time <= to).slice(0, isAmount(chosen) ? -1 : undefined);
   gapMs = chosen.series.measurement === "kpi" ? Infinity : Math.max(gapMs, 3000 * chosen.series.period_s);
@@ -263,7 +220,9 @@ async function readTrend() {
 
 // ── health ──────────────────────────────────────────────────────────────────────────────────────
 
-const STATE_CLASS = {ok: "pill ok", running: "pill ok", degraded: "pill warn", starting: "pill warn", down: "pill bad", stopped: "pill bad"};
+const STATE_CLASS = {
+  ok: "pill ok", running: "pill ok", degraded: "pill warn", starting: "pill warn", down: "pill bad", stopped: "pill bad",
+};
 
 function showHealth(health) {
   page.zone = health.site.zone;
@@ -283,12 +242,14 @@ function showHealth(health) {
 function componentRow([name, c]) {
   const count = (n) => n.toLocaleString("en");
   const links = c.links.known ? `${c.links.known - c.links.wrong} / ${c.links.known}` : "";
-  const numbers = [count(c.received), count(c.committed + c.delivered), count(c.backlog), `${c.lag_s.toFixed(1)} s`, count(c.restarts), links];
+  const rows = [c.received, c.committed + c.delivered, c.backlog].map(count);
+  const numbers = [...rows, `${c.lag_s.toFixed(1)} s`, count(c.restarts), links];
   const head = el("th", "", name);
   head.scope = "row";
   const state = el("td", "", null, el("span", STATE_CLASS[c.state], WORDS.componentStates[c.state]));
   const wrong = Object.entries(c.links.what).map(([link, what]) => `${link}: ${what}`).join("; ") || c.last_error;
-  return el("tr", "", null, head, state, ...numbers.map((n) => el("td", /^0($|\.0 )/.test(n) ? "number zero" : "number", n)), el("td", "words", wrong));
+  const cells = numbers.map((n) => el("td", /^0($|\.0 )/.test(n) ? "number zero" : "number", n));
+  return el("tr", "", null, head, state, ...cells, el("td", "words", wrong));
 }
 
 // ── the round ───────────────────────────────────────────────────────────────────────────────────

@@ -51,7 +51,8 @@ function totals(assets) {
   const isFuel = (f) => f.series.scope === "1" || (f.series.carrier !== "electricity" && f.mode === "rate");
   const power = pick((f) => isQuantity("latest", "power")(f) && electric(f) && f.series.asset_type !== "pv");
   const energy = pick((f) => isQuantity("today", "energy")(f) && electric(f) && f.series.carrier === "electricity");
-  const rates = [...pick((f) => isQuantity("latest", "co2e_rate")(f) && electric(f)), ...pick((f) => isQuantity("rate", "co2e")(f) && isFuel(f))];
+  const grid = pick((f) => isQuantity("latest", "co2e_rate")(f) && electric(f));
+  const rates = [...grid, ...pick((f) => isQuantity("rate", "co2e")(f) && isFuel(f))];
   const carbon = pick((f) => isQuantity("today", "co2e")(f) && (isFuel(f) || electric(f)));
   return {power, rates, energy, carbon};
 }

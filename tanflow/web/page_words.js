@@ -19,7 +19,10 @@ export const WORDS = {
   fuelPower: "Fuel power, 2 min",
   fuelCarbon: "CO₂e, 2 min",
   today: (name) => `${name} today`,
-  quantities: {power: "Power", co2e_rate: "CO₂e", energy: "Energy", co2e: "CO₂e", mass: "Product", power_factor: "Power factor", frequency: "Frequency"},
+  quantities: {
+    power: "Power", co2e_rate: "CO₂e", energy: "Energy", co2e: "CO₂e", mass: "Product",
+    power_factor: "Power factor", frequency: "Frequency",
+  },
   types: {pv: "photovoltaics", vehicle_charger: "vehicle charger", data_hall: "data hall", production_line: "production line"},
   units: {"1": "", degC: "°C", delta_degC: "K", "m3/h": "m³/h", m3: "m³", "1/min": "rpm", "W/m2": "W/m²"},
   gaps: [
