@@ -18,6 +18,7 @@ from pipeline.ingest import Ingest
 from pipeline.log.log import Log
 from pipeline.log.writer import Entry
 from pipeline.meter import MeterState
+from pipeline.quality import CLOCK, UNCERTAIN
 from pipeline.series import SeriesTable, Spec
 
 _CHUNK_ROWS: Final = 500_000
@@ -99,7 +100,8 @@ async def adopt(
     row = (table.revision, clock.now_ns(), table.digest, table.pack(), text)
     note = {"revision": {"number": table.revision, "digest": table.digest}}
     header = Header(GATEWAY, table.revision, clock.boot, clock.now_ns(), clock.monotonic_ns(), note=note)
-    batch = make(header, clock.now_ns(), [table.ids[TICK_KEY]], float(table.revision))
+    quality = 0 if clock.trusted else CLOCK | UNCERTAIN
+    batch = make(header, header.received_ns, [table.ids[TICK_KEY]], float(table.revision), quality)
     await log.append(
         Entry(
             [batch],
