@@ -20,7 +20,7 @@ from pipeline.clock import Clock
 from simulators.scenario import Scenario
 from simulators.serve import serve
 from tanflow.gateway import Gateway, open_gateway
-from tanflow.running import DEMO_SCENARIO, stop_on_signals, wait
+from tanflow.running import DEMO_SCENARIO, add_page, stop_on_signals, wait
 from tanflow.tally import Line, Tally, compare
 
 out = Console() if Console().is_terminal else Console(width=120)
@@ -40,6 +40,7 @@ async def run_demo(seconds: float | None, port: int, data: Path | None, speed: f
             running = asyncio.create_task(served.run(clock, scenario.step_s), name="factory")
             config = _placed(served.gateway, directory, port)
             async with open_gateway(config, loaded.templates, clock=clock) as gateway:
+                add_page(gateway)
                 tally = Tally(gateway.table, gateway.history.cursor)
                 following = asyncio.create_task(tally.run(gateway.log), name="tally")
                 out.print(

@@ -37,11 +37,12 @@ from pipeline.trust import CLOCK_KEY, plausible, watch
 from sinks.history import History
 from tanflow import registry, revision
 from tanflow.loop_lag import LoopLag
-from tanflow.web.server import serve
 
 _DRAIN_S: Final = 10.0  # how long a stop waits for those who follow; what is left is delivered at the next start
 _GLANCE_S: Final = 0.02
 _BACKOFF_MAX_S: Final = 60.0
+
+Work = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class Gateway:
     accepting: asyncio.Event = field(default_factory=asyncio.Event)
     ingests: dict[str, Ingest] = field(default_factory=dict)
     consumers: list[Consumer] = field(default_factory=list)
+    beside: dict[str, Work] = field(default_factory=dict)  # what else runs as long as the gateway: its API
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     archivist: Archivist = field(init=False)
     latest: Latest = field(init=False)
@@ -213,7 +215,7 @@ class Gateway:
                 await asyncio.sleep(_GLANCE_S)
 
     def _followers(self) -> dict[str, Coroutine[Any, Any, None]]:
-        work: dict[str, Callable[[], Awaitable[None]]] = {
+        work: dict[str, Work] = {
             "latest": lambda: self.latest.run(self.log),
             "history": self.archivist.run,
             "log": self.room.run,
@@ -223,12 +225,10 @@ class Gateway:
         }
         work |= {f"stage.{c.stage.name}": c.run for c in self.consumers}
         work |= {f"sink.{name}": d.run for name, d in self.deliveries.items()}
-        if self.config.api:
-            api = self.config.api
-            work["api"] = lambda: serve(self, api)
+        work |= self.beside
         return {name: self._supervised(name, run) for name, run in work.items()}
 
-    async def _supervised(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _supervised(self, name: str, work: Work) -> None:
         await supervise(name, work, self.board.component(name), _BACKOFF_MAX_S)
 
     async def _collect(self, name: str) -> None:

@@ -15,8 +15,9 @@ from pipeline.clock import Clock
 from pipeline.log.writer import LogFailed
 from simulators.scenario import Scenario
 from tanflow.checking import check_more
-from tanflow.gateway import open_gateway
+from tanflow.gateway import Gateway, open_gateway
 from tanflow.memory import settle, tame_malloc
+from tanflow.web.server import serve
 
 logger = logging.getLogger("tanflow")
 
@@ -45,6 +46,7 @@ async def run_gateway(loaded: Loaded) -> int:
     stop = stop_on_signals()
     try:
         async with open_gateway(loaded.gateway, loaded.templates) as gateway:
+            add_page(gateway)
             settle()
             notify("READY=1")
             watchdog = asyncio.create_task(_watchdog(), name="watchdog")
@@ -57,6 +59,13 @@ async def run_gateway(loaded: Loaded) -> int:
         logger.critical("%s", error)
         return 1
     return 0
+
+
+def add_page(gateway: Gateway) -> None:
+    """Let a gateway serve its API and page, if its configuration wants that."""
+    api = gateway.config.api
+    if api:
+        gateway.beside["api"] = lambda: serve(gateway, api)
 
 
 async def run_simulators(path: Path | None, seconds: float | None) -> int:
