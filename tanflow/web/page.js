@@ -112,9 +112,15 @@ function intensityBox(series, latest) {
   return box;
 }
 
+// A device is silent while its last word is why it has no values.
+function isSilent(gap, asset, latest) {
+  const since = latest[gap.key]?.value > 0 ? latest[gap.key].time_ns : Infinity;
+  return since < Infinity && asset.series.every((s) => s === gap || s.device !== gap.device || !(latest[s.key]?.time_ns > since));
+}
+
 function showSilent(latest) {
   for (const {asset, node, cause} of page.cards) {
-    const gaps = asset.series.filter((s) => s.quantity === "gap" && latest[s.key]?.value > 0);
+    const gaps = asset.series.filter((s) => s.quantity === "gap" && isSilent(s, asset, latest));
     const words = gaps.map((s) => `${s.device}: ${WORDS.gaps[latest[s.key].value] ?? WORDS.noData}`);
     node.classList.toggle("silent", words.length > 0);
     setText(cause, words.join(", "));
