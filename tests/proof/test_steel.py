@@ -46,7 +46,7 @@ site: {{name: gwangyang, zone: Asia/Seoul, region: KR-STEEL}}
 api: null
 factors: {{rule: same_year, tables: [factors.csv]}}
 connections:
-  floor: {{protocol: modbus, every_s: 1800}}
+  floor: {{protocol: modbus, every_s: 1800, timeout_s: 30}}
 areas:
   works:
     assets:
