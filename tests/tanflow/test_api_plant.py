@@ -14,7 +14,7 @@ from pipeline.clock import Clock
 from simulators.scenario import Scenario
 from simulators.serve import serve
 from tanflow.gateway import open_gateway
-from tanflow.running import DEMO_SCENARIO
+from tanflow.running import DEMO_SCENARIO, add_page
 from tests.services.ports import free_port
 from tests.waiting import until
 
@@ -29,6 +29,7 @@ async def test_a_running_factory_is_seen(tmp_path: Path) -> None:
         config = served.gateway.model_copy(update={"api": api, "data": data})
         plant = asyncio.create_task(served.run(clock))
         async with open_gateway(config, loaded.templates, clock=clock) as gateway:
+            add_page(gateway)
             running = asyncio.create_task(gateway.run(stop))
             ids, latest = gateway.table.ids, gateway.latest
             energy = "main-meter.energy_import.energy"
