@@ -129,7 +129,10 @@ class Point(Strict):
     sign: Literal[1, -1] = 1
     valid: tuple[float, float] | None = None  # in `unit`, after scale
     digits: Annotated[int, Field(ge=3, le=19)] | None = None  # a counter that rolls over in decimal
-    max_rate: Annotated[float, Field(gt=0)] | None = None  # most the counter can advance [unit/h]
+    max_rate: Annotated[float, Field(gt=0)] | None = None  # most the counter can advance [unit/h], in the long run
+    step: Annotated[float, Field(gt=0)] | None = (
+        None  # it advances by [unit], a piece or a pulse; default: its register's
+    )
     carrier: Carrier | None = None
     # Reference state of a gas volume; an emission factor per m³ applies only to a stated one.
     reference: GasReference | None = None
@@ -163,6 +166,8 @@ class Point(Strict):
             raise ValueError(f"{self.quantity} is an interval amount; a device has {self.quantity}_index or power")
         if self.digits is not None and self.effective_kind != "counter":
             raise ValueError("'digits' goes with counters only")
+        if self.step is not None and self.effective_kind != "counter":
+            raise ValueError("'step' goes with counters only")
         if self.valid and self.valid[0] >= self.valid[1]:
             raise ValueError("valid: [low, high] needs low < high")
         return self

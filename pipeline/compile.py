@@ -206,7 +206,7 @@ class _Device:
             low=low,
             high=high,
             modulus=_modulus(point) * step if kind == Kind.COUNTER else NAN,
-            resolution=step if _is_integer(point) else 0.0,
+            resolution=max(point.step * scale if point.step else 0.0, step if _is_integer(point) else 0.0),
             relative=_FLOAT_STEP.get(point.modbus.type, 0.0) if point.modbus else 0.0,
             max_rate=self._max_rate(point, scale),
             period_ns=int((paced or 0.0) * 1e9),

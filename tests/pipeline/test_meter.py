@@ -107,6 +107,12 @@ def test_a_reset_counts_what_was_used_since() -> None:
     assert rows[0][3] == q.RESET | q.QUANTITY_ESTIMATED | q.UNCERTAIN
 
 
+def test_a_counter_of_pieces_may_step_faster_than_its_rate() -> None:
+    table = meter_table(max_rate=60.0, resolution=0.25)
+    rows = amounts(table, readings([0, 2, 4, 6], [10.0, 10.25, 10.25, 10.75]))
+    assert [(r[2], r[3]) for r in rows] == [(0.25, 0), (0.0, 0), (0.5, 0)]
+
+
 def test_another_meter_continues_from_its_own_index() -> None:
     table = meter_table(max_rate=100.0)
     rows = amounts(table, readings([0, 60, 120], [5000.0, 77_000.0, 77_001.0]))
