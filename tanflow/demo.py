@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from rich.table import Table
 
 from config.load import load
 from config.model import Gateway as Config
-from pipeline.clock import Clock
+from pipeline.clock import SECOND_NS, Clock
+from pipeline.log.log import LogReader
+from pipeline.log.schema import FILE
 from simulators.scenario import Scenario
 from simulators.serve import serve
 from tanflow.gateway import Gateway, open_gateway
@@ -29,11 +32,11 @@ out = Console() if Console().is_terminal else Console(width=120)
 async def run_demo(seconds: float | None, port: int, data: Path | None, speed: float) -> int:
     """Run the demo factory; returns 0 when nothing was lost and every account agrees with the truth."""
     loaded = load(DEMO_SCENARIO.parent / "factory.yaml")
-    clock = Clock(speed=speed)
     scenario = Scenario.load(DEMO_SCENARIO)
     devices, step = scenario.devices()
     stop = stop_on_signals()
     with _directory(data) as directory:
+        clock = Clock(anchor_ns=_begin(directory), speed=speed)
         async with serve(
             loaded.gateway, loaded.templates, devices, faults=scenario.faults, step=step, free_ports=True
         ) as served:
@@ -41,11 +44,11 @@ async def run_demo(seconds: float | None, port: int, data: Path | None, speed: f
             config = _placed(served.gateway, directory, port)
             async with open_gateway(config, loaded.templates, clock=clock) as gateway:
                 add_page(gateway)
-                tally = Tally(gateway.table, gateway.history.cursor)
+                tally = Tally(gateway.table, gateway.history.cursor, clock.anchor_ns)
                 following = asyncio.create_task(tally.run(gateway.log), name="tally")
-                out.print(
-                    f"factory at {speed:g}× · data in {directory} · page at http://127.0.0.1:{port}/ · Ctrl-C ends"
-                )
+                page = f" · page at http://127.0.0.1:{port}/" if port else ""  # a free port is told by the API
+                page = f" · page at http://127.0.0.1:{port}/" if port else ""
+                out.print(f"factory at {speed:g}× · data in {directory}{page} · Ctrl-C ends", soft_wrap=True)
                 timer = asyncio.create_task(_stop_after(stop, seconds), name="timer")
                 await gateway.run(stop)
                 timer.cancel()
@@ -72,6 +75,16 @@ def _directory(data: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="tanflow-demo-") as directory:
         yield Path(directory)
+
+
+def _begin(directory: Path) -> int:
+    """Return when the clock begins [ns UTC]: now, or where an earlier, faster demo on this data has come to."""
+    last_ns = 0
+    if (directory / FILE).exists():
+        reader = LogReader(directory)
+        last_ns = reader.last_received_ns()
+        reader.close()
+    return max(time.time_ns(), last_ns + SECOND_NS)
 
 
 def _placed(config: Config, directory: Path, port: int) -> Config:
