@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from pipeline.batch import INPUT, Batch
+from pipeline.batch import DERIVED, INPUT, Batch
 from pipeline.log.log import Log
 from pipeline.quality import INTEGRATED
 from pipeline.series import SeriesTable, Spec
@@ -29,6 +29,10 @@ class Account:
     index: float = 0.0
     samples: dict[int, int] = field(default_factory=dict)
 
+    def holds(self, start_ns: int) -> bool:
+        """Return whether an interval begins within this run: the first after a restart reaches back before it."""
+        return start_ns in self.samples or 0 < self.first_ns <= start_ns
+
 
 @dataclass(slots=True)
 class Tally:
@@ -36,6 +40,7 @@ class Tally:
 
     table: SeriesTable
     position: int
+    since_ns: int = 0  # rows of earlier runs are counted, but belong to no account
     readings: int = 0
     rows: int = 0
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -68,11 +73,15 @@ class Tally:
             strict=True,
         )
         for time_ns, span_ns, series, value, quality in rows:
+            if time_ns < self.since_ns:
+                continue
             spec = self.table.spec(series)
             asset, point, quantity = spec.key.split(".")
             account = self.accounts.setdefault(asset, Account())
             if point == "sequence":
                 account.samples[time_ns] = int(value)
+            elif spec.stratum == DERIVED and not account.holds(time_ns - span_ns):
+                continue
             elif spec.field == "energy_kwh":
                 account.energy_kwh += value
                 account.integrated |= bool(quality & INTEGRATED)
