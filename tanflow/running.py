@@ -13,7 +13,6 @@ from typing import Final
 from config.load import Loaded
 from pipeline.clock import Clock
 from pipeline.log.writer import LogFailed
-from simulators.scenario import Scenario
 from tanflow.checking import check_more
 from tanflow.gateway import Gateway, open_gateway
 from tanflow.memory import settle, tame_malloc
@@ -70,6 +69,8 @@ def add_page(gateway: Gateway) -> None:
 
 async def run_simulators(path: Path | None, seconds: float | None) -> int:
     """Serve a scenario's devices until a signal or for a time."""
+    from simulators.scenario import Scenario  # servers of all protocols, 29 MB a gateway need not carry
+
     scenario = Scenario.load(path or DEMO_SCENARIO)
     stop = stop_on_signals()
     async with scenario.open(Clock()) as served:
