@@ -18,7 +18,7 @@ import orjson
 
 from config.errors import GatewayError
 from pipeline.batch import Batch, Times, Values
-from pipeline.series import SeriesTable, Spec
+from pipeline.series import SeriesTable
 
 QUALITY_SUFFIX: Final = b"_q"
 
@@ -110,14 +110,6 @@ class Lines:
         return len(self.ends)
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """What is known of a series in advance: its line's head and its key, as parts of a template (`%` doubled)."""
-
-    head: bytes
-    key: bytes
-
-
 class Encoder:
     """Turns batches of one series table into line protocol; floats as floats, `<field>_q` as integers.
 
@@ -127,23 +119,46 @@ class Encoder:
     """
 
     def __init__(self, table: SeriesTable) -> None:
-        self._fields: dict[int, _Field] = {}
         self._layouts: dict[bytes, bytes] = {}
         self._layout_bytes = 0
         self._known = np.zeros(len(table), bool)
-        self._group = np.zeros(len(table), np.int64)
-        self._rank = np.zeros(len(table), np.int64)
-        heads: dict[bytes, int] = {}
-        taken: dict[tuple[bytes, bytes], str] = {}
+        self._group = np.zeros(len(table), np.int64)  # which of the heads a series' lines have
+        self._field = np.zeros(len(table), np.int64)  # which of the keys it has there
+        heads: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
+        keys: dict[str, int] = {}
         for series, spec in enumerate(table.specs):
-            if spec is None:
-                continue
-            field = self._fields[series] = _prepare(spec)
-            _claim(taken, spec, field)
-            self._known[series] = True
-            self._group[series] = heads.setdefault(field.head, len(heads))
+            if spec is not None:
+                self._known[series] = True
+                self._group[series] = heads.setdefault((spec.measurement, spec.tags), len(heads))
+                self._field[series] = keys.setdefault(spec.field, len(keys))
+        try:
+            self._heads = [_template(escape_head(*head)) for head in heads]
+            self._keys = [_template(escape_field(key)) for key in keys]
+        except ValueError as error:
+            raise GatewayError(f"a series cannot be written to a database: {error}") from error
         # Sorting by rank brings the series of one head together, in the order of their ids.
+        self._rank = np.zeros(len(table), np.int64)
         self._rank[np.lexsort((np.arange(len(table)), self._group))] = np.arange(len(table))
+        self._check(table)
+
+    def _check(self, table: SeriesTable) -> None:
+        """Refuse two series of one head of which one's key, or quality key, is also one of the other's."""
+        names = {key: number for number, key in enumerate(self._keys)}
+        quality = np.array([names.setdefault(key + QUALITY_SUFFIX, len(names)) for key in self._keys], np.int64)
+        known = np.flatnonzero(self._known)
+        head = self._group[known] * len(names)
+        taken = np.concatenate([head + self._field[known], head + quality[self._field[known]]])
+        order = np.argsort(taken, kind="stable")
+        twice = np.flatnonzero(np.diff(taken[order]) == 0)
+        if not len(twice):
+            return
+        places = order[twice[0] : twice[0] + 2]
+        one, other = (table.spec(series).key for series in known[places % len(known)].tolist())
+        group, name = divmod(int(taken[places[0]]), len(names))
+        raise GatewayError(
+            f"series {one} and {other} would overwrite each other in the database: both write"
+            f" {list(names)[name].decode()} of {self._heads[group].decode()}; give one of them another point name"
+        )
 
     def encode(self, batch: Batch) -> Lines:
         """Return the lines of all rows; of several rows of one series and time the last wins."""
@@ -194,12 +209,12 @@ class Encoder:
         ones = np.frombuffer(code, np.int64).tolist()
         parts = []
         for one in ones:
-            field, finite, quality = self._fields[one >> 17], one >> 16 & 1, one & 0xFFFF
+            key, finite, quality = self._keys[self._field[one >> 17]], one >> 16 & 1, one & 0xFFFF
             if finite:
-                parts.append(field.key + b"=%b")
+                parts.append(key + b"=%b")
             if quality:
-                parts.append(b"%b%b=%di" % (field.key, QUALITY_SUFFIX, quality))
-        layout = self._fields[ones[0] >> 17].head + b" " + b",".join(parts) + b" %d\n"
+                parts.append(b"%b%b=%di" % (key, QUALITY_SUFFIX, quality))
+        layout: bytes = self._heads[self._group[ones[0] >> 17]] + b" " + b",".join(parts) + b" %d\n"
         self._layout_bytes += len(code) + len(layout) + 160  # two objects and their place in the dictionary
         if self._layout_bytes > _LAYOUT_BYTES:
             self._layouts.clear()
@@ -208,23 +223,9 @@ class Encoder:
         return layout
 
 
-def _prepare(spec: Spec) -> _Field:
-    try:
-        key = escape_field(spec.field)
-        head = escape_head(spec.measurement, spec.tags)
-    except ValueError as error:
-        raise GatewayError(f"series {spec.key} cannot be written to a database: {error}") from error
-    return _Field(head.replace(b"%", b"%%"), key.replace(b"%", b"%%"))
-
-
-def _claim(taken: dict[tuple[bytes, bytes], str], spec: Spec, field: _Field) -> None:
-    for key in (field.key, field.key + QUALITY_SUFFIX):
-        other = taken.setdefault((field.head, key), spec.key)
-        if other != spec.key:
-            raise GatewayError(
-                f"series {other} and {spec.key} would overwrite each other in the database: both write"
-                f" {key.decode()} of {field.head.decode()}; give one of them another point name"
-            )
+def _template(text: bytes) -> bytes:
+    """Return it as a part of a layout."""
+    return text.replace(b"%", b"%%")
 
 
 def _order_key(time_ns: Times, rank: Rows, ranks: int) -> Rows:
