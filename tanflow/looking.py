@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -48,28 +50,39 @@ def _archived(history: Path) -> int:
 def print_tail(data: Path, rows: int, follow: bool, match: str) -> None:
     """Print the newest rows, then, if asked, new ones until interrupted."""
     reader = LogReader(data)
-    names = dict(reader.query("SELECT id, key FROM series"))
     console = Console(soft_wrap=True)
-    position = max(0, reader.last_position() - max(1, rows))
-    recent: list[str] = []
+    names = dict(reader.query("SELECT id, key FROM series"))
+    tail = _Tail(reader, names, match, max(0, reader.last_position() - rows))
     try:
-        while True:
-            windows = reader.read(position, _CHUNK_ROWS)
-            for window in windows:
-                position = window.position
-                recent += [line for b in window.batches for line in _lines(b, names, match)]
-            for line in recent[-rows:] if rows else recent:
+        for line in deque(tail.new(), maxlen=rows):
+            console.print(line, markup=False, highlight=False)
+        while follow:
+            time.sleep(_LOOK_S)
+            reader.load_boots()
+            for line in tail.new():
                 console.print(line, markup=False, highlight=False)
-            recent, rows = [], 0
-            if not windows:
-                if not follow:
-                    return
-                time.sleep(_LOOK_S)
-                reader.load_boots()
     except KeyboardInterrupt:
         return
     finally:
         reader.close()
+
+
+@dataclass(slots=True)
+class _Tail:
+    """A way through the log that yields each row once, as a line."""
+
+    reader: LogReader
+    names: dict[int, str]
+    match: str
+    position: int
+
+    def new(self) -> Iterator[str]:
+        """Yield the lines of what was committed since the last call."""
+        while windows := self.reader.read(self.position, _CHUNK_ROWS):
+            for window in windows:
+                self.position = window.position
+                for batch in window.batches:
+                    yield from _lines(batch, self.names, self.match)
 
 
 def _lines(batch: Batch, names: dict[int, str], match: str) -> Iterator[str]:
