@@ -13,7 +13,8 @@ from config.bindings import series_key
 from pipeline.batch import Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
-from pipeline.log.log import Log
+from pipeline.log.log import Log, LogReader
+from pipeline.log.schema import FILE
 
 logger = logging.getLogger("tanflow.clock")
 
@@ -32,6 +33,17 @@ def plausible(wall_ns: int, last_ns: int) -> bool:
     if wall_ns < _RELEASED_NS:
         return False
     return wall_ns >= last_ns - _TOLERANCE_NS or _SYNCHRONIZED.exists()
+
+
+def boot_clock(directory: Path) -> Clock:
+    """Return this boot's clock, trusted if the wall clock can be right after what stands in the log."""
+    last_ns = 0
+    if (directory / FILE).exists():
+        reader = LogReader(directory)
+        last_ns = reader.last_received_ns()
+        reader.close()
+    wall_ns = time.time_ns()
+    return Clock(wall_ns, trusted=plausible(wall_ns, last_ns))
 
 
 async def watch(

@@ -1,42 +1,38 @@
-"""A checked configuration → a running gateway: composes log, collectors, stages, sinks, history and API."""
+"""A checked configuration → a running gateway: composes log, collectors, stages, sinks and history."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from config.bindings import BoundDevice, bind
 from config.errors import Unavailable
-from config.model import DeviceMap, EnergyIntensity
+from config.model import DeviceMap
 from config.model import Gateway as Config
 from pipeline.archive import Archivist
-from pipeline.clock import SECOND_NS, Clock
-from pipeline.compile import alert_key, compile_plan, components, window_keys
+from pipeline.clock import Clock
+from pipeline.compile import compile_plan, components
 from pipeline.consume import Consumer, Stage
 from pipeline.counters import Board
 from pipeline.deliver import Delivery
-from pipeline.heartbeat import TICK_KEY, Heartbeat
+from pipeline.heartbeat import Heartbeat
 from pipeline.ingest import Ingest
-from pipeline.intensity import Calendar, Intensity
 from pipeline.latest import Latest
 from pipeline.log.directory import DataDirectory
-from pipeline.log.log import Log, LogReader
-from pipeline.log.schema import FILE
+from pipeline.log.log import Log
 from pipeline.ports import Collector, Origin
 from pipeline.room import Room
 from pipeline.series import SeriesTable
 from pipeline.supervise import supervise
-from pipeline.threshold import Threshold
-from pipeline.trust import CLOCK_KEY, plausible, watch
+from pipeline.trust import CLOCK_KEY, boot_clock, watch
 from sinks.history import History
 from tanflow import registry, revision
 from tanflow.loop_lag import LoopLag
+from tanflow.stages import stages
 
 _DRAIN_S: Final = 10.0  # how long a stop waits for those who follow; what is left is delivered at the next start
 _GLANCE_S: Final = 0.02
@@ -72,8 +68,7 @@ class Gateway:
         self.accepting.set()
         self.latest = Latest(len(self.table))
         self.ingests = {name: self._ingest(name) for name in self.config.connections}
-        stages: list[Stage] = [*self._windows(), *self._alerts()]
-        self.consumers = [self._consumer(stage) for stage in stages]
+        self.consumers = [self._consumer(stage) for stage in stages(self.config, self.table.ids)]
         self.deliveries = {name: self._delivery(name) for name in self.config.sinks}
         history = self.config.data.history
         self.archivist = Archivist(
@@ -108,50 +103,6 @@ class Gateway:
     def _consumer(self, stage: Stage) -> Consumer:
         counters = self.board.component(f"stage.{stage.name}")
         return Consumer(self.log, stage, self.clock, self.table.revision, counters)
-
-    def _windows(self) -> list[Intensity]:
-        return [self._intensity(name, window) for name, window in self.config.windows.items()]
-
-    def _intensity(self, name: str, window: EnergyIntensity) -> Intensity:
-        ids, site = self.table.ids, self.config.site
-        calendar = Calendar(
-            ZoneInfo(site.zone),
-            int(window.every.removesuffix("min")) * 60 * SECOND_NS,
-            [(s.start, s.end) for s in site.shifts.values()] if window.shifts_only else (),
-        )
-        intensity, completeness = (ids[key] for key in window_keys(window, name))
-        return Intensity(
-            name,
-            calendar,
-            frozenset(self._amount(point, "energy") for point in window.energy),
-            self._amount(window.product, "mass"),
-            ids[TICK_KEY],
-            int(window.grace_s * SECOND_NS),
-            intensity,
-            completeness,
-        )
-
-    def _amount(self, point: str, quantity: str) -> int:
-        """Return the series of the interval amounts of an `asset.point`."""
-        return self.table.ids[f"{point}.{quantity}"]
-
-    def _alerts(self) -> list[Threshold]:
-        ids, rules = self.table.ids, list[Threshold]()
-        for name, rule in self.config.alerts.items():
-            watched, completeness = (ids[k] for k in window_keys(self.config.windows[rule.window], rule.window))
-            rule_ = Threshold(
-                name,
-                watched,
-                completeness,
-                ids[TICK_KEY],
-                rule.above,
-                rule.clear_below,
-                int(rule.hold_s * SECOND_NS),
-                rule.min_completeness,
-                ids[alert_key(self.config, name)],
-            )
-            rules.append(rule_)
-        return rules
 
     def _delivery(self, name: str) -> Delivery:
         config, counters = self.config.sinks[name], self.board.component(f"sink.{name}")
@@ -274,7 +225,7 @@ async def open_gateway(
     plan = compile_plan(config, devices, base)
     path = base / config.data.dir
     with DataDirectory(path, config.data.ballast_mb) as directory:
-        clock = clock or _clock(path)
+        clock = clock or boot_clock(path)
         log = Log(path, clock, config.data.commit_ms / 1000)
         history = History(path / "history", config.data.history)
         try:
@@ -288,14 +239,3 @@ async def open_gateway(
         finally:
             await history.close()
             await log.close()
-
-
-def _clock(path: Path) -> Clock:
-    """Return this boot's clock, trusted if the wall clock can be right."""
-    last_ns = 0
-    if (path / FILE).exists():
-        reader = LogReader(path)
-        last_ns = reader.last_received_ns()
-        reader.close()
-    wall_ns = time.time_ns()
-    return Clock(wall_ns, trusted=plausible(wall_ns, last_ns))
