@@ -37,6 +37,12 @@ def _names(plant: Plant) -> Iterator[Finding]:
     for name in _SINK_NAMES:
         if name in plant.gateway.sinks:
             yield ("sinks", name), f"'{name}' is the name of a part of the gateway; call the sink something else"
+    seen: dict[str, str] = {}
+    for block in ("windows", "alerts", "sinks"):  # each follows the log under its name
+        for name in getattr(plant.gateway, block):
+            if name in seen:
+                yield (block, name), f"'{name}' is already the name of one of the {seen[name]}; call it something else"
+            seen.setdefault(name, block)
 
 
 def _windows(plant: Plant) -> Iterator[Finding]:
