@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     import pint
@@ -84,9 +85,24 @@ AMOUNT_OF = {
 }
 
 
+# The units of nearly all meters are powers of ten: with only these pint is not loaded (6 MB, a third of a second).
+_DECIMAL: Final = re.compile("([mkMG]?)(Wh?|varh?|VAh?|V|A|Hz|bar|Pa)")
+_PREFIX: Final = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9}
+_IN_BAR: Final = {"Pa": -5, "bar": 0}
+
+
+def _decimal(unit: str) -> tuple[str, int] | None:
+    """Return (base unit, power of ten) of a unit; None where it takes more to know it."""
+    match = _DECIMAL.fullmatch(unit)
+    if not match:
+        return None
+    prefix, stem = match.groups()
+    return "bar" if stem in _IN_BAR else stem, _PREFIX[prefix] + _IN_BAR.get(stem, 0)
+
+
 @cache
 def _registry() -> pint.UnitRegistry[float]:
-    import pint  # here: only a start-up needs it, and it is slow to import
+    import pint  # here: few need it
 
     registry: pint.UnitRegistry[float] = pint.UnitRegistry()
     registry.define("var = volt * ampere")
@@ -111,6 +127,9 @@ def conversion(unit: str, quantity: str) -> tuple[float, float]:
     canonical = QUANTITIES[quantity].unit
     if unit == canonical:
         return 1.0, 0.0
+    given, wanted = _decimal(unit), _decimal(canonical)
+    if given and wanted and given[0] == wanted[0]:
+        return 10.0 ** (given[1] - wanted[1]), 0.0
     registry = _registry()
     try:
         zero, one = (registry.Quantity(v, unit or "1").to(canonical).magnitude for v in (0.0, 1.0))
