@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from config.bindings import BoundDevice, series_key
+from config.errors import GatewayError
 from config.factor_tables import fuel_row, grid_rows
 from config.model import REGISTERS, EnergyIntensity, Gateway, MqttConnection, Point
 from config.quantities import AMOUNT_OF, QUANTITIES, conversion
@@ -52,7 +53,10 @@ def components(gateway: Gateway) -> tuple[str, ...]:
 
 
 def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = Path()) -> Plan:
-    """Return the plan of a checked configuration; `base` is the folder its relative paths start from."""
+    """Return the plan of a checked configuration; `base` is the folder its relative paths start from.
+
+    Raises GatewayError for a window over energy that nothing computes.
+    """
     plan = Plan()
     tables = [base / t for t in gateway.factors.tables]
     rows = grid_rows(gateway.site.region, gateway.factors.kind, tables)
@@ -61,8 +65,9 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
     for device in devices:
         plan.specs += _Device(gateway, device, plan, accounted).specs()
     plan.specs += _own(gateway)
+    keys = {s.key for s in plan.specs}
     for name, window in gateway.windows.items():
-        plan.specs += _window(gateway, name, window)
+        plan.specs += _window(gateway, name, window, keys)
     for name in gateway.alerts:
         plan.specs.append(_alert(gateway, name))
     return plan
@@ -303,7 +308,14 @@ def window_keys(window: EnergyIntensity, name: str) -> tuple[str, str]:
     return series_key(asset, name, "energy_intensity"), series_key(asset, name, "completeness")
 
 
-def _window(gateway: Gateway, name: str, window: EnergyIntensity) -> Iterator[Spec]:
+def _window(gateway: Gateway, name: str, window: EnergyIntensity, keys: set[str]) -> Iterator[Spec]:
+    for point in window.energy:
+        if f"{point}.energy" not in keys:
+            owner = point.split(".")[0]
+            raise GatewayError(
+                f"windows.{name}.energy: '{point}' is metered, but '{owner}' is not accounted by it, so its kWh are not "
+                f"known; name the point that is, or change areas.*.assets.{owner}.energy"
+            )
     asset = window.product.split(".")[0]
     for key in window_keys(window, name):
         quantity = key.rsplit(".", 1)[1]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from config.bindings import bind
+from config.errors import GatewayError
 from config.load import load
 from config.model import Gateway
 from pipeline.compile import Plan, compile_plan, components
@@ -208,6 +209,18 @@ def test_an_asset_without_account_is_measured_and_no_more() -> None:
     found = specs({"a": {"type": "other", "energy": "none", "devices": {"m": meter("energy")}}})
     assert found["a.energy.energy"].products == ()
     assert not [s for s in found.values() if s.measurement == "emissions"]
+
+
+def test_a_window_over_energy_nothing_computes_is_a_sentence() -> None:
+    """Two gas meters of one furnace: by the first it is accounted, the second is only a volume."""
+    gas = {"carrier": "natural_gas", "reference": {"celsius": 0}}
+    device = meter("first", "second", quantity="volume_index", unit="m3", **gas)
+    device["points"] |= meter("mass", quantity="mass_index", unit="t")["points"]
+    assets = {"f": {"type": "furnace", "devices": {"m": device}}}
+    window = {"type": "energy_intensity", "product": "f.mass"}
+    assert "f.w.energy_intensity" in specs(assets, windows={"w": window | {"energy": ["f.first"]}})
+    with pytest.raises(GatewayError, match=r"windows\.w\.energy: 'f\.second' is metered, but"):
+        plan_of(assets, windows={"w": window | {"energy": ["f.second"]}})
 
 
 @pytest.mark.parametrize("carrier", ["heat", "steam", "cooling", "compressed_air", "none", "product", "solar"])
