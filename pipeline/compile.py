@@ -313,7 +313,7 @@ def _window(gateway: Gateway, name: str, window: EnergyIntensity, keys: set[str]
         if f"{point}.energy" not in keys:
             owner = point.split(".")[0]
             raise GatewayError(
-                f"windows.{name}.energy: '{point}' is metered, but '{owner}' is not accounted by it, so its kWh are not "
+                f"windows.{name}.energy: '{point}' is metered, but '{owner}' is not accounted by it: its kWh are not "
                 f"known; name the point that is, or change areas.*.assets.{owner}.energy"
             )
     asset = window.product.split(".")[0]
