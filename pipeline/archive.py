@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pipeline.batch import Batch, Header, concat
+from pipeline.batch import Batch, concat
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
 from pipeline.log.log import Log
 
 _POLL_S: Final = 1.0
+_PIECE_ROWS: Final = 20_000
 _COMPACT_S: Final = 3600.0
 
 
@@ -34,9 +35,9 @@ class Archivist:
     archive: Archive
     clock: Clock
     counters: Counters
-    revision: int
     cut_s: float
     cut_rows: int
+    after_cut: Callable[[], None] = lambda: None  # called in a thread
 
     async def run(self) -> None:
         """Cut for ever; raises Unavailable when the files cannot be written."""
@@ -57,20 +58,25 @@ class Archivist:
 
     async def cut(self) -> None:
         """Write everything the log holds by now."""
-        while chunk := self._chunk():
-            batches, upto = chunk
-            clock = self.clock
-            header = Header("history", self.revision, clock.boot, clock.now_ns(), clock.monotonic_ns())
-            batch = concat(header, batches)
+        while chunk := await self._chunk():
+            batch, upto = chunk
             await self.archive.write(batch, self.archive.cursor, upto)
             self.counters.received += len(batch)
             self.counters.delivered += len(batch)
-            self.counters.lag_s = (clock.now_ns() - batches[-1].header.received_ns) / SECOND_NS
+            self.counters.lag_s = (self.clock.now_ns() - batch.header.received_ns) / SECOND_NS
             self.counters.backlog = self.log.reader.rows_after(upto)
+            del chunk, batch
+            await asyncio.to_thread(self.after_cut)
 
-    def _chunk(self) -> tuple[Sequence[Batch], int] | None:
-        windows = self.log.read(self.archive.cursor, self.cut_rows)
-        return ([b for w in windows for b in w.batches], windows[-1].position) if windows else None
+    async def _chunk(self) -> tuple[Batch, int] | None:
+        """Return the next `cut_rows` rows and where they end; read in pieces, for the loop has others to serve."""
+        position, rows, batches = self.archive.cursor, 0, list[Batch]()
+        while rows < self.cut_rows and (windows := self.log.read(position, _PIECE_ROWS)):
+            position = windows[-1].position
+            rows += sum(w.rows for w in windows)
+            batches += [b for w in windows for b in w.batches]
+            await asyncio.sleep(0)
+        return (concat(batches[-1].header, batches), position) if batches else None
 
     def tail(self, max_rows: int) -> Batch | None:
         """Return the rows that are in the log but not yet in the files; None when there are none."""

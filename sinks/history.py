@@ -160,12 +160,7 @@ class History:
         rows = sorted_rows({name: getattr(batch, name) for name in COLUMNS})
         try:
             if len(batch):
-                minutes = summarise(rows, MINUTES.step_ns)
-                for level, partials in ((MINUTES, minutes), (HOURS, merge([minutes], HOURS.step_ns))):
-                    times = int(partials["bucket_ns"].min()), int(partials["bucket_ns"].max())
-                    folder = self._root / level.name
-                    self._unfinished.append(File.named(folder, *times, after, upto, len(partials["series"])))
-                    store(folder, partials, times, (after, upto), self._parquet)
+                self._roll_up(rows, after, upto)
             store(self._root / RAW.name, rows, _reach(rows), (after, upto), self._parquet)
         except OSError as error:
             if self._in_doubt(after):
@@ -174,6 +169,15 @@ class History:
             raise
         self._unfinished = []
         self.cursor = upto
+
+    def _roll_up(self, rows: Columns, after: int, upto: int) -> None:
+        partials = rows
+        for level in (MINUTES, HOURS):  # one at a time in memory, and none when the raw rows are written
+            partials = merge([partials], level.step_ns) if level is HOURS else summarise(rows, level.step_ns)
+            times = int(partials["bucket_ns"].min()), int(partials["bucket_ns"].max())
+            folder = self._root / level.name
+            self._unfinished.append(File.named(folder, *times, after, upto, len(partials["series"])))
+            store(folder, partials, times, (after, upto), self._parquet)
 
     def _in_doubt(self, after: int) -> bool:
         """Return whether a failed commit may be there: renamed, but perhaps not durable. Opening it again tells."""

@@ -32,6 +32,7 @@ from pipeline.trust import CLOCK_KEY, boot_clock, watch
 from sinks.history import History
 from tanflow import registry, revision
 from tanflow.loop_lag import LoopLag
+from tanflow.memory import give_back
 from tanflow.stages import stages
 
 _DRAIN_S: Final = 10.0  # how long a stop waits for those who follow; what is left is delivered at the next start
@@ -76,9 +77,9 @@ class Gateway:
             self.history,
             self.clock,
             self.board.component("history"),
-            self.table.revision,
             history.cut_s,
             history.cut_rows,
+            give_back,
         )
         self.room = Room(
             self.log,

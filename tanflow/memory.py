@@ -20,8 +20,14 @@ def tame_malloc() -> None:
 
 
 def settle() -> None:
-    """After start-up: give back what only it needed."""
+    """After start-up: give back what only it needed; what is left stays, so collections need not look at it."""
     gc.collect()
+    gc.freeze()
+    give_back()
+
+
+def give_back() -> None:
+    """Return to the system what malloc holds free between what is used."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:
         trim(0)

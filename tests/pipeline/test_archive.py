@@ -34,7 +34,7 @@ async def opened(folder: Path) -> AsyncIterator[tuple[Log, History]]:
 
 
 def archivist(log: Log, history: History, cut_s: float = 1e6, cut_rows: int = 1_000_000) -> Archivist:
-    return Archivist(log, history, log.clock, Counters(), 1, cut_s, cut_rows)
+    return Archivist(log, history, log.clock, Counters(), cut_s, cut_rows)
 
 
 async def fill(log: Log, start: int, end: int) -> None:
