@@ -16,6 +16,8 @@ from pipeline.batch import WINDOW, Batch, Header, empty, make
 from pipeline.clock import SECOND_NS
 from pipeline.consume import State
 
+_LONGEST: Final = 1_000  # windows an interval may lie across: a clock that was decades off must not open them all
+
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
@@ -49,7 +51,7 @@ class Intensity:
 
     completeness = least share of the window that any input's intervals cover. A window without product has no
     intensity, only a completeness. State: {"open": {start: {"sums": {series: [amount, covered_ns]}, "quality": bits}},
-    "closed": last closed end, "late": rows that came after their window}.
+    "closed": last closed end, "late": rows that came after their window, or lie across absurdly many}.
     """
 
     name: str
@@ -81,6 +83,9 @@ class Intensity:
         if quality & q.SEVERITY == q.BAD or not np.isfinite(value):
             return
         end, span = int(batch.time_ns[row]), int(batch.span_ns[row])
+        if span > _LONGEST * self.calendar.length_ns:
+            state["late"] += 1
+            return
         for start, share_ns in self._parts(end, span):
             if start + self.calendar.length_ns <= state["closed"]:
                 state["late"] += 1

@@ -43,6 +43,8 @@ def _intensity(config: Gateway, name: str, window: EnergyIntensity, ids: Mapping
 
 def _threshold(config: Gateway, name: str, ids: Mapping[str, int]) -> threshold.Threshold:
     rule = config.alerts[name]
+    # A window is known only after its grace: without that, a hold as long as a window would end before the next one.
+    hold_s = rule.hold_s + config.windows[rule.window].grace_s if rule.hold_s else 0.0
     watched, completeness = (ids[key] for key in window_keys(config.windows[rule.window], rule.window))
     return threshold.Threshold(
         name=name,
@@ -51,7 +53,7 @@ def _threshold(config: Gateway, name: str, ids: Mapping[str, int]) -> threshold.
         tick=ids[TICK_KEY],
         above=rule.above,
         clear_below=rule.clear_below,
-        hold_ns=int(rule.hold_s * SECOND_NS),
+        hold_ns=int(hold_s * SECOND_NS),
         min_completeness=rule.min_completeness,
         series=ids[alert_key(config, name)],
     )
