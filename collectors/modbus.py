@@ -9,7 +9,7 @@ import asyncio
 import heapq
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -89,7 +89,7 @@ class ModbusCollector:
     def resume(self, tokens: Sequence[bytes]) -> None:
         """Nothing to take back: a register is read anew, not replayed."""
 
-    async def batches(self) -> AsyncIterator[Batch]:
+    async def batches(self) -> AsyncGenerator[Batch]:
         """Yield all that arrived while the last batch was being committed, as often as there is something."""
         while True:
             await self._ready.wait()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, Self
 from zlib import crc32
 
@@ -84,7 +84,7 @@ class MqttCollector:
         for token in tokens:
             self._remember(list(_DELIVERY.iter_unpack(token)))
 
-    async def batches(self) -> AsyncIterator[Batch]:
+    async def batches(self) -> AsyncGenerator[Batch]:
         """Yield what has arrived since the last commit; raises Unavailable when the link must be opened again."""
         link = self._link
         assert link is not None, "enter the collector first"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -91,7 +91,7 @@ class OpcuaCollector:
     def resume(self, tokens: Sequence[bytes]) -> None:
         """Take nothing back: what a server sends is not acknowledged by commit."""
 
-    async def batches(self) -> AsyncIterator[Batch]:
+    async def batches(self) -> AsyncGenerator[Batch]:
         """Yield what has arrived since the last commit; raises Unavailable when the server must be opened again."""
         await self._open()
         while True:

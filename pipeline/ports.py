@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -43,7 +43,7 @@ class Collector(Protocol):
     def resume(self, tokens: Sequence[bytes]) -> None:
         """Take back the tokens of the last committed batches, oldest first, before `batches` is called."""
 
-    def batches(self) -> AsyncIterator[Batch]: ...
+    def batches(self) -> AsyncGenerator[Batch]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -161,7 +161,7 @@ class Gateway:
     async def _reach(self, followers: Iterable[Consumer | Delivery]) -> None:
         deadline = asyncio.get_running_loop().time() + _DRAIN_S
         for follower in followers:
-            while follower.position < self.log.position and follower.counters.state != "down":
+            while self.log.read(follower.position, 1) and follower.counters.state != "down":
                 if asyncio.get_running_loop().time() > deadline:
                     return
                 await asyncio.sleep(_GLANCE_S)
@@ -194,8 +194,8 @@ class Gateway:
             collector = kept.pop() if kept else registry.collector(origin, connection, devices, ids, ingest.counters)
             collector.resume(ingest.tokens)
             try:
-                async with collector:
-                    async for batch in collector.batches():
+                async with collector, aclosing(collector.batches()) as batches:
+                    async for batch in batches:
                         await ingest.accept(batch)
             except Unavailable:
                 kept.append(collector)
