@@ -15,7 +15,7 @@ from pipeline.clock import Clock
 from pipeline.log.writer import LogFailed
 from tanflow.checking import check_more
 from tanflow.gateway import Gateway, open_gateway
-from tanflow.memory import settle, tame_malloc
+from tanflow.memory import leave, settle, tame_malloc
 from tanflow.web.server import serve
 
 logger = logging.getLogger("tanflow")
@@ -52,6 +52,7 @@ async def run_gateway(loaded: Loaded) -> int:
             try:
                 await gateway.run(stop)
             finally:
+                leave()
                 watchdog.cancel()
                 notify("STOPPING=1")
     except LogFailed as error:
