@@ -16,7 +16,7 @@ def tame_malloc() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
-        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_ARENA_MAX, 1)  # what one thread frees another may use; they share the interpreter's lock anyway
 
 
 def settle() -> None:
