@@ -37,7 +37,7 @@ from sinks.history_files import (
 )
 from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import LIMIT, Aggregate, Answer, Question, Reader
-from sinks.history_rollup import merge, sorted_rows, summarise
+from sinks.history_rollup import sorted_rows, summarise, widened
 
 LOG: Final = logging.getLogger("tanflow.history")
 P = ParamSpec("P")
@@ -173,7 +173,7 @@ class History:
     def _roll_up(self, rows: Columns, after: int, upto: int) -> None:
         partials = rows
         for level in (MINUTES, HOURS):  # one at a time in memory, and none when the raw rows are written
-            partials = merge([partials], level.step_ns) if level is HOURS else summarise(rows, level.step_ns)
+            partials = widened(partials, level.step_ns) if level is HOURS else summarise(rows, level.step_ns)
             times = int(partials["bucket_ns"].min()), int(partials["bucket_ns"].max())
             folder = self._root / level.name
             self._unfinished.append(File.named(folder, *times, after, upto, len(partials["series"])))

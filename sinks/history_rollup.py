@@ -78,6 +78,11 @@ def summarise(rows: Columns, step_ns: int) -> Columns:
     return joined(parts) if parts else {name: np.empty(0, dtype) for name, dtype in PARTIAL.items()}
 
 
+def widened(partials: Columns, step_ns: int) -> Columns:
+    """Return partials (sorted by series) in wider buckets."""
+    return joined([merge([part], step_ns) for part in _by_series(partials)])
+
+
 def _by_series(rows: Columns) -> Iterator[Columns]:
     """Yield stretches of whole series: what is computed on the way stays small, in memory and for the cache."""
     series = rows["series"]
