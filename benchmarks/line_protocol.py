@@ -15,7 +15,7 @@ from influxdb_client import Point, WritePrecision
 
 from pipeline.batch import Batch, Header, make
 from pipeline.quality import INTEGRATED, UNCERTAIN
-from pipeline.series import SeriesTable, Spec
+from pipeline.series import Like, SeriesTable, Spec
 from sinks.line_protocol import Encoder
 
 NOW_NS = 1_750_000_000_000_000_000
@@ -26,13 +26,8 @@ def plant(devices: int, fields: int) -> SeriesTable:
     specs = [
         Spec(
             key=f"meter{device}.point{field}.power",
-            connection="floor",
-            quantity="power",
-            unit="kW",
-            kind=0,
-            measurement="energy",
-            field=f"power_{field}_kw",
             tags=(("area", "hall"), ("asset", f"meter{device}"), ("device", "main"), ("site", "plant")),
+            like=Like("floor", "power", "kW", 0, "energy", f"power_{field}_kw"),
         )
         for device in range(devices)
         for field in range(fields)

@@ -16,7 +16,7 @@ from pipeline.batch import ALERT, DERIVED, WINDOW
 from pipeline.factors import FactorTimeline
 from pipeline.gaps import gap_key
 from pipeline.heartbeat import GATEWAY, HEALTH, TICK_KEY, health_key
-from pipeline.series import NAN, Kind, Spec, ratio
+from pipeline.series import NAN, Kind, Like, Spec, ratio
 from pipeline.timelines import content, fuel, grid
 from pipeline.trust import CLOCK_KEY
 
@@ -37,7 +37,12 @@ class Plan:
     specs: list[Spec] = field(default_factory=list)
     factors: dict[str, FactorTimeline] = field(default_factory=dict)
     grid: str = ""  # name of the grid's timeline
-    alike: dict[tuple[object, ...], Spec] = field(default_factory=dict)  # of points that differ only by device
+    shared: dict[Like, Like] = field(default_factory=dict)
+    alike: dict[tuple[object, ...], Like] = field(default_factory=dict)  # what points that differ only by device share
+
+    def share(self, like: Like) -> Like:
+        """Return the one object that stands for all equal to it."""
+        return self.shared.setdefault(like, like)
 
     def add(self, timeline: FactorTimeline) -> str:
         """Add a timeline and return its name."""
@@ -93,16 +98,14 @@ class _Device:
             spec = self._measured(name, point)
             carrier = self._carrier(point)
             rated = spec.key if name == rate else ""
-            if spec.kind == Kind.COUNTER:
-                amount = replace(
-                    self._derived(name, AMOUNT_OF[point.quantity], carrier, main=name in accounts), stratum=DERIVED
-                )
+            if spec.like.kind == Kind.COUNTER:
+                amount = self._derived(name, AMOUNT_OF[point.quantity], carrier, main=name in accounts)
                 spec = replace(spec, amount=amount.key)
                 yield from self._with_carbon(amount, carrier, point, account=name in accounts)
             elif name in accounts:  # power only: integrated
                 amount = self._derived(name, "energy", carrier, main=True)
                 hold = int(self.bound.asset.max_hold_s * 1e9)
-                spec = replace(spec, amount=amount.key, max_hold_ns=hold)
+                spec = replace(spec, amount=amount.key, like=replace(spec.like, max_hold_ns=hold))
                 yield from self._with_carbon(amount, carrier, point, account=True)
             if rated and self._timeline(carrier, point):
                 product = self._derived(name, "co2e_rate", carrier, main=True)
@@ -169,7 +172,7 @@ class _Device:
         emission = self._derived(name, "co2e", carrier, main=True)
         products = [(emission.key, timeline)]
         yield emission
-        if amount.quantity == "volume":
+        if amount.like.quantity == "volume":
             energy = self._derived(name, "energy", carrier, main=True)
             products.append((energy.key, f"{timeline} content"))
             yield energy
@@ -177,15 +180,14 @@ class _Device:
 
     def _measured(self, name: str, point: Point) -> Spec:
         device, asset = self.bound.device, self.bound.asset
-        like = (id(point), name, device.connection, device.every_s, asset.rated_kw)
-        if like not in self.plan.alike:
-            self.plan.alike[like] = self._prototype(name, point)
-        spec = self.plan.alike[like]
-        carrier = self._carrier(point) if spec.measurement == "energy" else ""
-        key = series_key(self.bound.asset_name, name, point.quantity)
-        return replace(spec, key=key, tags=self._place(carrier))
+        kind_of = (id(point), name, device.connection, device.every_s, asset.rated_kw)
+        if kind_of not in self.plan.alike:
+            self.plan.alike[kind_of] = self._like(name, point)
+        like = self.plan.alike[kind_of]
+        carrier = self._carrier(point) if like.measurement == "energy" else ""
+        return Spec(series_key(self.bound.asset_name, name, point.quantity), self._place(carrier), like)
 
-    def _prototype(self, name: str, point: Point) -> Spec:
+    def _like(self, name: str, point: Point) -> Like:
         scale, offset = conversion(point.unit, point.quantity)
         mul, div = ratio(point.scale * point.sign * scale)
         quantity = QUANTITIES[point.quantity]
@@ -196,15 +198,13 @@ class _Device:
         connection = self.gateway.connections[self.bound.device.connection]
         if paced is None and not isinstance(connection, MqttConnection):
             paced = connection.every_s
-        return Spec(
-            key="",
+        return Like(
             connection=self.bound.device.connection,
             quantity=point.quantity,
             unit=quantity.unit,
             kind=kind,
             measurement=quantity.measurement,
             field=f"{name}_{quantity.suffix}",
-            tags=(),
             mul=mul,
             div=div,
             offset=point.offset * scale + offset,
@@ -229,21 +229,21 @@ class _Device:
         kind = QUANTITIES[quantity]
         carbon = kind.measurement == "emissions"
         stem = quantity if main else name
-        return Spec(
-            key=series_key(self.bound.asset_name, name, quantity),
+        like = Like(
             connection=self.bound.device.connection,
             quantity=quantity,
             unit=kind.unit,
             kind=_KINDS[kind.kind],
             measurement=kind.measurement,
             field=f"{stem}_{kind.suffix}",
-            tags=self._place(
-                carrier=carrier if kind.measurement in ("energy", "emissions") else "",
-                scope=_SCOPE.get(carrier, "") if carbon else "",
-                method=("location" if carrier in _ELECTRIC else "factor") if carbon else "",
-            ),
             stratum=DERIVED,
         )
+        tags = self._place(
+            carrier=carrier if kind.measurement in ("energy", "emissions") else "",
+            scope=_SCOPE.get(carrier, "") if carbon else "",
+            method=("location" if carrier in _ELECTRIC else "factor") if carbon else "",
+        )
+        return Spec(series_key(self.bound.asset_name, name, quantity), tags, self.plan.share(like))
 
     def _place(self, carrier: str = "", scope: str = "", method: str = "") -> tuple[tuple[str, str], ...]:
         """Return the tags of a series of this device; equal ones are one object, for there may be many thousands."""
@@ -263,16 +263,8 @@ class _Device:
         return self._places[asked]
 
     def _gap(self) -> Spec:
-        return Spec(
-            key=gap_key(self.bound.asset_name, self.bound.name),
-            connection=self.bound.device.connection,
-            quantity="gap",
-            unit="1",
-            kind=Kind.STATE,
-            measurement="gateway",
-            field="gap_cause",
-            tags=self._place(),
-        )
+        like = Like(self.bound.device.connection, "gap", "1", Kind.STATE, "gateway", "gap_cause")
+        return Spec(gap_key(self.bound.asset_name, self.bound.name), self._place(), self.plan.share(like))
 
 
 def _is_integer(point: Point) -> bool:
@@ -292,14 +284,14 @@ def _modulus(point: Point) -> float:
 def _own(gateway: Gateway) -> Iterator[Spec]:
     """Yield the gateway's own series: the tick and each component's counters."""
     tags = _tags(gateway, asset=GATEWAY)
-    yield Spec(TICK_KEY, GATEWAY, "tick", "1", Kind.STATE, "gateway", "tick_count", tags)
-    yield Spec(CLOCK_KEY, GATEWAY, "health", "1", Kind.GAUGE, "gateway", "clock_offset_s", tags)
+    yield Spec(TICK_KEY, tags, Like(GATEWAY, "tick", "1", Kind.STATE, "gateway", "tick_count"))
+    yield Spec(CLOCK_KEY, tags, Like(GATEWAY, "health", "1", Kind.GAUGE, "gateway", "clock_offset_s"))
     for component in components(gateway):
         place = _tags(gateway, asset=GATEWAY, device=component)
         for counter in HEALTH:
             name = counter if counter.endswith("_s") else f"{counter}_count"
             key = health_key(component, counter)
-            yield Spec(key, GATEWAY, "health", "1", Kind.GAUGE, "gateway", name, place)
+            yield Spec(key, place, Like(GATEWAY, "health", "1", Kind.GAUGE, "gateway", name))
 
 
 def window_keys(window: EnergyIntensity, name: str) -> tuple[str, str]:
@@ -322,7 +314,7 @@ def _window(gateway: Gateway, name: str, window: EnergyIntensity, keys: set[str]
         about = QUANTITIES[quantity]
         field_name = "completeness" if quantity == "completeness" else f"{quantity}_{about.suffix}"
         tags = _tags(gateway, asset=asset, window=name)
-        yield Spec(key, name, quantity, about.unit, Kind.DELTA, "kpi", field_name, tags, stratum=WINDOW)
+        yield Spec(key, tags, Like(name, quantity, about.unit, Kind.DELTA, "kpi", field_name, stratum=WINDOW))
 
 
 def alert_key(gateway: Gateway, name: str) -> str:
@@ -334,4 +326,4 @@ def alert_key(gateway: Gateway, name: str) -> str:
 def _alert(gateway: Gateway, name: str) -> Spec:
     key = alert_key(gateway, name)
     tags = _tags(gateway, asset=key.split(".")[0], alert=name, severity=gateway.alerts[name].severity)
-    return Spec(key, name, "alert", "1", Kind.STATE, "alert", "alert_state", tags, stratum=ALERT)
+    return Spec(key, tags, Like(name, "alert", "1", Kind.STATE, "alert", "alert_state", stratum=ALERT))

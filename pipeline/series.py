@@ -32,17 +32,18 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
-    """One series as compiled from config. Values are canonical: `(raw · mul / div + offset)`, in `unit`."""
+class Like:
+    """What alike series share: many thousand points of one template have one object.
 
-    key: str
+    Values are canonical: `(raw · mul / div + offset)`, in `unit`.
+    """
+
     connection: str
     quantity: str
     unit: str
     kind: int
     measurement: str
     field: str
-    tags: tuple[tuple[str, str], ...]  # database tags, sorted by key
     mul: float = 1.0
     div: float = 1.0
     offset: float = 0.0
@@ -52,13 +53,22 @@ class Spec:
     resolution: float = 0.0  # least step the register can show [unit]
     max_rate: float = NAN  # [unit/h]; NaN: unknown
     max_hold_ns: int = 0  # gauges: longest step integrated; 0: not integrated
+    relative: float = 0.0  # a float register's step as a share of its value
+    period_ns: int = 0  # how often a reading is expected; 0: unknown
+    stratum: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One series as compiled from config."""
+
+    key: str
+    tags: tuple[tuple[str, str], ...]  # database tags, sorted by key
+    like: Like
     amount: str = ""  # key of the DELTA series this one yields
     # What else follows from each row by a factor: (key of the product's series, timeline), e.g. kg CO₂e from kWh,
     # kg/h from kW, kWh from m³.
     products: tuple[tuple[str, str], ...] = ()
-    relative: float = 0.0  # a float register's step as a share of its value
-    period_ns: int = 0  # how often a reading is expected; 0: unknown
-    stratum: int = 0
 
 
 def ratio(scale: float) -> tuple[float, float]:
@@ -99,13 +109,7 @@ class SeriesTable:
 
         def column(name: str, dtype: Any, missing: float) -> npt.NDArray[Any]:
             array = np.full(size, missing, dtype)
-            array[at] = [getattr(s, name) for s in specs]
-            array.setflags(write=False)
-            return array
-
-        def link(name: str, index: Mapping[str, int]) -> npt.NDArray[np.int32]:
-            array = np.full(size, -1, np.int32)
-            array[at] = [index[v] if (v := getattr(s, name)) else -1 for s in specs]
+            array[at] = [getattr(s.like, name) for s in specs]
             array.setflags(write=False)
             return array
 
@@ -120,7 +124,9 @@ class SeriesTable:
         self.max_rate = column("max_rate", np.float64, NAN)
         self.max_hold_ns = column("max_hold_ns", np.int64, 0)
         self.stratum = column("stratum", np.int8, 0)
-        self.amount = link("amount", ids)
+        self.amount = np.full(size, -1, np.int32)
+        self.amount[at] = [ids[s.amount] if s.amount else -1 for s in specs]
+        self.amount.setflags(write=False)
         self.relative = column("relative", np.float64, 0.0)
         self.period_ns = column("period_ns", np.int64, 0)
         self.products = self._products(ids, names)
@@ -148,7 +154,7 @@ class SeriesTable:
     def of_connection(self, connection: str) -> npt.NDArray[np.int32]:
         """Return the ids of the measured series a connection owns."""
         return np.array(
-            [i for i, s in enumerate(self.specs) if s and s.connection == connection and not s.stratum],
+            [i for i, s in enumerate(self.specs) if s and s.like.connection == connection and not s.like.stratum],
             np.int32,
         )
 
@@ -200,16 +206,21 @@ def _decode(line: bytes) -> tuple[str, list[Any]]:
 
 
 _NOT_IN_JSON = {np.inf: "inf", -np.inf: "-inf"}
-_FLOATS = {f.name for f in fields(Spec) if f.type == "float"}
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it; numbers that JSON has no word for are text."""
+    if isinstance(value, Like):
+        return [_plain(getattr(value, f.name)) for f in fields(Like)]
     if isinstance(value, float) and not np.isfinite(value):
         return _NOT_IN_JSON.get(value, "nan")
     return value
 
 
 def _rich(name: str, value: Any) -> Any:
-    if name in _FLOATS:
-        return float(value)
+    if name == "like":
+        shared: dict[str, Any] = {
+            f.name: float(v) if f.type == "float" else v for f, v in zip(fields(Like), value, strict=True)
+        }
+        return Like(**shared)
     return tuple(map(tuple, value)) if name in ("tags", "products") else value

@@ -170,7 +170,7 @@ class InfluxSink:
         return [
             series
             for series, spec in enumerate(self._table.specs)
-            if spec and spec.measurement == measurement and spec.field in names
+            if spec and spec.like.measurement == measurement and spec.like.field in names
         ]
 
     def _unknown(self, batch: Batch, lines: Lines) -> list[Refusal]:

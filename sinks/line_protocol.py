@@ -129,8 +129,8 @@ class Encoder:
         for series, spec in enumerate(table.specs):
             if spec is not None:
                 self._known[series] = True
-                self._group[series] = heads.setdefault((spec.measurement, spec.tags), len(heads))
-                self._field[series] = keys.setdefault(spec.field, len(keys))
+                self._group[series] = heads.setdefault((spec.like.measurement, spec.tags), len(heads))
+                self._field[series] = keys.setdefault(spec.like.field, len(keys))
         try:
             self._heads = [_template(escape_head(*head)) for head in heads]
             self._keys = [_template(escape_field(key)) for key in keys]

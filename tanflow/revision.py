@@ -124,5 +124,5 @@ def _carry(old: SeriesTable, new: SeriesTable, state: MeterState) -> MeterState:
 
 
 def _same(old: Spec, new: Spec) -> bool:
-    pairs = ((getattr(old, name), getattr(new, name)) for name in _BASIS)
+    pairs = ((getattr(old.like, name), getattr(new.like, name)) for name in _BASIS)
     return all(a == b or (isinstance(a, float) and np.isnan(a) and np.isnan(b)) for a, b in pairs)

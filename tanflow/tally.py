@@ -80,9 +80,9 @@ class Tally:
             account = self.accounts.setdefault(asset, Account())
             if point == "sequence":
                 account.samples[time_ns] = int(value)
-            elif spec.stratum == DERIVED and not account.holds(time_ns - span_ns):
+            elif spec.like.stratum == DERIVED and not account.holds(time_ns - span_ns):
                 continue
-            elif spec.field == "energy_kwh":
+            elif spec.like.field == "energy_kwh":
                 account.energy_kwh += value
                 account.integrated |= bool(quality & INTEGRATED)
                 account.first_ns = account.first_ns or time_ns - span_ns
@@ -90,7 +90,7 @@ class Tally:
             elif quantity == "co2e":
                 account.co2e_kg += value
             elif quantity in ("energy_index", "volume_index") and _feeds(self.table, spec):
-                account.resolution, account.relative, account.index = spec.resolution, spec.relative, value
+                account.resolution, account.relative, account.index = spec.like.resolution, spec.like.relative, value
 
 
 def _feeds(table: SeriesTable, spec: Spec) -> bool:
@@ -98,7 +98,7 @@ def _feeds(table: SeriesTable, spec: Spec) -> bool:
     if not spec.amount:
         return False
     amount = table.spec(table.ids[spec.amount])
-    return amount.field == "energy_kwh" or any(key.endswith(".energy") for key, _ in amount.products)
+    return amount.like.field == "energy_kwh" or any(key.endswith(".energy") for key, _ in amount.products)
 
 
 @dataclass(frozen=True, slots=True)

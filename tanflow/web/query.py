@@ -36,8 +36,8 @@ class Asked:
     def unit(self, about: Spec) -> str:
         """Return the unit of the answer's values of a series."""
         if self.step_ns and self.aggregate in ("count", "integral"):
-            return "1" if self.aggregate == "count" else f"{about.unit}·s"
-        return about.unit
+            return "1" if self.aggregate == "count" else f"{about.like.unit}·s"
+        return about.like.unit
 
 
 def parse(given: QueryParams, gateway: Gateway) -> Asked:

@@ -49,13 +49,13 @@ class SeriesList:
         about: dict[str, Any] = {
             "key": spec.key,
             "id": series,
-            "quantity": spec.quantity,
-            "unit": spec.unit,
-            "kind": Kind(spec.kind).name.lower(),
-            "connection": spec.connection,
-            "measurement": spec.measurement,
-            "field": spec.field,
-            "period_s": spec.period_ns / SECOND_NS,
+            "quantity": spec.like.quantity,
+            "unit": spec.like.unit,
+            "kind": Kind(spec.like.kind).name.lower(),
+            "connection": spec.like.connection,
+            "measurement": spec.like.measurement,
+            "field": spec.like.field,
+            "period_s": spec.like.period_ns / SECOND_NS,
         }
         about |= {name: tags.get(name, "") for name in _PLACE}
         if name := tags.get("alert"):
@@ -66,7 +66,7 @@ class SeriesList:
 def _fits(spec: Spec, wanted: Filter) -> bool:
     return (
         wanted.match in spec.key
-        and (not wanted.quantities or spec.quantity in wanted.quantities)
+        and (not wanted.quantities or spec.like.quantity in wanted.quantities)
         and (not wanted.asset or ("asset", wanted.asset) in spec.tags)
     )
 
@@ -90,7 +90,7 @@ class Rows:
             "latest": {
                 spec.key: {
                     "value": value,
-                    "unit": spec.unit,
+                    "unit": spec.like.unit,
                     "time": time,
                     "time_ns": time_ns,
                     "age_s": age_s,

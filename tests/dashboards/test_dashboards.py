@@ -45,10 +45,10 @@ def plant() -> SeriesTable:
 def half_an_hour(table: SeriesTable, end_ns: int) -> Batch:
     """Return a value of every series each ten seconds; the gateway's counters rise."""
     specs = [table.spec(series) for series in range(len(table))]
-    values = np.array([LEVELS.get(s.quantity, 10.0) for s in specs])
+    values = np.array([LEVELS.get(s.like.quantity, 10.0) for s in specs])
     integrated = np.array([s.key.startswith("chiller-1") for s in specs])
     steps = np.repeat(np.arange(STEPS), len(specs))
-    rising = np.tile([s.quantity in ("health", "tick") for s in specs], STEPS)
+    rising = np.tile([s.like.quantity in ("health", "tick") for s in specs], STEPS)
     return make(
         Header("floor", 1, "boot", end_ns, 0),
         end_ns - (STEPS - 1 - steps) * STEP_S * 10**9,
@@ -121,9 +121,9 @@ def test_only_what_every_influxdb_speaks() -> None:
 
 def test_every_field_and_tag_asked_for_is_one_the_gateway_writes() -> None:
     specs = [s for s in plant().specs if s]
-    fields = {s.field for s in specs} | {f"{s.field}_q" for s in specs}
+    fields = {s.like.field for s in specs} | {f"{s.like.field}_q" for s in specs}
     tags = {key for s in specs for key, _ in s.tags}
-    measurements = {s.measurement for s in specs}
+    measurements = {s.like.measurement for s in specs}
     for query in [*panel_queries().values(), *(query for query, _ in rule_queries().values())]:
         assert set(re.findall(r'"(\w+)"', query)) <= fields | tags | measurements, query
 

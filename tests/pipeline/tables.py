@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.batch import Batch, Header, make
 from pipeline.factors import FactorTimeline, Provenance
-from pipeline.series import Kind, SeriesTable, Spec
+from pipeline.series import Kind, Like, SeriesTable, Spec
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -21,15 +21,16 @@ SOMEONE = Provenance("someone", "a table", 2018, "2019-01-01", "co2", "a test")
 def spec(key: str, kind: Kind = Kind.GAUGE, **known: Any) -> Spec:
     """Return a spec with the fields a test does not care for filled in."""
     quantity = key.rsplit(".", 1)[1]
+    own = {name: known.pop(name) for name in ("amount", "products") if name in known}
     fields: dict[str, Any] = {
         "connection": "m",
         "quantity": quantity,
         "unit": "kWh",
         "measurement": "energy",
         "field": quantity,
-        "tags": (("asset", key.split(".")[0]),),
     }
-    return Spec(key=key, kind=kind, **(fields | known))
+    like = Like(kind=kind, **(fields | known))
+    return Spec(key, (("asset", key.split(".")[0]),), like, **own)
 
 
 def timeline(steps: Sequence[tuple[int, float]], name: str = "grid") -> FactorTimeline:

@@ -62,7 +62,7 @@ def one(known: Mapping[str, Any], **asset: Any) -> Spec:
     device = meter("e")
     device["points"]["e"] |= known
     found = specs({"a": {"type": "other", "devices": {"m": device}} | asset})
-    return next(s for k, s in found.items() if k.startswith("a.e.") and not s.stratum)
+    return next(s for k, s in found.items() if k.startswith("a.e.") and not s.like.stratum)
 
 
 def test_a_register_meter_becomes_energy_carbon_and_a_rate() -> None:
@@ -75,40 +75,44 @@ def test_a_register_meter_becomes_energy_carbon_and_a_rate() -> None:
         "device": "meter",
     }
     index = found["compressor-1.energy_import.energy_index"]
-    assert (index.kind, index.measurement, index.field) == (Kind.COUNTER, "energy", "energy_import_index_kwh")
+    assert (index.like.kind, index.like.measurement, index.like.field) == (
+        Kind.COUNTER,
+        "energy",
+        "energy_import_index_kwh",
+    )
     assert dict(index.tags) == place | {"carrier": "electricity"}
     assert index.amount == "compressor-1.energy_import.energy"
     energy = found[index.amount]
-    assert (energy.kind, energy.measurement, energy.field) == (Kind.DELTA, "energy", "energy_kwh")
+    assert (energy.like.kind, energy.like.measurement, energy.like.field) == (Kind.DELTA, "energy", "energy_kwh")
     assert dict(energy.tags) == place | {"carrier": "electricity"}
     ((carbon_key, timeline),) = energy.products
     carbon = found[carbon_key]
-    assert (carbon.kind, carbon.measurement, carbon.field) == (Kind.DELTA, "emissions", "co2e_kg")
+    assert (carbon.like.kind, carbon.like.measurement, carbon.like.field) == (Kind.DELTA, "emissions", "co2e_kg")
     assert dict(carbon.tags) == place | {"carrier": "electricity", "scope": "2", "method": "location"}
     power = found["compressor-1.power.power"]
-    assert (power.kind, power.field, power.mul, power.div) == (Kind.GAUGE, "power_kw", 1.0, 1000.0)
+    assert (power.like.kind, power.like.field, power.like.mul, power.like.div) == (Kind.GAUGE, "power_kw", 1.0, 1000.0)
     assert power.products == (("compressor-1.power.co2e_rate", timeline),)
     assert power.amount == ""  # the register counts, so power is not integrated
-    assert found["compressor-1.meter-gap.gap"].field == "gap_cause"
-    assert [s.stratum for s in (index, energy, carbon, power)] == [0, 1, 1, 0]
+    assert found["compressor-1.meter-gap.gap"].like.field == "gap_cause"
+    assert [s.like.stratum for s in (index, energy, carbon, power)] == [0, 1, 1, 0]
 
 
 def test_import_is_accounted_and_export_is_only_measured() -> None:
     found = factory()
-    assert found["main-meter.energy_import.energy"].field == "energy_kwh"
+    assert found["main-meter.energy_import.energy"].like.field == "energy_kwh"
     export = found["main-meter.energy_export.energy"]
-    assert (export.field, export.products) == ("energy_export_kwh", ())
+    assert (export.like.field, export.products) == ("energy_export_kwh", ())
     assert "main-meter.energy_export.co2e" not in found
 
 
 def test_power_alone_is_integrated() -> None:
     found = factory()
     power = found["chiller-1.power.power"]
-    assert (power.amount, power.max_hold_ns) == ("chiller-1.power.energy", 300_000_000_000)
-    assert found["chiller-1.power.energy"].field == "energy_kwh"
+    assert (power.amount, power.like.max_hold_ns) == ("chiller-1.power.energy", 300_000_000_000)
+    assert found["chiller-1.power.energy"].like.field == "energy_kwh"
     assert dict(found["chiller-1.power.co2e"].tags)["scope"] == "2"
-    assert found["chiller-1.controller-gap.gap"].connection == "plc"
-    assert {k.split(".")[2] for k, s in found.items() if k.startswith("chiller-1") and s.connection == "plc"} == {
+    assert found["chiller-1.controller-gap.gap"].like.connection == "plc"
+    assert {k.split(".")[2] for k, s in found.items() if k.startswith("chiller-1") and s.like.connection == "plc"} == {
         "temperature",
         "volume_flow",
         "gap",
@@ -118,18 +122,21 @@ def test_power_alone_is_integrated() -> None:
 def test_a_generator_is_accounted_by_what_it_exports() -> None:
     found = factory()
     index = found["pv-1.energy_export.energy_index"]
-    assert (index.max_rate, found[index.amount].field) == (600.0, "energy_kwh")
-    assert math.isnan(index.modulus)
-    assert index.period_ns == 0  # messages come when they come
+    assert (index.like.max_rate, found[index.amount].like.field) == (600.0, "energy_kwh")
+    assert math.isnan(index.like.modulus)
+    assert index.like.period_ns == 0  # messages come when they come
     assert dict(found["pv-1.energy_export.co2e"].tags)["carrier"] == "solar"
 
 
 def test_gas_becomes_energy_and_scope_1_at_its_reference() -> None:
     found = factory()
     volume = found["furnace-1.volume.volume"]
-    assert (volume.measurement, volume.field) == ("process", "volume_m3")
+    assert (volume.like.measurement, volume.like.field) == ("process", "volume_m3")
     assert [key for key, _ in volume.products] == ["furnace-1.volume.co2e", "furnace-1.volume.energy"]
-    assert (found["furnace-1.volume.energy"].field, found["furnace-1.volume.energy"].unit) == ("energy_kwh", "kWh")
+    assert (found["furnace-1.volume.energy"].like.field, found["furnace-1.volume.energy"].like.unit) == (
+        "energy_kwh",
+        "kWh",
+    )
     carbon = dict(found["furnace-1.volume.co2e"].tags)
     assert (carbon["scope"], carbon["method"], carbon["carrier"]) == ("1", "factor", "natural_gas")
     mass = found["furnace-1.mass.mass_index"]
@@ -139,12 +146,12 @@ def test_gas_becomes_energy_and_scope_1_at_its_reference() -> None:
 def test_windows_alerts_and_the_gateway_itself_have_series() -> None:
     found = factory()
     window = found["furnace-1.furnace-intensity.energy_intensity"]
-    assert (window.measurement, window.field, window.stratum) == ("kpi", "energy_intensity_kwh_t", 2)
-    assert found["furnace-1.furnace-intensity.completeness"].field == "completeness"
+    assert (window.like.measurement, window.like.field, window.like.stratum) == ("kpi", "energy_intensity_kwh_t", 2)
+    assert found["furnace-1.furnace-intensity.completeness"].like.field == "completeness"
     alert = found["furnace-1.furnace-intensity-high.alert"]
-    assert (alert.measurement, alert.field, alert.stratum) == ("alert", "alert_state", 3)
+    assert (alert.like.measurement, alert.like.field, alert.like.stratum) == ("alert", "alert_state", 3)
     assert dict(alert.tags)["severity"] == "warning"
-    assert found["gateway.tick.tick"].connection == "gateway"
+    assert found["gateway.tick.tick"].like.connection == "gateway"
     parts = components(load(ROOT / "simulators" / "factory.yaml").gateway)
     for part in parts:
         key = f"gateway.{part.replace('.', '-')}-delivered.health"
@@ -156,21 +163,24 @@ def test_no_two_series_of_one_place_share_a_field(path: Path, monkeypatch: pytes
     monkeypatch.setattr("config.secrets.read", lambda _: "secret")
     loaded = load(path)
     plan = compile_plan(loaded.gateway, bind(loaded.gateway, loaded.templates))
-    places = Counter((s.measurement, s.tags, s.field) for s in plan.specs)
+    places = Counter((s.like.measurement, s.tags, s.like.field) for s in plan.specs)
     assert [place for place, count in places.items() if count > 1] == []
     assert max(Counter(s.key for s in plan.specs).values()) == 1
     accounts = Counter(
         (dict(s.tags)["asset"], dict(s.tags)["carrier"])
         for s in plan.specs
-        if s.field == "energy_kwh" and s.stratum == 1
+        if s.like.field == "energy_kwh" and s.like.stratum == 1
     )
     assert set(accounts.values()) <= {1}
 
 
 def test_one_carrier_of_an_asset_is_accounted_once_however_many_meters_it_has() -> None:
     found = specs({"a": {"type": "other", "devices": {"m": meter("energy_import"), "n": meter("energy_check")}}})
-    assert found["a.energy_import.energy"].field == "energy_kwh"
-    assert (found["a.energy_check.energy"].field, found["a.energy_check.energy"].products) == ("energy_check_kwh", ())
+    assert found["a.energy_import.energy"].like.field == "energy_kwh"
+    assert (found["a.energy_check.energy"].like.field, found["a.energy_check.energy"].products) == (
+        "energy_check_kwh",
+        (),
+    )
 
 
 def test_two_carriers_of_an_asset_are_two_accounts() -> None:
@@ -183,7 +193,7 @@ def test_two_carriers_of_an_asset_are_two_accounts() -> None:
             }
         }
     )
-    accounts = {(dict(s.tags)["carrier"], s.key) for s in found.values() if s.field == "energy_kwh"}
+    accounts = {(dict(s.tags)["carrier"], s.key) for s in found.values() if s.like.field == "energy_kwh"}
     assert accounts == {("electricity", "a.energy.energy"), ("natural_gas", "a.volume.energy")}
 
 
@@ -193,22 +203,22 @@ def test_two_carriers_in_one_device_are_two_accounts() -> None:
     gas = {"carrier": "natural_gas", "reference": {"celsius": 0}}
     device["points"] |= meter("volume", quantity="volume_index", unit="m3", **gas)["points"]
     found = specs({"a": {"type": "furnace", "devices": {"m": device}}})
-    accounts = {(dict(s.tags)["carrier"], s.key) for s in found.values() if s.field == "energy_kwh"}
+    accounts = {(dict(s.tags)["carrier"], s.key) for s in found.values() if s.like.field == "energy_kwh"}
     assert accounts == {("electricity", "a.energy.energy"), ("natural_gas", "a.volume.energy")}
 
 
 def test_a_prefix_keeps_two_like_devices_apart() -> None:
     devices = {"m": meter("energy"), "n": meter("energy") | {"prefix": "spare_"}}
     found = specs({"a": {"type": "other", "devices": devices}})
-    assert found["a.spare_energy.energy_index"].field == "spare_energy_index_kwh"
+    assert found["a.spare_energy.energy_index"].like.field == "spare_energy_index_kwh"
     assert dict(found["a.spare_energy.energy_index"].tags)["device"] == "n"
-    assert found["a.energy.energy"].field == "energy_kwh"
+    assert found["a.energy.energy"].like.field == "energy_kwh"
 
 
 def test_an_asset_without_account_is_measured_and_no_more() -> None:
     found = specs({"a": {"type": "other", "energy": "none", "devices": {"m": meter("energy")}}})
     assert found["a.energy.energy"].products == ()
-    assert not [s for s in found.values() if s.measurement == "emissions"]
+    assert not [s for s in found.values() if s.like.measurement == "emissions"]
 
 
 def test_a_window_over_energy_nothing_computes_is_a_sentence() -> None:
@@ -226,7 +236,7 @@ def test_a_window_over_energy_nothing_computes_is_a_sentence() -> None:
 @pytest.mark.parametrize("carrier", ["heat", "steam", "cooling", "compressed_air", "none", "product", "solar"])
 def test_every_carrier_can_be_metered(carrier: str) -> None:
     found = specs({"a": {"type": "other", "carrier": carrier, "devices": {"m": meter("energy")}}})
-    assert found["a.energy.energy"].field == "energy_kwh"
+    assert found["a.energy.energy"].like.field == "energy_kwh"
     assert bool(found["a.energy.energy"].products) == (carrier in ("heat", "steam", "solar"))
 
 
@@ -246,36 +256,38 @@ def test_every_carrier_can_be_metered(carrier: str) -> None:
 def test_width_and_step_of_registers(known: dict[str, Any], modulus: float, resolution: float) -> None:
     """A register of n steps begins again after n steps of its unit; `digits` says so for decimal ones."""
     index = one(known)
-    assert index.modulus == pytest.approx(modulus, rel=1e-12)
-    assert index.resolution == pytest.approx(resolution, rel=1e-12)
-    assert index.relative == 0.0
+    assert index.like.modulus == pytest.approx(modulus, rel=1e-12)
+    assert index.like.resolution == pytest.approx(resolution, rel=1e-12)
+    assert index.like.relative == 0.0
 
 
 @pytest.mark.parametrize(("kind", "relative"), [("float32", 2.0**-23), ("float64", 2.0**-52)])
 def test_a_float_register_does_not_roll_over_and_grows_coarser(kind: str, relative: float) -> None:
     index = one({"modbus": {"address": 0, "type": kind}})
-    assert math.isnan(index.modulus)
-    assert (index.resolution, index.relative) == (0.0, relative)
+    assert math.isnan(index.like.modulus)
+    assert (index.like.resolution, index.like.relative) == (0.0, relative)
 
 
 def test_the_fastest_advance_comes_from_rated_power_or_is_stated() -> None:
-    assert one({}, rated_kw=100).max_rate == pytest.approx(120.0)
-    assert one({"max_rate": 5, "unit": "MWh"}, rated_kw=100).max_rate == pytest.approx(5_000.0)
-    assert math.isnan(one({}).max_rate)
+    assert one({}, rated_kw=100).like.max_rate == pytest.approx(120.0)
+    assert one({"max_rate": 5, "unit": "MWh"}, rated_kw=100).like.max_rate == pytest.approx(5_000.0)
+    assert math.isnan(one({}).like.max_rate)
 
 
 def test_the_period_is_the_devices_or_its_connections() -> None:
-    assert one({}).period_ns == 5_000_000_000
+    assert one({}).like.period_ns == 5_000_000_000
     device = meter("e") | {"every_s": 60}
-    assert specs({"a": {"type": "other", "devices": {"m": device}}})["a.e.energy_index"].period_ns == 60_000_000_000
+    assert (
+        specs({"a": {"type": "other", "devices": {"m": device}}})["a.e.energy_index"].like.period_ns == 60_000_000_000
+    )
 
 
 def test_limits_and_signs_are_in_canonical_units() -> None:
     """−20 … 180 °F are −28.9 … 82.2 °C; a power that counts export positive is turned by its sign."""
     warm = one({"quantity": "temperature", "unit": "degF", "valid": [-20, 180], "modbus": ON_MODBUS})
-    assert (warm.low, warm.high) == (pytest.approx(-28.889, abs=1e-3), pytest.approx(82.222, abs=1e-3))
+    assert (warm.like.low, warm.like.high) == (pytest.approx(-28.889, abs=1e-3), pytest.approx(82.222, abs=1e-3))
     power = one({"quantity": "power", "unit": "W", "sign": -1, "modbus": ON_MODBUS})
-    assert power.mul / power.div == -0.001
+    assert power.like.mul / power.like.div == -0.001
 
 
 def test_a_plan_survives_its_way_to_disk_and_back() -> None:

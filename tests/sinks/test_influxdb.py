@@ -21,7 +21,7 @@ from config.errors import Unavailable
 from config.model import InfluxSink as Config
 from pipeline.batch import Batch, Header, make
 from pipeline.counters import Counters
-from pipeline.series import SeriesTable, Spec
+from pipeline.series import Like, SeriesTable, Spec
 from sinks.influxdb import InfluxSink
 from tests.services.influx2_front import Influx2Front
 from tests.services.influxd import Influxd, free_port
@@ -33,7 +33,7 @@ TOKEN = "a-token"
 
 def spec(asset: str, field: str, measurement: str = "energy") -> Spec:
     key = f"{asset}.{field}.power"
-    return Spec(key, "floor", "power", "kW", 0, measurement, field, (("asset", asset), ("site", "plant")))
+    return Spec(key, (("asset", asset), ("site", "plant")), Like("floor", "power", "kW", 0, measurement, field))
 
 
 ASSETS, FIELDS = 8, 6

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from config.errors import GatewayError
 from pipeline.batch import Batch, Header, make
-from pipeline.series import SeriesTable, Spec
+from pipeline.series import Like, SeriesTable, Spec
 from sinks.line_protocol import Encoder, Lines, encode_point
 
 CORPUS = Path(__file__).parent.parent / "data" / "lineprotocol" / "encode.json"
@@ -183,9 +184,8 @@ def test_what_the_protocol_cannot_express_is_refused(
 
 
 def spec(asset: str, field: str, measurement: str = "energy") -> Spec:
-    return Spec(
-        f"{asset}.{field}.power", "floor", "power", "kW", 0, measurement, field, (("asset", asset), ("site", "p"))
-    )
+    like = Like("floor", "power", "kW", 0, measurement, field)
+    return Spec(f"{asset}.{field}.power", (("asset", asset), ("site", "p")), like)
 
 
 def table_of(*specs: Spec) -> SeriesTable:
@@ -262,7 +262,7 @@ def test_nothing_gives_nothing() -> None:
 
 def test_two_series_on_one_field_are_refused() -> None:
     first, second = spec("m1", "power_kw"), spec("m1", "power_kw")
-    other = Spec("m1.other.power", *(getattr(second, n) for n in Spec.__slots__[1:]))
+    other = replace(second, key="m1.other.power")
     with pytest.raises(GatewayError, match=r"m1\.power_kw\.power and m1\.other\.power would overwrite"):
         Encoder(table_of(first, other))
     with pytest.raises(GatewayError, match="power_kw_q"):
@@ -295,13 +295,13 @@ def test_a_batch_says_what_its_rows_say(rows: list[tuple[int, int, float, int]])
         if not math.isfinite(value) and not quality:
             continue
         s = PLANT.spec(series)
-        fields = expected.setdefault((s.measurement, s.tags[0][1], time_ns), {})
-        fields.pop(s.field, None)
-        fields.pop(s.field + "_q", None)
+        fields = expected.setdefault((s.like.measurement, s.tags[0][1], time_ns), {})
+        fields.pop(s.like.field, None)
+        fields.pop(s.like.field + "_q", None)
         if math.isfinite(value):
-            fields[s.field] = value
+            fields[s.like.field] = value
         if quality:
-            fields[s.field + "_q"] = quality
+            fields[s.like.field + "_q"] = quality
     lines = Encoder(PLANT).encode(batch_of(*rows) if rows else make(HEADER, [], [], [], []))
     got = {}
     for line in lines.payload.splitlines():
@@ -321,9 +321,9 @@ def test_rows_are_attributed_to_their_lines() -> None:
         measurement, tags, fields, time_ns = read(text)
         rows = lines.rows[start:end]
         specs = [PLANT.spec(int(s)) for s in batch.series[rows]]
-        assert {(s.measurement, s.tags[0]) for s in specs} == {(measurement, tags[0])}
+        assert {(s.like.measurement, s.tags[0]) for s in specs} == {(measurement, tags[0])}
         assert {int(t) for t in batch.time_ns[rows]} == {time_ns}
-        assert {s.field: float(v) for s, v in zip(specs, batch.value[rows], strict=True)} == fields
+        assert {s.like.field: float(v) for s, v in zip(specs, batch.value[rows], strict=True)} == fields
 
 
 def test_more_combinations_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,11 +64,11 @@ class Boot:
             key = next(
                 k
                 for k in self.table.ids
-                if k.startswith(f"a.{name}.") and not self.table.spec(self.table.ids[k]).stratum
+                if k.startswith(f"a.{name}.") and not self.table.spec(self.table.ids[k]).like.stratum
             )
             series = self.table.ids[key]
             header = Header("", 0, self.log.clock.boot, START + minute * MINUTE, 0)
-            ingest = self.ingests[self.table.spec(series).connection]
+            ingest = self.ingests[self.table.spec(series).like.connection]
             await ingest.accept(make(header, START + minute * MINUTE, [series], value))
 
     def amounts(self, point: str) -> list[tuple[float, float, float]]:
