@@ -46,8 +46,8 @@ async def sequences(plant: Factory, influx: Influxd) -> dict[str, tuple[set[floa
     for asset in plant.devices:
         kept = await stored(plant.gateway, f"{asset}.sequence.count")
         spec = plant.gateway.table.spec(plant.gateway.table.ids[f"{asset}.sequence.count"])
-        query = f'SELECT "{spec.field}" FROM "{spec.measurement}" WHERE "asset" = \'{asset}\''
-        sent = {float(row[spec.field]) for row in influx.query(DATABASE, query)}
+        query = f'SELECT "{spec.like.field}" FROM "{spec.like.measurement}" WHERE "asset" = \'{asset}\''
+        sent = {float(row[spec.like.field]) for row in influx.query(DATABASE, query)}
         found[asset] = set(kept.value.tolist()), sent
     return found
 

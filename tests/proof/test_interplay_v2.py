@@ -53,7 +53,7 @@ def in_database(influx: Influxd, gateway: Gateway) -> Points:
     found: Points = set()
     for spec in filter(None, gateway.table.specs):
         where = " AND ".join(f"\"{key}\" = '{value}'" for key, value in spec.tags)
-        query = f'SELECT "{spec.field}" FROM "{spec.measurement}" WHERE {where}'
+        query = f'SELECT "{spec.like.field}" FROM "{spec.like.measurement}" WHERE {where}'
         found |= {(spec.key, row["time"]) for row in influx.query(BUCKET, query)}
     return found
 
@@ -77,8 +77,8 @@ async def test_all_but_a_refused_row_arrive(influx: Influxd, tmp_path: Path, mon
         async with factory(config, tmp_path, Clock()) as plant:
             gateway = plant.gateway
             spec = gateway.table.spec(gateway.table.ids[KEY])
-            assert spec.field == FIELD
-            write(influx, f'{spec.measurement},asset=older {FIELD}="50 Hz"')
+            assert spec.like.field == FIELD
+            write(influx, f'{spec.like.measurement},asset=older {FIELD}="50 Hz"')
             async with running(gateway):
                 numbers = gateway.table.ids["pv-1.sequence.count"]
                 first = await first_value(gateway, numbers)
@@ -89,7 +89,7 @@ async def test_all_but_a_refused_row_arrive(influx: Influxd, tmp_path: Path, mon
     ((component, reason, raw),) = dead
     log.info("%d points, refused: %s", len(sent), reason)
     assert component == "sink.influx"
-    assert f'field type conflict: input field "{FIELD}" on measurement "{spec.measurement}" is type float' in str(
+    assert f'field type conflict: input field "{FIELD}" on measurement "{spec.like.measurement}" is type float' in str(
         reason
     )
     assert FIELD.encode() in raw

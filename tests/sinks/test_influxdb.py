@@ -79,9 +79,9 @@ def expected(batch: Batch, without: Collection[int] = ()) -> dict[tuple[str, str
         if row in without:
             continue
         s, time_ns = PLANT.spec(int(batch.series[row])), int(batch.time_ns[row])
-        rows[s.tags[0][1], s.field, time_ns] = float(batch.value[row])
+        rows[s.tags[0][1], s.like.field, time_ns] = float(batch.value[row])
         if batch.quality[row]:
-            rows[s.tags[0][1], s.field + "_q", time_ns] = int(batch.quality[row])
+            rows[s.tags[0][1], s.like.field + "_q", time_ns] = int(batch.quality[row])
     return rows
 
 
