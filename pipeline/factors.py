@@ -75,7 +75,8 @@ def weigh(
     emissions = Σ_steps amount · overlap(step, interval)/span · value(step). An interval that crosses a step is split
     there; an instant takes the step it ends in.
     """
-    first, last = timeline.step(time_ns - span_ns + 1), timeline.step(time_ns)
+    last = timeline.step(time_ns)
+    first = np.where(span_ns > 0, timeline.step(time_ns - span_ns + 1), last)
     emissions = amount * timeline.value[last]
     fallback = timeline.fallback
     used = fallback[last].copy()

@@ -96,6 +96,12 @@ def test_an_interval_that_ends_at_a_step_belongs_before_it() -> None:
     assert kg.tolist() == [1.0, 2.0]
 
 
+def test_an_instant_on_the_very_start_of_a_step_takes_the_step_before_it() -> None:
+    factor = timeline([(0, 1.0), (START, 2.0)])
+    kg_per_h, _ = weigh(factor, np.array([START - 1, START, START + 1]), np.zeros(3, np.int64), np.ones(3))
+    assert kg_per_h.tolist() == [1.0, 1.0, 2.0]
+
+
 @given(
     st.lists(st.floats(0.0, 2.0), min_size=1, max_size=6),
     st.integers(1, 20 * HOUR),
