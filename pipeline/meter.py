@@ -20,6 +20,9 @@ NEVER: Final = np.iinfo(np.int64).min
 HOUR_NS: Final = 3.6e12
 _OUTAGE_PERIODS: Final = 3  # an interval longer than this many periods has a measured amount, an estimated course
 _RESET_SHARE: Final = 0.1  # without a known rate, a counter that continues below this share of its old index was reset
+# A register may show less often than it is read (a concentrator behind it, a whole kWh at a time): an advance is
+# impossible only beyond what an hour of full load makes. No meter is coarser, none is refreshed more rarely.
+_REFRESH_H: Final = 1.0
 _CARRIED: Final = np.uint16(0xFFFF ^ q.LATE)
 
 Mask = npt.NDArray[np.bool_]
@@ -161,12 +164,12 @@ class Register:
 def advance(last: Values, value: Values, hours: Values, register: Register) -> tuple[Values, Mask]:
     """Return (advance, rolled over) from one index to a later one; NaN where neither explains the step.
 
-    A step down is a rollover when the way over the top is within reach, or, where no rate is known, shorter than
-    half the register's width.
+    A step is possible within the reach of the time between, an hour at least. A step down is a rollover when the way
+    over the top is within reach, or, where no rate is known, shorter than half the register's width.
     """
     step = value - last
     over = step + register.modulus
-    reach = register.reach(hours)
+    reach = register.reach(np.maximum(hours, _REFRESH_H))
     over_reach = np.where(np.isnan(register.max_rate), register.modulus / 2, reach)
     rolled = (step < 0) & (over >= 0) & (over <= over_reach)
     straight = (step >= 0) & (step <= reach)

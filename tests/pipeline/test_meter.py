@@ -113,6 +113,21 @@ def test_a_counter_of_pieces_may_step_faster_than_its_rate() -> None:
     assert [(r[2], r[3]) for r in rows] == [(0.25, 0), (0.0, 0), (0.5, 0)]
 
 
+@pytest.mark.parametrize(
+    ("shows", "known"),
+    [(lambda s, kwh: kwh[s // 60 * 60], {"resolution": 0.001}), (lambda s, kwh: math.floor(kwh[s]), {})],
+    ids=["refreshed once a minute", "whole kWh of a register nothing is known of"],
+)
+def test_a_register_that_shows_less_often_than_it_is_read_loses_nothing(shows, known) -> None:
+    """A steady 80 kW of 100, read every second for an hour: each step shown is beyond a second's reach."""
+    table = meter_table(max_rate=120.0, **known)
+    kwh = [5000 + s * 80 / 3600 for s in range(3601)]
+    values = [float(shows(s, kwh)) for s in range(3601)]
+    rows = amounts(table, readings(range(3601), values))
+    assert sum(r[2] for r in rows) == pytest.approx(80.0)
+    assert {r[3] for r in rows} == {0}
+
+
 def test_another_meter_continues_from_its_own_index() -> None:
     table = meter_table(max_rate=100.0)
     rows = amounts(table, readings([0, 60, 120], [5000.0, 77_000.0, 77_001.0]))
