@@ -165,12 +165,14 @@ def advance(last: Values, value: Values, hours: Values, register: Register) -> t
     """Return (advance, rolled over) from one index to a later one; NaN where neither explains the step.
 
     A step is possible within the reach of the time between, an hour at least. A step down is a rollover when the way
-    over the top is within reach, or, where no rate is known, shorter than half the register's width.
+    over the top is within reach, or, where no rate is known, shorter than half the register's width and not to zero:
+    that is what a meter shows that has just lost its supply.
     """
     step = value - last
     over = step + register.modulus
     reach = register.reach(np.maximum(hours, _REFRESH_H))
-    over_reach = np.where(np.isnan(register.max_rate), register.modulus / 2, reach)
+    unknown_reach = np.where(value == 0, np.nan, register.modulus / 2)
+    over_reach = np.where(np.isnan(register.max_rate), unknown_reach, reach)
     rolled = (step < 0) & (over >= 0) & (over <= over_reach)
     straight = (step >= 0) & (step <= reach)
     return np.where(straight, step, np.where(rolled, over, np.nan)), rolled
@@ -203,12 +205,15 @@ def _follow(state: MeterState, series: Series, time_ns: Times, value: Values, re
 def _confirm(
     state: MeterState, series: Series, time_ns: Times, value: Values, register: Register, step: _Step
 ) -> _Step:
-    """Explain doubtful readings from the held one: what continues from it confirms it as the new base."""
+    """Explain doubtful readings from the held one: what continues from it confirms it as the new base.
+
+    Zero after zero confirms nothing: a device that starts up shows it for many polls. Waiting costs nothing either.
+    """
     held_ns, held = state.held_ns[series], state.held[series]
     waiting = step.doubtful & (held_ns != NEVER) & (time_ns > held_ns)
     from_ns = np.where(waiting, held_ns, time_ns)
     since, _ = advance(held, value, (time_ns - from_ns) / HOUR_NS, register)
-    confirmed = waiting & np.isfinite(since)
+    confirmed = waiting & np.isfinite(since) & (value != 0)
     reach = register.reach((time_ns - step.start_ns) / HOUR_NS)
     near_zero = np.where(np.isnan(register.max_rate), held <= _RESET_SHARE * state.value[series], held <= reach)
     reset, swap = confirmed & near_zero, confirmed & ~near_zero

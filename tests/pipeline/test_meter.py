@@ -94,6 +94,22 @@ def test_a_transient_zero_is_not_a_reset() -> None:
     assert rows == [(120, 120, 1.0, 0), (180, 60, 1.0, 0)]
 
 
+@pytest.mark.parametrize("known", [{"max_rate": 100.0}, {}, {"modulus": 1e6}], ids=["rate", "nothing", "six digits"])
+@pytest.mark.parametrize("zeros", [1, 2, 30])
+def test_a_device_that_shows_zero_while_it_starts_adds_nothing(zeros: int, known: dict[str, float]) -> None:
+    table = meter_table(**known)
+    values = [600_000.0, *[0.0] * zeros, 600_001.0, 600_002.0]
+    rows = amounts(table, readings([60 * i for i in range(len(values))], values))
+    assert [(r[1], r[2], r[3]) for r in rows] == [(60 * (zeros + 1), 1.0, 0), (60, 1.0, 0)]
+
+
+def test_a_reset_counter_at_rest_is_confirmed_when_it_moves() -> None:
+    table = meter_table(max_rate=100.0)
+    rows = amounts(table, readings([0, 60, 120, 180, 240], [5000.0, 0.0, 0.0, 0.5, 1.0]))
+    assert [(r[0], r[1], r[2]) for r in rows] == [(180, 180, 0.5), (240, 60, 0.5)]
+    assert rows[0][3] == q.RESET | q.QUANTITY_ESTIMATED | q.UNCERTAIN
+
+
 def test_a_held_reading_is_marked_in_the_measured_rows() -> None:
     table = meter_table(modulus=1e6, max_rate=100.0)
     folded = fold(table, MeterState.fresh(len(table)), readings([0, 60], [5000.0, 0.0]))
