@@ -50,7 +50,8 @@ class Intensity:
     """Σ energy / Σ product per window; closes when the latest tick has passed its end by the grace.
 
     completeness = least share of the window that any input's intervals cover. A window without product has no
-    intensity, only a completeness. State: {"open": {start: {"sums": {series: [amount, covered_ns]}, "quality": bits}},
+    intensity, only a completeness; one in which the gateway ran and nothing came has completeness 0. State:
+    {"open": {start: {"sums": {series: [amount, covered_ns]}, "quality": bits}},
     "closed": last closed end, "late": rows that came after their window, or lie across absurdly many}.
     """
 
@@ -76,6 +77,7 @@ class Intensity:
             self._add(state, batch, int(row))
         if not len(ticks):
             return state, empty(header)
+        self._open(state, self.calendar.start(int(ticks.max())))
         return self._close(state, int(ticks.max()) - self.grace_ns, header)
 
     def _add(self, state: State, batch: Batch, row: int) -> None:
@@ -87,14 +89,21 @@ class Intensity:
             state["late"] += 1
             return
         for start, share_ns in self._parts(end, span):
-            if start + self.calendar.length_ns <= state["closed"]:
+            window = self._open(state, start)
+            if window is None:
                 state["late"] += 1
                 continue
-            window = state["open"].setdefault(str(start), {"sums": {}, "quality": 0})
             total = window["sums"].setdefault(str(batch.series[row]), [0.0, 0])
             total[0] += value * (share_ns / span if span else 1.0)
             total[1] += share_ns
             window["quality"] = max(window["quality"], quality & q.SEVERITY)
+
+    def _open(self, state: State, start: int) -> dict[str, Any] | None:
+        """Return the window that begins at `start`, opening it at first use; None if it is closed."""
+        if start + self.calendar.length_ns <= state["closed"]:
+            return None
+        window: dict[str, Any] = state["open"].setdefault(str(start), {"sums": {}, "quality": 0})
+        return window
 
     def _parts(self, end: int, span: int) -> list[tuple[int, int]]:
         """Return (window start, overlap) of an interval, which may lie across windows."""

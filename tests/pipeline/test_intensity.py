@@ -96,6 +96,12 @@ def test_a_dead_device_lowers_completeness_and_holds_nothing_back() -> None:
     assert found == [("share", START + HOUR, 0.0, 0), ("kWh/t", START + HOUR, 250.0, 0)]
 
 
+def test_a_window_in_which_nothing_came_is_told_as_empty() -> None:
+    """Every device is silent for two hours, the gateway is not: its ticks say that the hours passed."""
+    ticks = [tick(START + minute * MINUTE) for minute in range(1, 122)]
+    assert rows(stage(), *ticks) == [("share", START + HOUR, 0.0, 0), ("share", START + 2 * HOUR, 0.0, 0)]
+
+
 def test_without_product_there_is_no_intensity_only_a_completeness() -> None:
     inputs = [amount(GAS, START + HOUR, HOUR, 50.0), amount(MASS, START + HOUR, HOUR, 0.0)]
     assert rows(stage(), *inputs, tick(START + 2 * HOUR)) == [("share", START + HOUR, 1.0, 0)]
@@ -137,7 +143,7 @@ def test_rows_that_come_after_their_window_are_counted_and_change_nothing() -> N
     assert len(out) == 0
     assert state["late"] == 1
     state, out = intensity.fold(state, tick(START + 3 * HOUR), OUT)
-    assert len(out) == 0
+    assert (out.time_ns.tolist(), out.value.tolist()) == ([START + 2 * HOUR], [0.0])  # the silent hour after it
 
 
 def test_bad_rows_count_neither_as_amount_nor_as_time() -> None:
