@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import orjson
+
 from config.bindings import BoundDevice, series_key
 from config.errors import GatewayError
 from config.factor_tables import fuel_row, grid_rows
@@ -37,6 +39,7 @@ class Plan:
     specs: list[Spec] = field(default_factory=list)
     factors: dict[str, FactorTimeline] = field(default_factory=dict)
     grid: str = ""  # name of the grid's timeline
+    rules: bytes = b""  # what else decides on rows: windows, alerts and the site's hours, as JSON
     shared: dict[Like, Like] = field(default_factory=dict)
     alike: dict[tuple[object, ...], Like] = field(default_factory=dict)  # what points that differ only by device share
 
@@ -62,7 +65,7 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
 
     Raises GatewayError for a window over energy that nothing computes.
     """
-    plan = Plan()
+    plan = Plan(rules=_rules(gateway))
     tables = [base / t for t in gateway.factors.tables]
     rows = grid_rows(gateway.site.region, gateway.factors.kind, tables)
     plan.grid = plan.add(grid(f"{gateway.site.region} {gateway.factors.kind}", rows, gateway.factors.rule))
@@ -76,6 +79,11 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
     for name in gateway.alerts:
         plan.specs.append(_alert(gateway, name))
     return plan
+
+
+def _rules(gateway: Gateway) -> bytes:
+    said = gateway.model_dump(mode="json", include={"site": {"zone", "shifts"}, "windows": True, "alerts": True})
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
 
 def _tags(gateway: Gateway, **tags: str) -> tuple[tuple[str, str], ...]:

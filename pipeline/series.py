@@ -96,9 +96,11 @@ class SeriesTable:
         specs: Sequence[Spec],
         ids: Mapping[str, int],
         factors: Mapping[str, FactorTimeline],
+        rules: bytes = b"",
     ) -> None:
         size = max((ids[s.key] for s in specs), default=-1) + 1
         self.revision = revision
+        self._rules = rules  # of what is computed over the log: windows, alerts, the site's hours
         self.ids: dict[str, int] = {s.key: ids[s.key] for s in specs}
         self.factors: tuple[FactorTimeline, ...] = tuple(factors.values())
         self.specs: list[Spec | None] = [None] * size
@@ -161,7 +163,7 @@ class SeriesTable:
     @cached_property
     def digest(self) -> str:
         """Return the identity of this plan: equal digests compute the same from the same rows."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self._rules)
         for line in self._lines():
             digest.update(line)
         return digest.hexdigest()

@@ -48,8 +48,10 @@ def stored(log: Log) -> Stored:
 async def compile_table(log: Log, plan: Plan, before: Stored) -> SeriesTable:
     """Return the table of a plan with its persistent ids; the number is the old one where nothing changed."""
     ids = await log.series_ids(s.key for s in plan.specs)
-    table = SeriesTable(before.number, plan.specs, ids, plan.factors)
-    return table if table.digest == before.digest else SeriesTable(before.number + 1, plan.specs, ids, plan.factors)
+    table = SeriesTable(before.number, plan.specs, ids, plan.factors, plan.rules)
+    if table.digest != before.digest:
+        table.revision += 1
+    return table
 
 
 def with_retired(log: Log, table: SeriesTable) -> SeriesTable:

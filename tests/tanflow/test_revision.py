@@ -112,6 +112,21 @@ async def test_the_same_plan_is_the_same_revision(tmp_path: Path) -> None:
         assert life.table.revision == 3  # back again is a change too: rows between were of another plan
 
 
+async def test_a_changed_rule_is_a_revision_though_no_series_changes(tmp_path: Path) -> None:
+    """Who reads a firing alert must find the limit it fired at."""
+    mass = counter(quantity="mass_index", unit="t")
+    window = {"type": "energy_intensity", "energy": ["a.e1"], "product": "a.mass"}
+
+    def plant(above: float, every: str = "60min") -> Gateway:
+        alerts = {"high": {"window": "w", "above": above, "clear_below": 1}}
+        return config({"e1": counter(), "mass": mass}, windows={"w": window | {"every": every}}, alerts=alerts)
+
+    for number, gateway in enumerate([plant(5), plant(6), plant(6, "15min")], 1):
+        for _ in range(2):
+            async with boot(tmp_path, gateway) as life:
+                assert life.table.revision == number
+
+
 async def test_a_restart_goes_on_without_a_gap(tmp_path: Path) -> None:
     async with boot(tmp_path, BOTH) as life:
         await life.read(0, e1=10, e2=100)
