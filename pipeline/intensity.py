@@ -27,6 +27,11 @@ class Calendar:
     length_ns: int
     shifts: Sequence[tuple[time, time]] = ()
 
+    @property
+    def name(self) -> str:
+        """What tells calendars of other windows apart, e.g. `Asia/Shanghai 3600 s`."""
+        return f"{self.zone.key} {self.length_ns // SECOND_NS} s"
+
     def start(self, time_ns: int) -> int:
         """Return the start of the window an instant lies in, windows being (start, end]."""
         offset = self._local(time_ns - 1).utcoffset()
@@ -51,7 +56,7 @@ class Intensity:
 
     completeness = least share of the window that any input's intervals cover. A window without product has no
     intensity, only a completeness; one in which the gateway ran and nothing came has completeness 0. State:
-    {"open": {start: {"sums": {series: [amount, covered_ns]}, "quality": bits}},
+    {"hours": name of the calendar, "open": {start: {"sums": {series: [amount, covered_ns]}, "quality": bits}},
     "closed": last closed end, "late": rows that came after their window, or lie across absurdly many}.
     """
 
@@ -71,8 +76,11 @@ class Intensity:
         ticks = batch.time_ns[batch.series == self.tick]
         if not inputs.any() and not len(ticks):
             return state, empty(header)
-        opened = {start: _copy(w) for start, w in state.get("open", {}).items()}
-        state = {"open": opened, "closed": state.get("closed", 0), "late": state.get("late", 0)}
+        hours = self.calendar.name
+        # Windows begun under another calendar are not these: what they held is missing, and completeness says so.
+        begun = state.get("open", {}) if state.get("hours", hours) == hours else {}
+        opened = {start: _copy(w) for start, w in begun.items()}
+        state = {"hours": hours, "open": opened, "closed": state.get("closed", 0), "late": state.get("late", 0)}
         for row in np.flatnonzero(inputs):
             self._add(state, batch, int(row))
         if not len(ticks):

@@ -115,6 +115,19 @@ def test_only_ticks_close_a_window() -> None:
     assert len(rows(stage(), *full, *later, tick(START + HOUR + 30 * SECOND))) == 2
 
 
+def test_windows_begun_under_another_calendar_are_given_up() -> None:
+    """Fifty minutes of an hour's window are no quarter of an hour: the new windows hold only what comes from now on."""
+    state: dict[str, Any] = {}
+    for series in (GAS, MASS):
+        batch = amount(series, START + 50 * MINUTE, 50 * MINUTE, 1.0)
+        state, _ = stage().fold(state, batch, OUT)
+    quarters = stage(length_ns=QUARTER)
+    state, out = quarters.fold(state, tick(START + 51 * MINUTE), OUT)
+    assert len(out) == 0
+    state, out = quarters.fold(state, tick(START + 61 * MINUTE), OUT)
+    assert (out.time_ns.tolist(), out.value.tolist()) == ([START + HOUR], [0.0])
+
+
 def test_an_interval_over_two_windows_is_shared_by_time() -> None:
     """120 kWh from 00:30 to 02:00: 40 belong before 01:00, 80 after."""
     found = rows(
