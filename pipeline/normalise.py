@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.batch import Batch
+from pipeline.clock import SECOND_NS
 from pipeline.quality import BAD, CLOCK, RANGE, UNCERTAIN, worsen
 from pipeline.series import SeriesTable
+
+_AHEAD_NS = 3_600 * SECOND_NS  # a device's clock may be this far before ours; more is wrong
 
 
 def normalise(table: SeriesTable, batch: Batch) -> Batch:
@@ -31,3 +34,11 @@ def distrust(batch: Batch, anchor_ns: int) -> Batch:
     own = (batch.time_ns >= anchor_ns) & (batch.time_ns <= batch.header.received_ns)
     flagged = worsen(batch.quality | np.uint16(CLOCK), UNCERTAIN)
     return replace(batch, quality=np.where(own, flagged, batch.quality))
+
+
+def doubt_the_future(batch: Batch) -> Batch:
+    """Flag rows stamped more than an hour after their receipt: folded, one of them would make all later ones late."""
+    ahead = batch.time_ns > batch.header.received_ns + _AHEAD_NS
+    if not ahead.any():
+        return batch
+    return replace(batch, quality=np.where(ahead, worsen(batch.quality | np.uint16(CLOCK), UNCERTAIN), batch.quality))

@@ -27,7 +27,8 @@ from tests.pipeline.journal import Row, assert_same_state, held, ingest_of, open
 from tests.pipeline.tables import HEADER, SECOND, START, meter_table, readings, spec
 from tests.waiting import until
 
-COUNTER, GAUGE = 0, 3
+COUNTER, AMOUNT, GAUGE = 0, 1, 3
+YEAR = 365 * 86_400 * SECOND
 COUNTER_16_BIT = {"modulus": 2.0**16, "resolution": 1.0, "max_rate": 1_000.0, "period_ns": 60 * SECOND}
 
 
@@ -241,4 +242,16 @@ async def test_rows_of_an_untrusted_boot_are_flagged_and_not_folded(tmp_path: Pa
     assert by_series == {COUNTER: q.CLOCK | q.UNCERTAIN, GAUGE: 0}
     assert ingest.state.time_ns[COUNTER] < 0
     assert ingest.state.time_ns[GAUGE] == START
+    await log.close()
+
+
+async def test_one_stamp_of_the_future_does_not_make_all_later_ones_late(tmp_path: Path) -> None:
+    """A device that starts up in 2023 and is set right: its reading is kept and flagged, the next ones count."""
+    log = await open_log(tmp_path)
+    ingest = ingest_of(log, meter_table())
+    for second, stamp in enumerate([START, START + 5 * YEAR, START + 2 * SECOND]):
+        header = Header("m", 1, log.clock.boot, START + second * SECOND, 0)
+        await ingest.accept(make(header, [stamp], [COUNTER], float(second)))
+    assert [row[4] for row in held(log, INPUT)] == [0, q.CLOCK | q.UNCERTAIN, 0]
+    assert [row[1:4] for row in held(log, DERIVED) if row[0] == AMOUNT] == [(2.0, 2.0, "2.0")]
     await log.close()
