@@ -19,7 +19,7 @@ from collectors.modbus_survey import Survey
 from collectors.modbus_unit import Roll, Unit
 from config.addresses import ModbusAddress, modbus_address
 from config.bindings import BoundDevice
-from config.model import ModbusConnection
+from config.connections import ModbusConnection
 from pipeline.batch import Batch
 from pipeline.counters import Counters
 from pipeline.gaps import gap_key

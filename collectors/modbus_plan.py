@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collectors.modbus_frames import BITS, Read
-from config.model import ModbusDefaults, ModbusPoint, RegisterType, Table
+from config.points import ModbusDefaults, ModbusPoint, RegisterType, Table
 from pipeline.batch import Qualities, Values
 from pipeline.quality import BAD, RANGE
 

@@ -9,7 +9,7 @@ from collectors.modbus_plan import Place, Plan, compile_plan, place
 from collectors.modbus_unit import BlockExchange, Unit
 from config.addresses import ModbusAddress
 from config.bindings import BoundDevice, series_key
-from config.model import Template
+from config.points import Template
 
 _MOST_REGISTERS: int = Template.model_fields["max_registers"].default
 _MOST_GAP: int = Template.model_fields["max_gap"].default

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from config.model import Asset, Device, DeviceMap, Gateway, ModbusDefaults, Point
+from config.model import Asset, Device, Gateway
+from config.points import DeviceMap, ModbusDefaults, Point
 
 
 @dataclass(frozen=True, slots=True)

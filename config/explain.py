@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from config import model
+from config import strict
 
 Loc = tuple[str | int, ...]
 _NAMES: Final = "letters, digits, '-' and '_' only, a letter or digit first"
 _FORMS: Final = {
-    model.NAME: f"cannot be a name: {_NAMES}",
+    strict.NAME: f"cannot be a name: {_NAMES}",
     r"^(ns=\d+;)?[isgb]=.+$": "is not a node; write e.g. ns=2;s=Furnace.T1 or ns=2;i=1001",
     r"^opc\.tcp://[^\s]+$": "must look like opc.tcp://host:4840",
     r"^https?://[^\s]+$": "must look like http://host:8086",

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from config.errors import ConfigError, Problem
 from config.explain import explain
-from config.model import GasReference
+from config.points import GasReference
 
 _LIMIT = 16 * 1024 * 1024  # largest table that is read [bytes]
 _FUELS = "fuels.csv"

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from config.errors import ConfigError, Problem
 from config.explain import explain
-from config.model import Asset, DeviceMap, Gateway, Point, Template
+from config.model import Asset, Gateway
 from config.plant_checks import Finding, Loc, Plant, check_plant
+from config.points import DeviceMap, Point, Template
 from config.reference_checks import check_references
 from config.templates import load_all
 from config.yaml_lines import Place, Unreadable, locate, read

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from config.addresses import ModbusAddress, check_topic_filter, modbus_address
 from config.explain import nearest
-from config.model import NAME, Asset, Device, DeviceMap, Gateway, Point
+from config.model import Asset, Device, Gateway
+from config.points import DeviceMap, Point
 from config.quantities import QUANTITIES
+from config.strict import NAME
 
 Loc = tuple[str | int, ...]
 Finding = tuple[Loc, str]

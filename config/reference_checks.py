@@ -8,11 +8,14 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from config import secrets
+from config.connections import MqttConnection, Tls
 from config.errors import ConfigError, GatewayError
 from config.explain import nearest
 from config.factor_tables import grid_rows, nearest_regions, read_table
-from config.model import Asset, MqttConnection, Point, Secret, Tls
+from config.model import Asset
 from config.plant_checks import RESERVED, Finding, Loc, Plant
+from config.points import Point
+from config.strict import Secret
 
 _SINK_NAMES = ("history", "ledger", "windows", "alerts")  # cursors of the gateway's own consumers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from config.errors import GatewayError
-from config.model import Secret
+from config.strict import Secret
 
 _LIMIT = 65_536  # a password or token, not a data file [bytes]
 

@@ -10,9 +10,11 @@ from typing import Final
 import orjson
 
 from config.bindings import BoundDevice, series_key
+from config.connections import MqttConnection
 from config.errors import GatewayError
 from config.factor_tables import fuel_row, grid_rows
-from config.model import REGISTERS, EnergyIntensity, Gateway, MqttConnection, Point
+from config.model import EnergyIntensity, Gateway
+from config.points import REGISTERS, Point
 from config.quantities import AMOUNT_OF, QUANTITIES, conversion
 from pipeline.batch import ALERT, DERIVED, WINDOW
 from pipeline.factors import FactorTimeline

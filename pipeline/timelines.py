@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from config.factor_tables import FuelRow, GridRow
-from config.model import GasReference
+from config.points import GasReference
 from pipeline.factors import FactorTimeline, Provenance
 
 _EVER: Final = np.iinfo(np.int64).min

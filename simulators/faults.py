@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from config.model import Point, Strict
+from config.points import Point
+from config.strict import Strict
 from simulators.registers import modulus
 
 

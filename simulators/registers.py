@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from config.model import ModbusDefaults, ModbusPoint, Point
+from config.points import ModbusDefaults, ModbusPoint, Point
 from config.quantities import conversion
 
 _STRUCTS: Final = {

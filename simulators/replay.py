@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from config.errors import GatewayError
-from config.model import Name, Seconds, Strict
+from config.strict import Name, Seconds, Strict
 from simulators.device import Device
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

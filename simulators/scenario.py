@@ -15,7 +15,9 @@ from pydantic import Field, ValidationError, model_validator
 from config.errors import ConfigError, Problem
 from config.explain import explain
 from config.load import load
-from config.model import DeviceMap, Gateway, Name, Seconds, Strict
+from config.model import Gateway
+from config.points import DeviceMap
+from config.strict import Name, Seconds, Strict
 from config.templates import load_all
 from config.yaml_lines import Unreadable, locate, read
 from pipeline.clock import Clock

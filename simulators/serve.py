@@ -16,8 +16,10 @@ from urllib.parse import urlsplit
 from config import secrets
 from config.addresses import modbus_address
 from config.bindings import BoundDevice, bind
+from config.connections import ModbusConnection, MqttConnection, OpcuaConnection
 from config.errors import ConfigError, Problem
-from config.model import DeviceMap, Gateway, ModbusConnection, MqttConnection, OpcuaConnection
+from config.model import Gateway
+from config.points import DeviceMap
 from pipeline.clock import SECOND_NS, Clock
 from simulators.broker import Broker
 from simulators.device import Device

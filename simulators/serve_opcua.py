@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from asyncua import Server, ua
 
-from config.model import Point
+from config.points import Point
 from simulators.faults import Shown
 from simulators.registers import number
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from config.bindings import BoundDevice, bind
 from config.errors import Unavailable
-from config.model import DeviceMap
 from config.model import Gateway as Config
+from config.points import DeviceMap
 from pipeline.archive import Archivist
 from pipeline.clock import Clock
 from pipeline.compile import compile_plan, components

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import Any, Final
 
 from config.bindings import BoundDevice
-from config.model import Connection, InfluxSink
+from config.connections import Connection
+from config.model import InfluxSink
 from pipeline.counters import Counters
 from pipeline.ports import Collector, Origin, Sink
 from pipeline.series import SeriesTable

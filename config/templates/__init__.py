@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from config.errors import ConfigError, Problem
-from config.model import Template
+from config.points import Template
 
 
 @cache

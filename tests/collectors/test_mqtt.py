@@ -18,7 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from collectors.mqtt import MqttCollector
 from config.bindings import BoundDevice
-from config.model import MqttConnection, Secret, Tls
+from config.connections import MqttConnection, Tls
+from config.strict import Secret
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 from pipeline.quality import GOOD, STALE, UNCERTAIN

@@ -14,7 +14,8 @@ from asyncua.client.ua_client import UASocketProtocol
 
 from collectors.opcua import OpcuaCollector
 from config.bindings import BoundDevice
-from config.model import OpcuaConnection, Secret
+from config.connections import OpcuaConnection
+from config.strict import Secret
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 from pipeline.quality import BAD, COMM, GOOD, STALE, UNCERTAIN

@@ -6,7 +6,7 @@ import pytest
 
 from config import secrets
 from config.errors import GatewayError
-from config.model import Secret
+from config.strict import Secret
 
 
 def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

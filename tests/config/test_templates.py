@@ -10,7 +10,7 @@ import yaml
 
 from collectors.modbus_plan import compile_plan, place
 from config.errors import ConfigError
-from config.model import Template
+from config.points import Template
 from config.quantities import QUANTITIES, conversion
 from config.templates import load_all
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from collectors.modbus import ModbusCollector
 from config.bindings import BoundDevice, series_key
-from config.model import Asset, Device, ModbusConnection, ModbusDefaults, Point, Template
+from config.connections import ModbusConnection
+from config.model import Asset, Device
+from config.points import ModbusDefaults, Point, Template
 from pipeline.batch import Batch
 from pipeline.clock import Clock
 from pipeline.counters import Counters

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.factor_tables import fuel_row, grid_rows
-from config.model import GasReference
+from config.points import GasReference
 from pipeline import quality as q
 from pipeline.batch import make
 from pipeline.convert import convert

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
-from config.model import ModbusDefaults, Point
+from config.points import ModbusDefaults, Point
 from simulators.faults import Link
 from simulators.registers import Block, RegisterMap
 from simulators.serve_modbus import ModbusServer, Unit

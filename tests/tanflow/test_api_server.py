@@ -14,7 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from config.errors import Unavailable
-from config.model import Api, Secret
+from config.model import Api
+from config.strict import Secret
 from tanflow.web.guard import PAGE_FILES
 from tanflow.web.server import serve
 from tests.services.ports import free_port

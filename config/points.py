@@ -1,0 +1,158 @@
+"""What the user writes of points: what a value is, and where it stands on each protocol; device maps of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from config.quantities import QUANTITIES, KindName, conversion
+from config.strict import Name, Strict
+
+Carrier = Literal[
+    "electricity", "solar", "natural_gas", "heat", "steam", "cooling", "compressed_air", "product", "none"
+]
+RegisterType = Literal[
+    "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
+    "bcd16", "bcd32", "bcd64", "string",
+]  # fmt: skip
+REGISTERS: dict[str, int] = {
+    "bool": 1, "int16": 1, "uint16": 1, "bcd16": 1, "int32": 2, "uint32": 2, "float32": 2, "bcd32": 2,
+    "int64": 4, "uint64": 4, "float64": 4, "bcd64": 4,
+}  # fmt: skip
+Table = Literal["holding", "input", "coil", "discrete"]
+
+
+class ModbusDefaults(Strict):
+    """What all points of a template share on the wire."""
+
+    table: Table = "holding"
+    word_order: Literal["big", "little"] = "big"
+    byte_order: Literal["big", "little"] = "big"
+
+
+class ModbusPoint(Strict):
+    """A place in a Modbus unit; `address` is the zero-based address on the wire."""
+
+    address: Annotated[int, Field(ge=0, le=65_535)]
+    type: RegisterType = "uint16"
+    table: Table | None = None
+    word_order: Literal["big", "little"] | None = None
+    byte_order: Literal["big", "little"] | None = None
+    bit: Annotated[int, Field(ge=0, le=15)] | None = None  # of a register read as bool
+    length: Annotated[int, Field(ge=1, le=125)] | None = None  # registers of a string
+    not_available: tuple[int, ...] = ()  # raw values that mean "no value"
+
+    @property
+    def registers(self) -> int:
+        return self.length if self.type == "string" and self.length else REGISTERS.get(self.type, 1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.type == "string" and self.length is None:
+            raise ValueError("a string needs 'length: N' registers")
+        if self.type != "string" and self.length is not None:
+            raise ValueError("'length' goes with type string only")
+        if self.bit is not None and self.type != "bool":
+            raise ValueError("'bit' goes with type bool only")
+        if self.table in ("coil", "discrete") and (self.type != "bool" or self.bit is not None):
+            raise ValueError("coils and discrete inputs are single bits: type bool, no 'bit'")
+        if self.address + self.registers > 65_536:
+            raise ValueError("the value runs past address 65535")
+        return self
+
+
+class OpcuaPoint(Strict):
+    """A variable of an OPC UA server, in the notation of its NodeId, e.g. `ns=2;s=Furnace.T1`."""
+
+    node: Annotated[str, StringConstraints(pattern=r"^(ns=\d+;)?[isgb]=.+$")]
+
+
+class MqttPoint(Strict):
+    """A value in a JSON payload: `path` is dotted (`meter.values.0`); empty means the payload is the number."""
+
+    path: str = ""
+    topic: str | None = None  # replaces the device's topic; + and # allowed
+
+
+class GasReference(Strict):
+    """Temperature and pressure a gas volume refers to, e.g. 0 °C and 101.325 kPa for Nm³ in China."""
+
+    celsius: Annotated[float, Field(gt=-50, lt=100)]
+    kpa: Annotated[float, Field(gt=50, lt=200)] = 101.325
+
+
+class Point(Strict):
+    """One value of a device: what it is, in which unit, and where it stands (exactly one protocol)."""
+
+    quantity: str
+    unit: str
+    kind: KindName | None = None
+    scale: float = 1.0
+    offset: float = 0.0
+    sign: Literal[1, -1] = 1
+    valid: tuple[float, float] | None = None  # in `unit`, after scale
+    digits: Annotated[int, Field(ge=3, le=19)] | None = None  # a counter that rolls over in decimal
+    max_rate: Annotated[float, Field(gt=0)] | None = None  # most the counter can advance [unit/h], in the long run
+    step: Annotated[float, Field(gt=0)] | None = (
+        None  # it advances by [unit], a piece or a pulse; default: its register's
+    )
+    carrier: Carrier | None = None
+    # Reference state of a gas volume; an emission factor per m³ applies only to a stated one.
+    reference: GasReference | None = None
+    source: str | None = None
+    modbus: ModbusPoint | None = None
+    opcua: OpcuaPoint | None = None
+    mqtt: MqttPoint | None = None
+
+    @property
+    def protocol(self) -> str:
+        return next(p for p in ("modbus", "opcua", "mqtt") if getattr(self, p) is not None)
+
+    @property
+    def effective_kind(self) -> KindName:
+        return self.kind or QUANTITIES[self.quantity].kind
+
+    @field_validator("quantity")
+    @classmethod
+    def _known(cls, quantity: str) -> str:
+        conversion("", quantity) if quantity not in QUANTITIES else None
+        return quantity
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        conversion(self.unit, self.quantity)
+        if sum(getattr(self, p) is not None for p in ("modbus", "opcua", "mqtt")) != 1:
+            raise ValueError("say where the value stands: exactly one of modbus:, opcua: or mqtt:")
+        if self.scale == 0:
+            raise ValueError("scale 0 would erase the value; leave it out for 1")
+        if self.effective_kind == "delta":
+            raise ValueError(f"{self.quantity} is an interval amount; a device has {self.quantity}_index or power")
+        if self.digits is not None and self.effective_kind != "counter":
+            raise ValueError("'digits' goes with counters only")
+        if self.step is not None and self.effective_kind != "counter":
+            raise ValueError("'step' goes with counters only")
+        if self.valid and self.valid[0] >= self.valid[1]:
+            raise ValueError("valid: [low, high] needs low < high")
+        return self
+
+
+class DeviceMap(Strict):
+    """The points of one kind of device, and how it wants to be read."""
+
+    protocol: Literal["modbus", "opcua", "mqtt"]
+    notes: str = ""
+    max_registers: Annotated[int, Field(ge=1, le=125)] = 125  # most one read may ask for
+    max_gap: Annotated[int, Field(ge=0, le=124)] = 16  # unneeded registers read rather than asking twice
+    modbus: ModbusDefaults = ModbusDefaults()
+    points: Annotated[dict[Name, Point], Field(min_length=1)]
+
+
+class Template(DeviceMap):
+    """A shipped device map: of one make and model, and never without a source."""
+
+    id: Name
+    vendor: str
+    model: str
+    source: Annotated[tuple[str, ...], Field(min_length=1)]
+    confidence: str

@@ -1,0 +1,32 @@
+"""What every block of a configuration is made of: strictness, names, durations, and secrets kept elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+# Names become series keys, tags and file names; letters of any script are welcome, separators are not.
+NAME = r"^[^\W_][\w-]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME, max_length=64)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Strict(BaseModel):
+    """Frozen, and an unknown key is a mistake to be told, not to be ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
+
+
+class Secret(Strict):
+    """A secret is never written here: it is read from an environment variable or from a file."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("give exactly one of 'env: VARIABLE' or 'file: /path/to/secret'")
+        return self
