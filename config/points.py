@@ -126,6 +126,10 @@ class Point(Strict):
             raise ValueError("say where the value stands: exactly one of modbus:, opcua: or mqtt:")
         if self.scale == 0:
             raise ValueError("scale 0 would erase the value; leave it out for 1")
+        if self.effective_kind == "counter" and self.scale * self.sign < 0:
+            raise ValueError(
+                "a counter counts up: scale and sign must make it positive, or nothing would ever be counted"
+            )
         if self.effective_kind == "delta":
             raise ValueError(f"{self.quantity} is an interval amount; a device has {self.quantity}_index or power")
         if self.digits is not None and self.effective_kind != "counter":
