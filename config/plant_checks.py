@@ -59,6 +59,9 @@ class Plant:
 def check_plant(plant: Plant) -> Iterator[Finding]:
     """Yield everything wrong with assets and devices."""
     yield from _asset_names(plant)
+    for path, _, asset in plant.assets():
+        if asset.type == "pv" and asset.carrier == "electricity" and asset.energy != "none":
+            yield path, "what it generates would be booked as electricity from the grid; add carrier: solar"
     for path, _, asset, _, device in plant.devices():
         yield from _template(plant, path, device)
         yield from _connection(plant, path, device)
