@@ -20,6 +20,7 @@ from pipeline.log.schema import open_writer
 logger = logging.getLogger("tanflow.log")
 
 _TRICKLE: Final = 40  # commits removed per commit made: retention never becomes one long pause
+_DEAD_KEPT: Final = 20_000  # dead letters: a device that only ever says nonsense must not fill the disk
 _VACUUM_PAGES: Final = 500
 _VACUUM_ABOVE: Final = 4_000  # free pages kept for reuse before the file is shortened
 
@@ -202,6 +203,8 @@ class LogWriter:
         for d in entry.dead:
             row_ = (d.at_ns, d.component, d.source, d.reason, d.raw)
             db.execute("INSERT INTO dead (at_ns, component, source, reason, raw) VALUES (?, ?, ?, ?, ?)", row_)
+        if entry.dead:
+            db.execute("DELETE FROM dead WHERE id <= (SELECT max(id) FROM dead) - ?", (_DEAD_KEPT,))
 
     def _tidy(self) -> None:
         if self.commits % 64 == 0:

@@ -161,6 +161,15 @@ async def test_dead_letters_keep_the_reason(tmp_path: Path) -> None:
     await log.close()
 
 
+async def test_only_the_newest_dead_letters_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.log.writer._DEAD_KEPT", 3)
+    log = Log(tmp_path, Clock(), 0.001)
+    for _ in range(2):
+        await log.append(Entry(dead=[DeadLetter(START, "collector.mqtt", "t", "no JSON", b"?") for _ in range(4)]))
+    assert log.reader.query("SELECT id FROM dead ORDER BY id") == [(6,), (7,), (8,)]
+    await log.close()
+
+
 async def test_rows_of_an_untrusted_clock_wait_and_are_moved_when_read(tmp_path: Path) -> None:
     clock = Clock(anchor_ns=0, trusted=False)
     log = await open_log(tmp_path, clock)
