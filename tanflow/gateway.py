@@ -150,8 +150,7 @@ class Gateway:
         await self._reach(self.deliveries.values())
 
     async def _checkpoint(self) -> None:
-        for ingest in self.ingests.values():
-            await ingest.checkpoint()
+        await asyncio.gather(*(ingest.checkpoint() for ingest in self.ingests.values()))  # one commit for all
 
     async def _checkpoints(self) -> None:
         while True:
