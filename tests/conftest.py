@@ -1,3 +1,9 @@
 """Real servers for the tests; each fixture starts its own on a free loopback port and ends it."""
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["tests.services.influxd", "tests.services.mosquitto", "tests.services.node", "tests.strict"]
+
+# How fast examples come says something about the machine, not about the code.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
