@@ -79,6 +79,8 @@ def encode(batches: Sequence[Batch]) -> bytes:
 def decode(blob: bytes) -> tuple[Batch, ...]:
     """Return the batches of one commit; raises DamagedLog when the bytes are not a commit."""
     try:
+        if (claimed := zstandard.frame_content_size(blob)) > _MAX_BLOB:  # it is believed, and so much taken at once
+            raise DamagedLog(f"commit claims {claimed} bytes")
         data = memoryview(zstandard.ZstdDecompressor().decompress(blob, max_output_size=_MAX_BLOB))
         size = _LENGTH.unpack_from(data)[0]
         head = orjson.loads(data[4 : 4 + size])

@@ -79,6 +79,17 @@ async def open_log(path: Path, clock: Clock | None = None, commit_s: float = 0.0
     return log
 
 
+def test_a_commit_that_claims_an_impossible_size_takes_no_memory() -> None:
+    blob = bytearray(codec.encode([readings([0, 1, 2], [1.0, 2.0, 3.0])]))
+    blob[4] ^= 0b1000_0000  # size of the content: eight bytes
+    with pytest.raises(codec.DamagedLog):
+        codec.decode(bytes(blob))
+    blob[4] |= 0b1100_0000
+    blob[5:13] = b"\xff" * 7 + b"\x7f"
+    with pytest.raises(codec.DamagedLog, match="claims"):
+        codec.decode(bytes(blob))
+
+
 async def test_what_is_appended_can_be_read_in_order(tmp_path: Path) -> None:
     log = await open_log(tmp_path)
     first = await log.append(Entry([readings([0], [1.0])]))
