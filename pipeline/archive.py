@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
+
+import numpy as np
 
 from pipeline.batch import Batch, concat
 from pipeline.clock import SECOND_NS, Clock
@@ -78,8 +80,12 @@ class Archivist:
             await asyncio.sleep(0)
         return (concat(batches[-1].header, batches), position) if batches else None
 
-    def tail(self, max_rows: int) -> Batch | None:
-        """Return the rows that are in the log but not yet in the files; None when there are none."""
-        windows = self.log.read(self.archive.cursor, max_rows)
-        batches = [b for w in windows for b in w.batches]
-        return concat(batches[-1].header, batches) if batches else None
+    async def tail(self, series: Sequence[int]) -> tuple[int, Batch | None]:
+        """Return the archive's cursor and, of some series, the rows the log holds beyond it (None: no rows at all)."""
+        after = position = self.archive.cursor
+        wanted, batches = np.asarray(series, np.int32), list[Batch]()
+        while windows := self.log.read(position, _PIECE_ROWS):
+            position = windows[-1].position
+            batches += [b.take(np.isin(b.series, wanted)) for w in windows for b in w.batches]
+            await asyncio.sleep(0)
+        return after, concat(batches[-1].header, batches) if batches else None

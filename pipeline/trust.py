@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import time
 from collections.abc import Callable
@@ -22,7 +23,18 @@ CLOCK_KEY: Final = series_key("gateway", "clock-offset", "health")
 _RELEASED_NS: Final = 1_767_225_600 * SECOND_NS  # 2026-01-01: earlier than this software exists
 _TOLERANCE_NS: Final = 60 * SECOND_NS
 _SYNCHRONIZED: Final = Path("/run/systemd/timesync/synchronized")
+_TIMEX_BYTES: Final = 256  # at least struct timex
+_TIME_ERROR: Final = 5  # adjtimex: the clock is not synchronized
 _EVERY_S: Final = 1.0
+
+
+def synchronized() -> bool:
+    """Return whether the system says its clock follows a time server: systemd's mark, or the kernel's own state."""
+    if _SYNCHRONIZED.exists():
+        return True
+    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+    asked = ctypes.create_string_buffer(_TIMEX_BYTES)  # all zero: only ask, set nothing
+    return adjtimex is not None and 0 <= adjtimex(asked) < _TIME_ERROR
 
 
 def plausible(wall_ns: int, last_ns: int) -> bool:
@@ -32,7 +44,7 @@ def plausible(wall_ns: int, last_ns: int) -> bool:
     """
     if wall_ns < _RELEASED_NS:
         return False
-    return wall_ns >= last_ns - _TOLERANCE_NS or _SYNCHRONIZED.exists()
+    return wall_ns >= last_ns - _TOLERANCE_NS or synchronized()
 
 
 def boot_clock(directory: Path) -> Clock:
@@ -61,7 +73,7 @@ async def watch(
     while not clock.trusted:
         await asyncio.sleep(_EVERY_S)
         wall_ns = wall()
-        moved = abs(wall_ns - clock.now_ns()) > _TOLERANCE_NS or _SYNCHRONIZED.exists()
+        moved = abs(wall_ns - clock.now_ns()) > _TOLERANCE_NS or synchronized()
         if moved and plausible(wall_ns, last_ns):
             await _release(log, clock, series, wall_ns)
             counters.state, counters.last_error = "running", ""

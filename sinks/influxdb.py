@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from sinks.influxdb_api import Answer, Api, connect
 from sinks.line_protocol import QUALITY_SUFFIX, Encoder, Lines, Rows
 
 log = logging.getLogger("tanflow.sinks.influxdb")
-
-# Requests one write may spend on finding the bad points; afterwards what is still refused is not split further.
-MAX_REQUESTS: Final = 500
 
 
 class InfluxSink:
@@ -80,21 +77,18 @@ class InfluxSink:
     # ── in the thread ─────────────────────────────────────────────────────────────────────────────
 
     def _store(self, batch: Batch) -> list[Refusal]:
+        """Store what can be stored; the search for the rest ends by itself, after about two requests a bad line."""
         whole = self._encoder.encode(batch)
         refusals = self._unknown(batch, whole)
         todo = [whole] if len(whole) else []
-        requests = 0
         while todo:
             lines = todo.pop()
             answer = self._post(lines.payload)
-            requests += 1
             if answer.stored:
                 continue
-            parts, words = self._split(batch, lines, answer), answer.words
-            if parts and requests >= MAX_REQUESTS:
-                parts, words = [], f"{words} (among {len(lines)} lines; not searched further after {requests} requests)"
+            parts = self._split(batch, lines, answer)
             if not parts:
-                refusals.append(Refusal(lines.rows, lines.payload.rstrip(b"\n"), words))
+                refusals.append(Refusal(lines.rows, lines.payload.rstrip(b"\n"), answer.words))
             todo += [self._part(batch, rows) for rows in parts]
         self._note_unstorable(whole.unstorable)
         return refusals

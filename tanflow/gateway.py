@@ -14,17 +14,20 @@ from config.errors import Unavailable
 from config.model import Gateway as Config
 from config.points import DeviceMap
 from pipeline.archive import Archivist
+from pipeline.batch import make
 from pipeline.clock import Clock
 from pipeline.compile import compile_plan, components
 from pipeline.consume import Consumer, Stage
 from pipeline.counters import Board
 from pipeline.deliver import Delivery
+from pipeline.gaps import Gap, gap_key
 from pipeline.heartbeat import Heartbeat
 from pipeline.ingest import Ingest
 from pipeline.latest import Latest
 from pipeline.log.directory import DataDirectory
 from pipeline.log.log import Log
 from pipeline.ports import Collector, Origin
+from pipeline.quality import BAD, COMM
 from pipeline.room import Room
 from pipeline.series import SeriesTable
 from pipeline.supervise import supervise
@@ -126,6 +129,17 @@ class Gateway:
             revision.recover(self.log, self.ingests)
         else:
             await revision.adopt(self.log, self.table, before, self.config.dump(), self.clock, self.ingests)
+
+    async def tell_downtime(self, since_ns: int) -> None:
+        """Accept a gap row for each device that nobody asked while no gateway ran; a broker keeps its messages."""
+        now_ns = self.clock.now_ns()
+        for name, connection in self.config.connections.items():
+            keys = [gap_key(d.asset_name, d.name) for d in self.devices if d.device.connection == name]
+            if keys and connection.protocol != "mqtt" and self.clock.trusted:
+                header = Origin(name, self.table.revision, self.clock).header()
+                series = [self.table.ids[key] for key in keys]
+                rows = make(header, now_ns, series, float(Gap.STOPPED), BAD | COMM, now_ns - since_ns)
+                await self.ingests[name].accept(rows)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then stop in order: sources, stages, sinks, history. Raises LogFailed."""
@@ -234,7 +248,10 @@ async def open_gateway(
             before = revision.stored(log)
             table = await revision.compile_table(log, plan, before)
             gateway = Gateway(config, devices, clock, directory, log, table, history)
+            since_ns = log.reader.last_received_ns(but=clock.boot)
             await gateway.recover(before)
+            if 0 < since_ns < clock.now_ns():
+                await gateway.tell_downtime(since_ns)
             yield gateway
         finally:
             await history.close()

@@ -75,7 +75,7 @@ async def ask(gateway: Gateway, asked: Asked) -> Answer:
     most = gateway.config.data.history.cut_rows * _TAIL_SPARE
     if gateway.log.reader.rows_after(after) > most:
         raise Unavailable(f"the history is more than {most} rows behind the log; /api/health says why", 10.0)
-    tail = gateway.archivist.tail(most)
+    after, tail = await gateway.archivist.tail(asked.series)
     return await gateway.history.query(
         asked.series,
         asked.start_ns,

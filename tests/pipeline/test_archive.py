@@ -57,7 +57,7 @@ async def test_every_row_once_over_cuts_and_restarts(tmp_path: Path) -> None:
             assert history.cursor == log.position
             assert keeper.counters.delivered == 5
             assert keeper.counters.backlog == 0
-            assert keeper.tail(100) is None
+            assert await keeper.tail([0]) == (log.position, None)
             await keeper.cut()  # nothing to do
             assert await stored(history) == [float(n) for n in range(begin + 5)]
 
@@ -68,9 +68,13 @@ async def test_what_is_not_cut_yet_is_the_tail(tmp_path: Path) -> None:
         keeper = archivist(log, history)
         await keeper.cut()
         await fill(log, 3, 5)
-        tail = keeper.tail(100)
+        after, tail = await keeper.tail([0])
+        assert after == history.cursor
         assert isinstance(tail, Batch)
         assert tail.value.tolist() == [3.0, 4.0]
+        _, other = await keeper.tail([99])
+        assert isinstance(other, Batch)
+        assert len(other) == 0
 
 
 async def test_it_cuts_by_itself_when_there_are_enough_rows_or_time_is_up(

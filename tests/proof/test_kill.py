@@ -183,18 +183,21 @@ def start(config: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "tanflow", "run", "-c", str(config)], stdout=log, stderr=log)
 
 
-def kill_often(config: Path, influx: Influxd) -> None:
-    """Start and kill -9; InfluxDB is away for two stretches of it."""
-    chance = random.Random(SEED)
+def kill_often(config: Path, influx: Influxd, accepted: Callable[[], int]) -> int:
+    """Start and kill -9; InfluxDB is away for two stretches of it. Return how many kills hit an accepting gateway."""
+    chance, hits = random.Random(SEED), 0
     for kill in range(KILLS):
         if kill in (10, 35):
             influx.kill()
         if kill in (25, 45):
             influx.start()
+        before = accepted()
         process = start(config)
         time.sleep(chance.uniform(0.2, 3.0))  # the random moment is the point of it
         process.kill()
         process.wait()
+        hits += accepted() > before
+    return hits
 
 
 def finish(config: Path) -> None:
@@ -211,6 +214,14 @@ def finish(config: Path) -> None:
     reader.close()
     process.terminate()
     assert process.wait(60) == 0, (config.parent / "gateway.log").read_text()[-4000:]
+
+
+def last_commit(data: Path) -> int:
+    """Return the log's last position."""
+    reader = LogReader(data)
+    position = reader.last_position()
+    reader.close()
+    return position
 
 
 def in_parquet(data: Path) -> list[tuple[int, int, float]]:
@@ -238,7 +249,7 @@ def test_nothing_accepted_is_lost_or_doubled(tmp_path: Path, influx: Influxd, mo
             time.sleep(1)
             first.kill()
             first.wait()
-            kill_often(config, influx)
+            hits = kill_often(config, influx, lambda: last_commit(data))
         finish(config)
 
     reader = LogReader(data)
@@ -271,4 +282,8 @@ def test_nothing_accepted_is_lost_or_doubled(tmp_path: Path, influx: Influxd, mo
         counted = sum(v for key, _, v in stored if key == f"{meter}.energy_import.energy")
         assert counted == pytest.approx(index[-1][1] - index[0][1], abs=1e-6)
         assert len(index) > 500
-    print(f"{len(publisher.acked)} messages, {witness.inputs} accepted readings, {sum(logged.values())} rows")
+    assert hits > KILLS // 3
+    print(
+        f"{hits} of {KILLS} kills hit a gateway that had accepted something; "
+        f"{len(publisher.acked)} messages, {witness.inputs} accepted readings, {sum(logged.values())} rows"
+    )

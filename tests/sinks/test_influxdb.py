@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import sinks.influxdb
 from config.errors import Unavailable
 from config.model import InfluxSink as Config
 from pipeline.batch import Batch, Header, make
@@ -209,19 +208,6 @@ async def test_points_beyond_retention_are_found_among_the_others(store: Store) 
     assert sorted(row for r in refusals for row in r.rows.tolist()) == sorted(lost)
     assert all("beyond retention policy" in r.reason for r in refusals)
     assert store.stored() == expected(batch, without=set(lost))
-
-
-async def test_the_search_for_bad_points_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sinks.influxdb, "MAX_REQUESTS", 2)
-    old_ns = NOW_NS - 30 * 86_400 * 10**9
-    await asyncio.to_thread(_write_raw, store.influx, f"energy,asset=m9,site=plant f3_kw=1i {old_ns}")
-    batch = readings(4)
-    time_ns = batch.time_ns.copy()
-    time_ns[:FIELDS] = old_ns
-    async with store.sink() as sink:
-        refusals = await sink.write(make(HEADER, time_ns, batch.series, batch.value))
-    assert "not searched further" in refusals[0].reason
-    assert 3 in np.concatenate([r.rows for r in refusals])
 
 
 async def test_a_body_too_large_is_halved_until_it_passes(front: Influx2Front) -> None:

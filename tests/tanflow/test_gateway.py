@@ -18,12 +18,14 @@ from config.load import load
 from config.model import Gateway as Config
 from config.templates import load_all
 from pipeline.clock import Clock
+from pipeline.gaps import Gap
 from pipeline.log.writer import LogFailed
 from simulators.scenario import Scenario
 from simulators.serve import Served, serve
 from tanflow import registry
 from tanflow.gateway import Gateway, open_gateway
 from tanflow.running import DEMO_SCENARIO
+from tests.pipeline.tables import HOUR, START
 from tests.waiting import until
 
 SPEED = 10.0
@@ -154,6 +156,25 @@ class Failing:
     async def batches(self) -> AsyncIterator[Any]:
         raise ZeroDivisionError("a defect")
         yield
+
+
+async def test_the_time_no_gateway_ran_is_a_gap_of_each_device(tmp_path: Path) -> None:
+    place = {"energy": {"quantity": "energy_index", "unit": "kWh", "modbus": {"address": 0, "type": "uint32"}}}
+    device = {"connection": "floor", "address": "127.0.0.1:1/1", "points": place}
+    assets = {"m": {"type": "meter", "devices": {"d": device}}}
+    plant = empty(tmp_path).model_dump() | {
+        "connections": {"floor": {"protocol": "modbus"}},
+        "areas": {"hall": {"assets": assets}},
+    }
+    config = Config.model_validate(plant)
+    async with running(config, Clock(anchor_ns=START)) as first:
+        await until(lambda: first.heartbeat.ticks)
+    async with open_gateway(config, load_all(), clock=Clock(anchor_ns=START + HOUR)) as second:
+        gap = second.table.ids["m.d-gap.gap"]
+        rows = [b.take(b.series == gap) for w in second.log.read(0, 10**6) for b in w.batches if gap in b.series]
+    stopped = [(r.value[0], r.span_ns[0]) for r in rows if r.value[0] == Gap.STOPPED]
+    assert len(stopped) == 1
+    assert stopped[0][1] == pytest.approx(HOUR, rel=0.01)
 
 
 async def test_a_collector_that_fails_is_started_again_and_the_others_go_on(
