@@ -41,6 +41,7 @@ from tanflow.stages import stages
 _DRAIN_S: Final = 10.0  # how long a stop waits for those who follow; what is left is delivered at the next start
 _GLANCE_S: Final = 0.02
 _BACKOFF_MAX_S: Final = 60.0
+_CANCEL_AGAIN_S: Final = 3.0
 
 Work = Callable[[], Awaitable[None]]
 
@@ -151,10 +152,11 @@ class Gateway:
             done, _ = await asyncio.wait([stopping, *sources, *followers], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()  # nothing here ends by itself but by a failed log, which is raised
-            await _cancel(sources)
+            await _end(sources)
             await self._finish()
         finally:
-            await _cancel([stopping, *sources, *followers])
+            await _end(sources)
+            await _cancel([stopping, *followers])
         await self.archivist.cut()
 
     async def _finish(self) -> None:
@@ -219,6 +221,18 @@ class Gateway:
 
 def _task(name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return asyncio.create_task(work, name=name)
+
+
+async def _end(sources: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel sources until they are silent: a library may lose a cancellation (`asyncio.wait_for` before Python 3.12
+    does when its answer comes at the same moment). Followers are asked once: they may be writing.
+    """
+    pending = set(sources)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+    await _cancel(sources)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -16,12 +16,14 @@ import pytest
 from config.errors import GatewayError
 from config.load import load
 from config.model import Gateway as Config
+from config.model import ModbusConnection
 from config.templates import load_all
 from pipeline.clock import Clock
 from pipeline.gaps import Gap
 from pipeline.log.writer import LogFailed
 from simulators.scenario import Scenario
 from simulators.serve import Served, serve
+from tanflow import gateway as gateway_module
 from tanflow import registry
 from tanflow.gateway import Gateway, open_gateway
 from tanflow.running import DEMO_SCENARIO
@@ -195,6 +197,35 @@ async def test_a_collector_that_fails_is_started_again_and_the_others_go_on(
         counters = gateway.board.components["collector.plc"]
         assert (counters.restarts, counters.last_error) == (2, "a defect")
         assert gateway.board.components["collector.floor"].restarts == 0
+
+
+class Deaf(Failing):
+    """A collector in a library that loses a cancellation."""
+
+    def __init__(self, losses: list[int]) -> None:
+        self.losses = losses
+
+    async def batches(self) -> AsyncIterator[Any]:
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                if not self.losses:
+                    raise
+                self.losses.pop()
+        yield
+
+
+async def test_a_collector_that_loses_a_cancellation_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = [1, 2]
+    monkeypatch.setattr(registry, "collector", lambda *_: Deaf(losses))
+    monkeypatch.setattr(gateway_module, "_CANCEL_AGAIN_S", 0.05)
+    connections = {"connections": {"floor": ModbusConnection(protocol="modbus")}}
+    async with asyncio.timeout(20), running(empty(tmp_path).model_copy(update=connections)) as gateway:
+        await until(lambda: gateway.heartbeat.ticks >= 1)
+    assert not losses
 
 
 async def test_a_log_that_cannot_be_written_ends_the_gateway(tmp_path: Path) -> None:
