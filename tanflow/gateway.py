@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from config.bindings import BoundDevice, bind
-from config.errors import Unavailable
+from config.errors import GatewayError, Unavailable
 from config.model import Gateway as Config
 from config.points import DeviceMap
 from pipeline.archive import Archivist
@@ -219,6 +219,19 @@ class Gateway:
         await supervise(f"collector.{name}", work, ingest.counters, connection.backoff_max_s)
 
 
+def _belong_together(path: Path, log: Log, history: History) -> None:
+    """Raise GatewayError where the log is younger than its history: positions, and the ids of series, begin anew in it.
+
+    What it accepts would count as archived already, and be let go without ever having been written.
+    """
+    if history.cursor > log.reader.last_position():
+        raise GatewayError(
+            f"{path}: the history reaches log position {history.cursor}, the log ends at "
+            f"{log.reader.last_position()}: this is not the log the history was made of. Put log.db back, or move "
+            f"{path / 'history'} away to start anew"
+        )
+
+
 def _task(name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return asyncio.create_task(work, name=name)
 
@@ -259,6 +272,7 @@ async def open_gateway(
         try:
             await log.open_boot()
             await history.open()
+            _belong_together(path, log, history)
             before = revision.stored(log)
             table = await revision.compile_table(log, plan, before)
             gateway = Gateway(config, devices, clock, directory, log, table, history)

@@ -250,3 +250,16 @@ def test_the_log_is_whole_after_all_that(tmp_path: Path) -> None:
 async def one_life(folder: Path) -> None:
     async with running(empty(folder)) as gateway:
         await until(lambda: gateway.heartbeat.ticks >= 1)
+
+
+async def test_a_log_younger_than_its_history_is_refused(tmp_path: Path) -> None:
+    """A lost or restored log.db: its new rows would count as archived, and be let go without having been written."""
+    await one_life(tmp_path)
+    log, away = tmp_path / "log.db", tmp_path / "away.db"
+    log.rename(away)
+    with pytest.raises(GatewayError, match="not the log the history was made of"):
+        async with open_gateway(empty(tmp_path), {}):
+            pass
+    away.replace(log)
+    async with open_gateway(empty(tmp_path), {}) as gateway:
+        assert await gateway.history.count() == written(gateway) > 0
