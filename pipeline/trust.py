@@ -77,9 +77,61 @@ async def watch(
         if moved and plausible(wall_ns, last_ns):
             await _release(log, clock, series, wall_ns)
             counters.state, counters.last_error = "running", ""
+    await _release_ended(log, clock, series)
     while True:
         counters.lag_s = abs(wall() - clock.now_ns()) / SECOND_NS if clock.speed == 1.0 else 0.0
         await asyncio.sleep(_EVERY_S)
+
+
+async def _release_ended(log: Log, clock: Clock, series: int) -> None:
+    """Commit an offset for boots that ended before their clock was set: nobody else can, and all are held at them.
+
+    When they were is not known. They are placed right after what stands before them in the log, as a gateway starts
+    again soon, and end before what stands after them begins; their rows stay uncertain.
+    """
+    held = {boot for boot, offset in log.reader.boots.items() if offset is None} - {clock.boot}
+    if not held:
+        return
+    offsets: dict[str, int] = {}
+    end_ns = 0
+    for boot, first_ns, last_ns, before_ns, after_ns in _reaches(log, held, clock.anchor_ns):
+        end_ns = max(end_ns, before_ns)
+        begin_ns = end_ns + SECOND_NS if end_ns else after_ns
+        offsets[boot] = min(begin_ns - first_ns, after_ns - last_ns)
+        end_ns = last_ns + offsets[boot]
+    for boot in held:
+        offset_ns = offsets.get(boot, 0)
+        note = {"clock": {"boot": boot, "offset_ns": offset_ns, "assumed": True}}
+        header = Header("gateway", 0, clock.boot, clock.now_ns(), clock.monotonic_ns(), note=note)
+        await log.release_boot(boot, offset_ns, make(header, clock.now_ns(), [series], offset_ns / SECOND_NS))
+        logger.warning(
+            "an earlier start ended before its clock was set: its readings are placed right after those before it, "
+            "moved by %.3f s",
+            offset_ns / SECOND_NS,
+        )
+
+
+def _reaches(log: Log, held: set[str], anchor_ns: int) -> list[tuple[str, int, int, int, int]]:
+    """Return (boot, first, last, end of the trusted rows before it, begin of those after it) of held boots [ns], in the
+    order of the log; 0 where nothing stands before it any more, `anchor_ns` where nothing stands after it yet.
+    """
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
+    position, end_ns = 0, 0
+    while windows := log.reader.read_raw(position):
+        for header in (b.header for w in windows for b in w.batches):
+            if header.boot in held:
+                before.setdefault(header.boot, end_ns)
+                first.setdefault(header.boot, header.received_ns)
+                last[header.boot] = header.received_ns
+            else:
+                now_ns = header.received_ns + (log.reader.boots.get(header.boot) or 0)
+                end_ns = max(end_ns, now_ns)
+                after |= {boot: now_ns for boot in first if boot not in after}
+        position = windows[-1].position
+    return [(boot, first[boot], last[boot], before[boot], after.get(boot, anchor_ns)) for boot in first]
 
 
 async def _release(log: Log, clock: Clock, series: int, wall_ns: int) -> None:

@@ -98,6 +98,34 @@ async def test_an_untrusted_boot_is_moved_when_the_clock_is_set(
     await reader_of_later.close()
 
 
+async def test_a_boot_that_ended_before_its_clock_was_set_holds_nobody_up_for_ever(tmp_path: Path) -> None:
+    """Power comes, the clock says 1970, power goes; the next start has the right time and nothing is left behind."""
+    log = await open_log(tmp_path, Clock(anchor_ns=NOW - HOUR))
+    ingest = ingest_of(log, meter_table())
+    await ingest.accept(make(Header("m", 1, log.clock.boot, NOW - HOUR, 0), NOW - HOUR, [0], 1_000.0))
+    await log.close()
+    for _ in range(2):
+        lost = Clock(anchor_ns=10 * SECOND, trusted=False)
+        log = await open_log(tmp_path, lost)
+        ingest = ingest_of(log, meter_table())
+        await ingest.accept(make(Header("m", 1, lost.boot, 11 * SECOND, 0), 11 * SECOND, [0], 1_001.0))
+        await ingest.accept(make(Header("m", 1, lost.boot, 12 * SECOND, 0), 12 * SECOND, [0], 1_002.0))
+        await log.close()
+
+    clock = Clock(anchor_ns=NOW)
+    log = await open_log(tmp_path, clock)
+    task = asyncio.create_task(watch(log, clock, OFFSET_SERIES, Counters(), lambda: NOW))
+    await until(lambda: None not in log.reader.boots.values())
+    await ingest_of(log, meter_table()).accept(make(Header("m", 1, clock.boot, NOW, 0), NOW, [0], 1_003.0))
+    task.cancel()
+    read = [b for w in log.read(0) for b in w.batches if b.header.connection == "m" and b.header.stratum == INPUT]
+    times = [int(b.time_ns[0]) for b in read]
+    begun = NOW - HOUR
+    assert times == [begun, *(begun + n * SECOND for n in (1, 2, 3, 4)), NOW]
+    assert [int(b.quality[0]) for b in read] == [0, *[q.CLOCK | q.UNCERTAIN] * 4, 0]
+    await log.close()
+
+
 async def test_a_batch_in_flight_while_the_clock_is_set_is_still_moved(tmp_path: Path) -> None:
     """Made by the untrusted boot, committed after the release."""
     clock, counters = Clock(anchor_ns=10 * SECOND, trusted=False), Counters()
