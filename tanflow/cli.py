@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,6 +144,10 @@ def main() -> None:
         raise SystemExit(2) from None
     except GatewayError as error:
         err.print(f"tanflow: {error}", markup=False)
+        raise SystemExit(1) from None
+    except sqlite3.DatabaseError as error:
+        words = "the log cannot be read; put a sound copy of log.db back, or move the data directory away to start anew"
+        err.print(f"tanflow: {words}: {error}", markup=False)
         raise SystemExit(1) from None
 
 

@@ -174,6 +174,23 @@ def test_what_is_no_duration_is_told(text: str, tanflow: Tanflow) -> None:
         assert "duration" in said.err
 
 
+def test_a_data_directory_that_cannot_be_is_a_sentence(tmp_path: Path, tanflow: Tanflow) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        said = tanflow("demo", "--for", "1s", "--port", 0, "--data", place)
+        assert said.code == 1
+        assert f"{place} cannot be the data directory" in said.err
+
+
+@pytest.mark.parametrize("content", [b"", b"no database" * 1_000])
+@pytest.mark.parametrize("command", ["status", "tail", "deadletters"])
+def test_a_damaged_log_is_a_sentence(tmp_path: Path, tanflow: Tanflow, command: str, content: bytes) -> None:
+    (tmp_path / "log.db").write_bytes(content)
+    said = tanflow(command, "--data", tmp_path)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("tanflow: the log cannot be read")
+
+
 async def _leave_dead_letters(folder: Path) -> None:
     log = Log(folder, Clock(), 0.001)
     words = "field type conflict [bold]not markup[/bold]"
