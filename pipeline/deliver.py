@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,6 +23,8 @@ logger = logging.getLogger("tanflow.deliver")
 _LINGER_S: Final = 0.5  # commits gathered into one request: a request costs more than its rows
 _FIRST_BACKOFF_S: Final = 0.5
 _RAW_KEPT: Final = 16_384
+_NUMBERS: Final = re.compile(r"\d+")
+_KINDS: Final = 100
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class Delivery:
     backoff_max_s: float
     position: int = field(init=False)
     _backoff_s: float = _FIRST_BACKOFF_S
+    _told: set[str] = field(default_factory=set)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # rows that are being offered are not given up
 
     def __post_init__(self) -> None:
@@ -78,7 +82,7 @@ class Delivery:
             now = self.clock.now_ns()
             dead = [DeadLetter(now, f"sink.{self.name}", "", r.reason, r.sent[:_RAW_KEPT]) for r in refusals]
             await self.log.append(Entry(cursor=cursor, dead=dead))
-            logger.warning("%s refused %d rows: %s", self.name, refused, refusals[0].reason)
+            self._tell(refusals)
         else:
             self.log.ride(cursor)
         self.position = position
@@ -87,6 +91,15 @@ class Delivery:
         self.counters.rejected += refused
         self.counters.lag_s = (self.clock.now_ns() - batch.header.received_ns) / SECOND_NS
         self.counters.backlog = self.log.reader.rows_after(position) if self.log.position > position else 0
+
+    def _tell(self, refusals: Sequence[Refusal]) -> None:
+        """Say each kind of refusal once, however often it comes; the dead letters and the counter have them all."""
+        self.counters.last_error = refusals[-1].reason
+        for refusal in refusals:
+            kind = _NUMBERS.sub("#", refusal.reason)
+            if kind not in self._told and len(self._told) < _KINDS:
+                self._told.add(kind)
+                logger.warning("%s refuses rows (told once; see `tanflow deadletters`): %s", self.name, refusal.reason)
 
     async def _wait(self, error: Unavailable) -> None:
         if self.counters.state != "down":
