@@ -70,6 +70,10 @@ class Figures:
 
     @property
     def rss_mb(self) -> float:
+        return median(i.rss_mb for i in self.intervals)
+
+    @property
+    def peak_rss_mb(self) -> float:
         return max(i.rss_mb for i in self.intervals)
 
 
