@@ -103,10 +103,10 @@ children together, from /proc. Devices, InfluxDB and the gateway share the machi
 {tables(run)}
 
 Memory rises while a file of the history is written, for a fraction of a second every half million rows: the largest
-sample at the end of an interval was {run.gateway.peak_rss_mb:.0f} MB. Log and history grew by {run.bytes_per_value:.1f} bytes a reading; the log lets go of what everyone has taken. The
-largest loop lag is that of the measured time, Parquet files and checkpoints included; while starting, with every
-series of the plant to be compiled, it was {run.start_lag_s * 1e3:.0f} ms. Accepted is what stands in the gateway's own
-history after it was told to stop.
+sample at the end of an interval was {run.gateway.peak_rss_mb:.0f} MB. Log and history grew
+by {run.bytes_per_value:.1f} bytes a reading; the log lets go of what everyone has taken. The largest
+loop lag is that of the measured time, Parquet files and checkpoints included; while starting, with every
+series of the plant to be compiled, it was {run.start_lag_s * 1e3:.0f} ms. Accepted is what stands in the gateway's own history after it was told to stop.
 
 The two scripts are `benchmarks/peer_pymodbus.py`: pymodbus and influxdb-client as their own examples show them, and
 the same written with care. Both only read, convert and write: no log, no history, no energy, no CO₂, nothing survives
