@@ -106,7 +106,8 @@ Memory rises while a file of the history is written, for a fraction of a second 
 sample at the end of an interval was {run.gateway.peak_rss_mb:.0f} MB. Log and history grew
 by {run.bytes_per_value:.1f} bytes a reading; the log lets go of what everyone has taken. The largest
 loop lag is that of the measured time, Parquet files and checkpoints included; while starting, with every
-series of the plant to be compiled, it was {run.start_lag_s * 1e3:.0f} ms. Accepted is what stands in the gateway's own history after it was told to stop.
+series of the plant to be compiled, it was {run.start_lag_s * 1e3:.0f} ms. Accepted is
+what stands in the gateway's own history after it was told to stop.
 
 The two scripts are `benchmarks/peer_pymodbus.py`: pymodbus and influxdb-client as their own examples show them, and
 the same written with care. Both only read, convert and write: no log, no history, no energy, no CO₂, nothing survives
