@@ -40,10 +40,12 @@ class Run:
 
     def targets(self) -> list[tuple[str, str, str, bool]]:
         """Return (what, measured, target, met) for each line that has a target."""
-        share, rss, ratio, lag = self.gateway.core_share, self.gateway.rss_mb, self.ratio_plain, self.lag_s
+        share, ratio, lag = self.gateway.core_share, self.ratio_plain, self.lag_s
+        rss, peak, most = self.gateway.rss_mb, self.gateway.peak_rss_mb, f"≤ {MAX_RSS_MB:.0f} MB"
         return [
             ("CPU, share of one core", f"{share:.1%}", f"≤ {MAX_CORE_SHARE:.0%}", share <= MAX_CORE_SHARE),
-            ("memory, resident", f"{rss:.0f} MB", f"≤ {MAX_RSS_MB:.0f} MB", rss <= MAX_RSS_MB),
+            ("memory (resident, median)", f"{rss:.0f} MB", most, rss <= MAX_RSS_MB),
+            ("memory (resident, largest)", f"{peak:.0f} MB", most, peak <= MAX_RSS_MB),
             ("CPU per value, plain script ÷ gateway", f"{ratio:.1f} x", f"≥ {MIN_RATIO:.0f} x", ratio >= MIN_RATIO),
             ("largest loop lag", f"{lag * 1e3:.0f} ms", f"≤ {MAX_LAG_S * 1e3:.0f} ms", lag <= MAX_LAG_S),
             ("readings bad or rejected", f"{self.bad:,}", "0", self.bad == 0),
@@ -102,8 +104,8 @@ children together, from /proc. Devices, InfluxDB and the gateway share the machi
 
 {tables(run)}
 
-Memory rises while a file of the history is written, for a fraction of a second every half million rows: the largest
-sample at the end of an interval was {run.gateway.peak_rss_mb:.0f} MB. Log and history grew
+Memory rises while a file of the history is written, for a fraction of a second every half million rows; an interval's
+end may fall on it. Log and history grew
 by {run.bytes_per_value:.1f} bytes a reading; the log lets go of what everyone has taken. The largest
 loop lag is that of the measured time, Parquet files and checkpoints included; while starting, with every
 series of the plant to be compiled, it was {run.start_lag_s * 1e3:.0f} ms. Accepted is
