@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import select
+import queue
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -27,6 +29,7 @@ class NodeOpcua:
         self._errors = folder / "node-opcua.err"
         self.port = free_port()
         self._process: subprocess.Popen[str] | None = None
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     @property
     def url(self) -> str:
@@ -38,17 +41,22 @@ class NodeOpcua:
                 [*self._command, str(self.port), str(self._keys)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1,
             )  # fmt: skip
+        assert self._process.stdout is not None
+        self._lines = queue.SimpleQueue()
+        threading.Thread(target=_pass_on, args=(self._process.stdout, self._lines), daemon=True).start()
         self._answer("ready", 60)
 
     def _answer(self, wanted: str, timeout_s: float) -> None:
-        process = self._process
-        assert process is not None
-        assert process.stdout is not None
+        assert self._process is not None
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            if select.select([process.stdout], [], [], 0.2)[0] and process.stdout.readline().strip() == wanted:
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                said = self._lines.get(timeout=min(left, 0.2))
+            except queue.Empty:
+                assert self._process.poll() is None, f"node-opcua ended: {self._errors.read_text()[-2000:]}"
+                continue
+            if said == wanted:
                 return
-            assert process.poll() is None, f"node-opcua ended: {self._errors.read_text()[-2000:]}"
         pytest.fail(f"node-opcua did not say '{wanted}' within {timeout_s} s: {self._errors.read_text()[-2000:]}")
 
     def set(self, name: str, value: float | bool | str, *, status: str = "Good", time: str | None = None) -> None:
@@ -81,6 +89,12 @@ class NodeOpcua:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+
+def _pass_on(stdout: IO[str], lines: queue.SimpleQueue[str]) -> None:
+    """Every line as it comes: the server's own warnings share the stream, and two may arrive in one piece."""
+    for line in stdout:
+        lines.put(line.strip())
 
 
 @pytest.fixture(scope="session")
