@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 
+from config.accounting import Accounting
 from config.connections import Connection
 from config.points import Carrier, DeviceMap, Point
 from config.strict import Name, Seconds, Secret, Strict
@@ -47,6 +48,7 @@ class Asset(Strict):
 
     type: AssetType
     carrier: Carrier = "electricity"
+    fed_by: Name | None = None  # asset whose meter already counts what this one takes: never counted twice
     rated_kw: Annotated[float, Field(gt=0)] | None = None
     # Energy from registers where a device has them, else by integrating power; or say which.
     energy: Literal["auto", "counter", "integrate", "none"] = "auto"
@@ -216,6 +218,7 @@ class Gateway(Strict):
     data: Data = Data()
     api: Api | None = Api()
     factors: Factors = Factors()
+    accounting: Accounting = Accounting()
     templates: dict[Name, DeviceMap] = {}  # the plant's own, beside the shipped ones
     connections: dict[Name, Connection]
     areas: dict[Name, Area]

@@ -10,8 +10,13 @@ from config.quantities import QUANTITIES, KindName, conversion
 from config.strict import Name, Strict
 
 Carrier = Literal[
-    "electricity", "solar", "natural_gas", "heat", "steam", "cooling", "compressed_air", "product", "none"
-]
+    "electricity", "solar", "wind", "hydro", "heat", "steam", "hot_water", "cooling", "compressed_air",
+    "natural_gas", "lng", "lpg", "coke_oven_gas", "blast_furnace_gas", "converter_gas", "calcium_carbide_gas",
+    "other_coal_gas", "refinery_gas", "biogas", "hydrogen", "diesel", "petrol", "kerosene", "fuel_oil", "crude_oil",
+    "naphtha", "biodiesel", "biogasoline", "waste_oil", "anthracite", "bituminous", "subbituminous", "lignite",
+    "coking_coal", "washed_coal", "other_washed_coal", "briquette", "coke", "petcoke", "coal_tar", "crude_benzol",
+    "peat", "wood", "solid_biomass", "charcoal", "industrial_waste", "msw_fossil", "water", "product", "none",
+]  # fmt: skip
 RegisterType = Literal[
     "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
     "bcd16", "bcd32", "bcd64", "string",

@@ -1,0 +1,49 @@
+"""Activity × factor → entries: the one place where an amount becomes kilograms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from carbon.entries import Activity, Entries, Integers
+from carbon.factor import GASES, Factor, FactorSteps
+from pipeline import quality as q
+
+
+def compute(activity: Activity, line: int, steps: FactorSteps, number: Callable[[Factor], int], meter: int) -> Entries:
+    """Return the entries of one line; `number` gives each factor used its number in the ledger.
+
+    Each entry is rounded once: co2 [mg] = rint(amount [1e-6 unit] · kg per unit); a fallback factor is flagged.
+    An interval takes the factor of its beginning: the caller cuts intervals where factors change.
+    """
+    at = steps.at(activity.start_ns)
+    used = np.unique(at)
+    numbers, fallback = np.full(len(steps.factors), -1, np.int32), np.zeros(len(steps.factors), bool)
+    for step in used:
+        numbers[step] = number(steps.factors[step])
+        fallback[step] = steps.factors[step].provenance.variant == "fallback"
+
+    def weighed(per_unit: Callable[[Factor], float]) -> Integers:
+        values = np.array([per_unit(f) for f in steps.factors])
+        milligrams: Integers = np.rint(activity.amount * values[at]).astype(np.int64)
+        return milligrams
+
+    gases = {gas: weighed(lambda f, i=i: f.kg[i]) for i, gas in enumerate(GASES)}  # type: ignore[misc]
+    flagged = q.worsen(activity.quality | np.uint16(q.FACTOR_FALLBACK), q.UNCERTAIN)
+    return Entries(
+        start_ns=activity.start_ns,
+        span_ns=activity.span_ns,
+        line=np.full(len(activity), line, np.int32),
+        amount=activity.amount,
+        energy=weighed(lambda f: f.kwh),
+        estimated=activity.estimated,
+        substituted=activity.substituted,
+        covered_ns=activity.covered_ns,
+        factor=numbers[at],
+        meter=np.full(len(activity), meter, np.int32),
+        biogenic=weighed(lambda f: f.biogenic),
+        quality=np.where(fallback[at], flagged, activity.quality),
+        peak=activity.peak,
+        **gases,
+    )
