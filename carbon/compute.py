@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from carbon.entries import Activity, Entries, Integers
 from carbon.factor import GASES, Factor, FactorSteps
 from pipeline import quality as q
 
 
-def compute(activity: Activity, line: int, steps: FactorSteps, number: Callable[[Factor], int], meter: int) -> Entries:
-    """Return the entries of one line; `number` gives each factor used its number in the ledger.
+def compute(
+    activity: Activity, line: npt.ArrayLike, steps: FactorSteps, number: Callable[[Factor], int], meter: npt.ArrayLike
+) -> Entries:
+    """Return the entries of lines that share their factors; `line` and `meter`, one for all or one a row, are numbers
+    of the ledger, and `number` gives each factor used its own.
 
     Each entry is rounded once: co2 [mg] = rint(amount [1e-6 unit] · kg per unit); a fallback factor is flagged.
     An interval takes the factor of its beginning: the caller cuts intervals where factors change.
@@ -34,14 +38,14 @@ def compute(activity: Activity, line: int, steps: FactorSteps, number: Callable[
     return Entries(
         start_ns=activity.start_ns,
         span_ns=activity.span_ns,
-        line=np.full(len(activity), line, np.int32),
+        line=np.broadcast_to(np.asarray(line, np.int32), len(activity)).copy(),
         amount=activity.amount,
         energy=weighed(lambda f: f.kwh),
         estimated=activity.estimated,
         substituted=activity.substituted,
         covered_ns=activity.covered_ns,
         factor=numbers[at],
-        meter=np.full(len(activity), meter, np.int32),
+        meter=np.broadcast_to(np.asarray(meter, np.int32), len(activity)).copy(),
         biogenic=weighed(lambda f: f.biogenic),
         quality=np.where(fallback[at], flagged, activity.quality),
         peak=activity.peak,
