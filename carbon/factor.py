@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Self
 
@@ -42,6 +42,12 @@ class Factor:
     def total(self) -> float:
         """All gases together [kg CO₂e per unit]."""
         return float(sum(self.kg))
+
+    def scaled(self, ratio: float, unit: str) -> Self:
+        """Return it per another unit, of which one is `ratio` of this one's: 110 kg/GJ, 0.0036, kWh → 0.396 kg/kWh."""
+        co2, ch4, n2o, fgas, mixed = (ratio * part for part in self.kg)
+        kg = (co2, ch4, n2o, fgas, mixed)
+        return replace(self, unit=unit, kg=kg, kwh=ratio * self.kwh, biogenic=ratio * self.biogenic)
 
     def to_json(self) -> dict[str, Any]:
         """Return the factor as JSON-ready data."""
