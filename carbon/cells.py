@@ -83,7 +83,7 @@ def merge(parts: Sequence[Cells]) -> Cells:
     quality = np.concatenate([p.quality for p in parts])[order]
     reasons = np.bitwise_or.reduceat(quality & np.uint16(0xFFFF ^ q.SEVERITY), starts)
     severity = np.maximum.reduceat(quality & np.uint16(q.SEVERITY), starts)
-    merged: Qualities = reasons | severity
+    merged = q.merge(reasons, severity)
     return Cells(quarter[starts], stream[starts], total("amount"), total("estimated"), total("covered_ns"), merged)
 
 

@@ -69,6 +69,9 @@ QUANTITIES: dict[str, Quantity] = {
     "energy_intensity": Quantity("kWh/t", "kwh_t", "delta", "kpi"),
     "completeness": Quantity("1", "completeness", "delta", "kpi"),
     "alert": Quantity("1", "state", "state", "alert"),
+    # what the account says of an interval, restatements included
+    "account_co2e": Quantity("kg", "kg", "delta", "emissions"),
+    "account_energy": Quantity("kWh", "kwh", "delta", "emissions"),
     # the gateway about itself
     "gap": Quantity("1", "cause", "state", "gateway"),
     "tick": Quantity("1", "count", "state", "gateway"),

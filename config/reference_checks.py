@@ -35,8 +35,9 @@ def check_references(plant: Plant) -> Iterator[Finding]:
 
 
 def _names(plant: Plant) -> Iterator[Finding]:
-    if RESERVED in plant.gateway.connections:
-        yield ("connections", RESERVED), f"'{RESERVED}' is the gateway's own name; call the connection something else"
+    for name in (RESERVED, "ledger"):
+        if name in plant.gateway.connections:
+            yield ("connections", name), f"'{name}' is the gateway's own name; call the connection something else"
     for name in _SINK_NAMES:
         if name in plant.gateway.sinks:
             yield ("sinks", name), f"'{name}' is the name of a part of the gateway; call the sink something else"

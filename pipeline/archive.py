@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from pipeline.batch import Batch, concat
+from pipeline.batch import LEDGER, Batch, concat
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
 from pipeline.log.log import Log
@@ -76,7 +76,8 @@ class Archivist:
         while rows < self.cut_rows and (windows := self.log.read(position, _PIECE_ROWS)):
             position = windows[-1].position
             rows += sum(w.rows for w in windows)
-            batches += [b for w in windows for b in w.batches]
+            # A restated hour would stand twice in roll-ups; the ledger has every version and gives the last.
+            batches += [b for w in windows for b in w.batches if b.header.connection != LEDGER]
             await asyncio.sleep(0)
         return (concat(batches[-1].header, batches), position) if batches else None
 

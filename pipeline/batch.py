@@ -13,6 +13,7 @@ FORMAT: Final = 1
 
 # Strata keep consumers free of loops: one appends only above everything it reads.
 INPUT, DERIVED, WINDOW, ALERT = range(4)
+LEDGER: Final = "ledger"  # the connection of what the account publishes; the ledger itself keeps it for good
 
 Times = npt.NDArray[np.int64]
 Series = npt.NDArray[np.int32]

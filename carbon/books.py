@@ -1,0 +1,133 @@
+"""Configuration → the books: every stream with its lines and factors, the meters behind them, and the intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Protocol, Self
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from carbon.compute import compute
+from carbon.entries import Activity, Entries, Line, MeterVersion
+from carbon.factor import Factor, FactorSteps
+from carbon.lines import Rules
+from carbon.meters import MeterSteps, meter_steps
+from carbon.streams import Stream, streams
+from config.bindings import bind
+from config.model import Gateway
+from config.points import DeviceMap
+from pipeline.clock import SECOND_NS
+from pipeline.compile import compile_plan
+from pipeline.series import Spec
+
+_MINUTE_NS: Final = 60 * SECOND_NS
+
+
+class Numbers(Protocol):
+    """What gives lines, factors and meters their numbers: a transaction of the ledger."""
+
+    def line(self, line: Line) -> int: ...
+    def factor(self, factor: Factor) -> int: ...
+    def meter(self, meter: MeterVersion) -> int: ...
+
+
+@dataclass(frozen=True)
+class Books:
+    """Everything the account of a configuration is kept by. `rules[key]` are the (line, factors) of a stream."""
+
+    config: Gateway
+    streams: Mapping[str, Stream]
+    rules: Mapping[str, tuple[tuple[Line, FactorSteps], ...]]
+    meters: Mapping[str, MeterSteps] = field(default_factory=dict)  # by stream; one without has no register entry
+
+    @classmethod
+    def of(cls, config: Gateway, templates: Mapping[str, DeviceMap], base: Path = Path()) -> Self:
+        """Return the books of a checked configuration; `base` is the folder its relative paths start from."""
+        return cls.planned(config, templates, compile_plan(config, list(bind(config, templates)), base).specs, base)
+
+    @classmethod
+    def planned(cls, config: Gateway, templates: Mapping[str, DeviceMap], specs: list[Spec], base: Path) -> Self:
+        """Return the books of a configuration whose series are compiled already."""
+        found = streams(config, bind(config, templates), specs)
+        rules = Rules(config, base)
+        zone = ZoneInfo(config.site.zone)
+        by_device = {meter.device: (name, meter) for name, meter in config.accounting.meters.items() if meter.device}
+        meters = {
+            key: meter_steps(*by_device[stream.device], zone)
+            for key, stream in found.items()
+            if stream.device in by_device
+        }
+        return cls(config, found, {key: rules.of(stream) for key, stream in found.items()}, meters)
+
+    # ── intervals ─────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.config.site.zone)
+
+    @cached_property
+    def interval_ns(self) -> int:
+        """Length of the account's intervals."""
+        return int(self.config.accounting.interval.removesuffix("min")) * _MINUTE_NS
+
+    @cached_property
+    def phase_ns(self) -> int:
+        """Where intervals begin: whole ones on the site's clock, which may be half an hour off UTC's."""
+        offset = datetime(2000, 1, 1, tzinfo=UTC).astimezone(self.zone).utcoffset()
+        return -int(offset.total_seconds()) * SECOND_NS % self.interval_ns if offset else 0
+
+    @property
+    def grace_ns(self) -> int:
+        return int(self.config.accounting.grace_s * SECOND_NS)
+
+    def interval_of(self, time_ns: int) -> int:
+        """Return where the interval an instant lies in begins."""
+        return (time_ns - self.phase_ns) // self.interval_ns * self.interval_ns + self.phase_ns
+
+    # ── booking ───────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Keys of the streams in the order activities number them."""
+        return tuple(self.streams)
+
+    @cached_property
+    def _groups(self) -> tuple[tuple[FactorSteps, dict[int, Line]], ...]:
+        """Lines that share their factors, each by the number of its stream: computed together."""
+        groups: dict[int, tuple[FactorSteps, dict[int, Line]]] = {}
+        for number, name in enumerate(self.names):
+            for line, steps in self.rules[name]:
+                groups.setdefault(id(steps), (steps, {}))[1][number] = line
+        return tuple(groups.values())
+
+    def entries(self, numbers: Numbers, activity: Activity) -> Entries:
+        """Return the entries of every line of activities, whose streams are numbered as in `names`."""
+        meters = self._meters(numbers, activity)
+        parts = []
+        for steps, lines in self._groups:
+            line_of = np.full(len(self.names), -1, np.int32)
+            present = [s for s in np.unique(activity.stream).tolist() if s in lines]
+            line_of[present] = [numbers.line(lines[s]) for s in present]
+            mine = line_of[activity.stream] >= 0
+            rows = activity.take(mine)
+            parts.append(compute(rows, line_of[rows.stream], steps, numbers.factor, meters[mine]))
+        return Entries.join(parts)
+
+    def _meters(self, numbers: Numbers, activity: Activity) -> npt.NDArray[np.int32]:
+        """Return the number of the meter version behind each row, −1 where the register knows none."""
+        found = np.full(len(activity), -1, np.int32)
+        for stream in np.unique(activity.stream).tolist():
+            steps = self.meters.get(self.names[stream])
+            if steps is None:
+                continue
+            mine = activity.stream == stream
+            at = steps.at(activity.start_ns[mine])
+            known = {step: numbers.meter(steps.versions[step]) for step in np.unique(at).tolist()}
+            found[mine] = [known[step] for step in at.tolist()]
+        return found

@@ -1,0 +1,137 @@
+"""Ledger → log: every booked entry comes back as rows, so that databases and pages show what the account says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import orjson
+
+from carbon.books import Books
+from carbon.entries import MICRO, Entries, Line
+from carbon.ledger import Block, Ledger
+from config.bindings import series_key
+from config.errors import GatewayError
+from config.quantities import QUANTITIES
+from pipeline.batch import LEDGER, WINDOW, Batch, Header, concat, make
+from pipeline.clock import Clock
+from pipeline.counters import Counters
+from pipeline.heartbeat import GATEWAY
+from pipeline.log.log import Log
+from pipeline.log.writer import Cursor, Entry
+from pipeline.series import Kind, Like, Spec
+
+PUBLISHER: Final = "ledger"
+_POLL_S: Final = 1.0
+_ROWS: Final = 20_000  # a commit
+_WORDS: Final = 8  # a head is 256 bits; a number of a database holds 32 of them exactly
+_CO2E: Final = "account_co2e"
+_ENERGY: Final = "account_energy"
+
+
+def line_series(line: Line) -> dict[str, str]:
+    """Return the keys of a line's series by quantity: kilograms of what has a scope, energy once a stream."""
+    part = line.stream.removeprefix(f"{line.asset}.").replace(".", "-")
+    point = f"{part}-{line.scope}-{line.category}-{line.method}"
+    quantities = [_CO2E] if line.scope else []
+    if line.role != "memo" and line.scope != 3 and line.method != "market":
+        quantities.append(_ENERGY)
+    return {quantity: series_key(line.asset, point, quantity) for quantity in quantities}
+
+
+def head_keys() -> list[str]:
+    """Return the keys of the series that carry the ledger's head out of the gateway: block number, then its hash."""
+    return [series_key(GATEWAY, f"ledger-{name}", "health") for name in ("seq", *(f"head-{n}" for n in range(_WORDS)))]
+
+
+def account_specs(books: Books) -> Iterator[Spec]:
+    """Yield the series the account is published as."""
+    site = books.config.site.name
+    for line in (line for rules in books.rules.values() for line, _ in rules):
+        said = {
+            "site": site, "area": line.area, "asset": line.asset, "asset_type": line.asset_type,
+            "carrier": line.carrier, "scope": str(line.scope), "method": line.method, "category": line.category,
+            "role": line.role,
+        }  # fmt: skip
+        tags = tuple(sorted((name, value) for name, value in said.items() if value))
+        for quantity, key in line_series(line).items():
+            about = QUANTITIES[quantity]
+            name = f"{quantity}_{about.suffix}"
+            yield Spec(key, tags, Like(LEDGER, quantity, about.unit, Kind.DELTA, "emissions", name, stratum=WINDOW))
+    for key in head_keys():
+        tags = (("asset", GATEWAY), ("device", LEDGER), ("site", site))
+        name = key.split(".")[1].removeprefix("ledger-").replace("-", "_")
+        yield Spec(key, tags, Like(LEDGER, "health", "1", Kind.GAUGE, "gateway", f"ledger_{name}_count"))
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Follows the ledger; how far it has come is written with the rows it appends."""
+
+    log: Log
+    folder: Path
+    ids: Mapping[str, int]
+    clock: Clock
+    revision: int
+    counters: Counters
+    seq: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        state = self.log.reader.cursor(PUBLISHER).state
+        self.seq = orjson.loads(state)["seq"] if state else 0
+        with Ledger.open(self.folder) as ledger:
+            if ledger.head().seq < self.seq:
+                raise GatewayError(
+                    f"{self.folder / 'ledger.db'} ends at block {ledger.head().seq}, but block {self.seq} has been "
+                    "published: this is not the ledger the log belongs to; put the right ledger.db back"
+                )
+
+    async def run(self) -> None:
+        """Follow the ledger for ever."""
+        self.counters.state = "running"
+        while True:
+            await self.step()
+            await asyncio.sleep(_POLL_S)
+
+    async def step(self) -> None:
+        """Append the rows of every block not yet published; a row is the last word on its series and time."""
+        with Ledger.open(self.folder) as ledger:
+            for block in ledger.blocks(self.seq):
+                for batch in self._rows(ledger, block):
+                    await self.log.append(Entry([batch]))
+                    self.counters.delivered += len(batch)
+                cursor = Cursor(PUBLISHER, self.log.position, orjson.dumps({"seq": block.seq}))
+                await self.log.append(Entry([self._head(block)], cursor=cursor))
+                self.seq = block.seq
+
+    def _header(self) -> Header:
+        clock = self.clock
+        return Header(LEDGER, self.revision, clock.boot, clock.now_ns(), clock.monotonic_ns(), WINDOW)
+
+    def _head(self, block: Block) -> Batch:
+        words = np.frombuffer(bytes.fromhex(block.hash), ">u4").astype(float).tolist()
+        header = self._header()
+        return make(header, header.received_ns, [self.ids[key] for key in head_keys()], [float(block.seq), *words])
+
+    def _rows(self, ledger: Ledger, block: Block) -> Iterator[Batch]:
+        if block.kind != "entries":
+            return
+        entries = block.entries()
+        for start in range(0, len(entries), _ROWS):
+            part = entries.take(slice(start, start + _ROWS))
+            header = self._header()
+            yield concat(header, [*self._series(ledger, header, part)])
+
+    def _series(self, ledger: Ledger, header: Header, entries: Entries) -> Iterator[Batch]:
+        known = ledger.lines
+        for quantity, values in ((_CO2E, entries.co2e), (_ENERGY, entries.energy)):
+            numbers = np.unique(entries.line)
+            ids = [self.ids.get(line_series(known[n]).get(quantity, ""), -1) for n in numbers.tolist()]
+            series = np.array(ids, np.int32)[np.searchsorted(numbers, entries.line)]
+            mine = series >= 0
+            time_ns, span_ns = (entries.start_ns + entries.span_ns)[mine], entries.span_ns[mine]
+            yield make(header, time_ns, series[mine], values[mine] / MICRO, entries.quality[mine], span_ns)
