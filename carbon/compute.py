@@ -10,6 +10,13 @@ import numpy.typing as npt
 from carbon.entries import Activity, Entries, Integers
 from carbon.factor import GASES, Factor, FactorSteps
 from pipeline import quality as q
+from pipeline.batch import Values
+
+
+def weigh(amount: Integers, per_unit: Values) -> Integers:
+    """Return amounts [1e-6 unit] × factors [kg or kWh per unit], rounded once, half to even [mg or mWh]."""
+    weighed: Integers = np.rint(amount * per_unit).astype(np.int64)
+    return weighed
 
 
 def compute(
@@ -21,15 +28,13 @@ def compute(
     Each entry is rounded once: co2 [mg] = rint(amount [1e-6 unit] · kg per unit); a fallback factor is flagged.
     An interval takes the factor of its beginning: the caller cuts intervals where factors change.
     """
-    at = steps.at(activity.start_ns)
-    used = np.unique(at)
-    numbers, fallback = np.full(len(steps.factors), -1, np.int32), np.zeros(len(steps.factors), bool)
-    for step in used:
-        numbers[step] = number(steps.factors[step])
-        fallback[step] = steps.factors[step].provenance.variant == "fallback"
+    used, at = np.unique(steps.at(activity.start_ns), return_inverse=True)
+    factors = [steps.factors[step] for step in used.tolist()]
+    numbers = np.array([number(f) for f in factors], np.int32)
+    fallback = np.array([f.provenance.variant == "fallback" for f in factors], bool)
 
     def weighed(per_unit: Callable[[Factor], float]) -> Integers:
-        values = np.array([per_unit(f) for f in steps.factors])
+        values = np.array([per_unit(f) for f in factors], float)
         milligrams: Integers = np.rint(activity.amount * values[at]).astype(np.int64)
         return milligrams
 

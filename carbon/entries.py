@@ -19,6 +19,7 @@ Integers = npt.NDArray[np.int64]
 # boundary: what the site takes in, and totals are made of. breakdown: part of what a boundary meter already counts.
 # own: energy made on the site. export: energy given away. memo: not energy or carbon, e.g. product or reactive energy.
 Role = Literal["boundary", "breakdown", "own", "export", "memo"]
+Scope = Literal[0, 1, 2, 3]
 Method = Literal["factor", "location", "market", "none"]
 
 
@@ -33,7 +34,7 @@ class Line:
     carrier: str
     unit: str  # of the activity
     role: Role
-    scope: Literal[0, 1, 2, 3]  # 0: a memo
+    scope: Scope  # 0: a memo
     category: str  # stationary_combustion, mobile_combustion, process, fugitive, purchased_electricity,
     # purchased_heat, purchased_steam, purchased_cooling, own_generation, upstream_fuel, upstream_electricity, td_losses
     method: Method
@@ -156,6 +157,14 @@ class Entries:
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     @classmethod
+    def none(cls) -> Self:
+        """Return no entries."""
+        kinds = {"line": np.int32, "factor": np.int32, "meter": np.int32, "quality": np.uint16, "peak": np.float32}
+        return cls(*(np.empty(0, kinds.get(f.name, np.int64)) for f in fields(cls)))
+
+    @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
-        """Return all rows of one or more parts, in order."""
+        """Return all rows of the parts, in order."""
+        if not parts:
+            return cls.none()
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))

@@ -25,7 +25,7 @@ from pipeline.log.log import Log
 from pipeline.log.writer import Cursor, Entry
 from pipeline.series import Kind, Like, Spec
 
-PUBLISHER: Final = "ledger"
+PUBLISHER: Final = "ledger.publisher"  # a name no stage or sink can have
 _POLL_S: Final = 1.0
 _ROWS: Final = 20_000  # a commit
 _WORDS: Final = 8  # a head is 256 bits; a number of a database holds 32 of them exactly
@@ -113,7 +113,7 @@ class Publisher:
         return Header(LEDGER, self.revision, clock.boot, clock.now_ns(), clock.monotonic_ns(), WINDOW)
 
     def _head(self, block: Block) -> Batch:
-        words = np.frombuffer(bytes.fromhex(block.hash), ">u4").astype(float).tolist()
+        words = np.frombuffer(bytes.fromhex(block.head), ">u4").astype(float).tolist()
         header = self._header()
         return make(header, header.received_ns, [self.ids[key] for key in head_keys()], [float(block.seq), *words])
 

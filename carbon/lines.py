@@ -1,0 +1,114 @@
+"""Stream → its lines and their factors: which scopes and methods an activity is counted under, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from carbon.entries import Line, Method, Scope
+from carbon.factor import Factor, FactorSteps, steps
+from carbon.fuels import fuel_factor
+from carbon.streams import Stream
+from carbon.upstream import losses_steps
+from config.carriers import About, about
+from config.fuels import fuel_row
+from config.model import Gateway
+from pipeline.factors import FactorTimeline, Provenance
+from pipeline.timelines import grid_timeline
+
+Rule = tuple[Line, FactorSteps]
+_NOTHING: Final = Provenance("tanflow", "kept beside the account, without a factor", 0, "", "co2e", "")
+
+
+def grid_steps(what: str, timeline: FactorTimeline) -> FactorSteps:
+    """Return the factors of a grid's timeline [kg/kWh]; those of CO₂ alone count as CO₂, those of CO₂e as `mixed`."""
+    made = []
+    rows = zip(timeline.start_ns.tolist(), timeline.value.tolist(), timeline.provenance, strict=True)
+    for start, value, said in rows:
+        kg = (value, 0.0, 0.0, 0.0, 0.0) if said.gas == "co2" else (0.0, 0.0, 0.0, 0.0, value)
+        name = f"{said.publisher}/{what}/{said.data_year}"
+        made.append((start, Factor(name, "kWh", kg, 1.0, said, uncertainty=said.uncertainty)))
+    return steps(made)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of a configuration; factors are made once and shared by every stream that uses them."""
+
+    config: Gateway
+    base: Path = Path()
+
+    def of(self, stream: Stream) -> tuple[Rule, ...]:
+        """Return the lines of a stream. Raises ConfigError or FuelError where a factor is missing."""
+        kind = about(stream.carrier)
+        if stream.role in ("memo", "export"):
+            category = "exported_electricity" if stream.role == "export" else "memo"
+            return ((_line(stream, 0, category, "none"), self._without(stream.unit)),)
+        if kind.electric:
+            return tuple(self._electricity(stream, kind))
+        if not kind.scope:
+            return ()
+        return tuple(self._fuel(stream, kind))
+
+    def _electricity(self, stream: Stream, kind: About) -> Iterator[Rule]:
+        yield _line(stream, 2, kind.category, "location"), self.location
+        yield _line(stream, 2, kind.category, "market"), self.market
+        if self.config.accounting.upstream and self.losses:
+            yield _line(stream, 3, "td_losses", "location"), self.losses
+
+    def _fuel(self, stream: Stream, kind: About) -> Iterator[Rule]:
+        accounting = self.config.accounting
+        row = fuel_row(stream.carrier, accounting.fuels, self._tables, unit=stream.unit)
+        factor = fuel_factor(row, unit=stream.unit, gwp=accounting.gwp, reference=stream.reference)
+        yield _line(stream, kind.scope, kind.category, "factor"), self._constant(factor)
+
+    @cached_property
+    def _tables(self) -> tuple[Path, ...]:
+        return tuple(self.base / table for table in self.config.factors.tables)
+
+    @cached_property
+    def _made(self) -> dict[str, FactorSteps]:
+        return {}
+
+    def _constant(self, factor: Factor) -> FactorSteps:
+        return self._made.setdefault(factor.version, FactorSteps.constant(factor))
+
+    def _without(self, unit: str) -> FactorSteps:
+        kwh = 1.0 if unit == "kWh" else 0.0
+        return self._constant(Factor(f"none/{unit}", unit, (0.0, 0.0, 0.0, 0.0, 0.0), kwh, _NOTHING))
+
+    @cached_property
+    def location(self) -> FactorSteps:
+        """Return the grid's average where the site stands."""
+        return self._grid("location_average")
+
+    @cached_property
+    def market(self) -> FactorSteps:
+        """Return what uncovered electricity counts; the location average, flagged, where nobody publishes that."""
+        uncovered = self.config.accounting.market.uncovered
+        if uncovered == "location_average":
+            return self.location
+        try:
+            return self._grid(uncovered)
+        except LookupError:
+            named = [replace(f, provenance=replace(f.provenance, variant="fallback")) for f in self.location.factors]
+            return FactorSteps(self.location.start_ns, tuple(named))
+
+    @cached_property
+    def losses(self) -> FactorSteps | None:
+        """Return what the grid loses on the way, per kWh consumed; None where nobody publishes it."""
+        return losses_steps(self.config.site.region, self.location)
+
+    def _grid(self, kind: str) -> FactorSteps:
+        region = self.config.site.region
+        return grid_steps(f"{region}/{kind}", grid_timeline(self.config, region, kind, self.base))
+
+
+def _line(stream: Stream, scope: Scope, category: str, method: Method) -> Line:
+    return Line(
+        stream.key, stream.asset, stream.area, stream.asset_type, stream.carrier, stream.unit, stream.role, scope,
+        category, method,
+    )  # fmt: skip
