@@ -37,13 +37,14 @@ def _compressor() -> zstandard.ZstdCompressor:
     return _local.compressor  # type: ignore[no-any-return]
 
 
-def _shuffle(column: npt.NDArray[Any]) -> bytes:
+def shuffle(column: npt.NDArray[Any]) -> bytes:
     """Return the bytes of a little-endian column, first bytes of all values first: like bytes compress together."""
     column = np.ascontiguousarray(column.astype(column.dtype.newbyteorder("<"), copy=False))
     return column.view(np.uint8).reshape(len(column), column.itemsize).T.tobytes()
 
 
-def _unshuffle(data: memoryview, rows: int, dtype: Any) -> npt.NDArray[Any]:
+def unshuffle(data: bytes | memoryview, rows: int, dtype: Any) -> npt.NDArray[Any]:
+    """Return the column of `rows` values whose bytes `shuffle` ordered."""
     wide = np.dtype(dtype).newbyteorder("<")
     planes = np.frombuffer(data, np.uint8).reshape(wide.itemsize, rows)
     column: npt.NDArray[Any] = np.ascontiguousarray(planes.T).view(wide).reshape(rows)
@@ -72,7 +73,7 @@ def encode(batches: Sequence[Batch]) -> bytes:
         column = np.concatenate([getattr(b, name) for b in batches]) if batches else np.empty(0, DTYPES[name])
         if name in _DELTAS:
             column = np.diff(column, prepend=column.dtype.type(0))
-        parts.append(_shuffle(column))
+        parts.append(shuffle(column))
     return _compressor().compress(b"".join(parts))
 
 
@@ -98,7 +99,7 @@ def _columns(data: memoryview, rows: int) -> dict[str, npt.NDArray[Any]]:
     columns, at = {}, 0
     for name in COLUMNS:
         size = rows * np.dtype(DTYPES[name]).itemsize
-        column = _unshuffle(data[at : at + size], rows, DTYPES[name])
+        column = unshuffle(data[at : at + size], rows, DTYPES[name])
         columns[name] = np.cumsum(column, dtype=DTYPES[name]) if name in _DELTAS else column
         at += size
     return columns

@@ -1,0 +1,9 @@
+"""The ledger: entries of the account in a chain of blocks that is only ever appended to (docs/ledger.md)."""
+
+from carbon.ledger.audit import Verdict, verify
+from carbon.ledger.book import Block, Ledger, Version, Writing
+from carbon.ledger.codec import DamagedLedger, Reason
+from carbon.ledger.effective import Sums
+from carbon.ledger.file import Head
+
+__all__ = ["Block", "DamagedLedger", "Head", "Ledger", "Reason", "Sums", "Verdict", "Version", "Writing", "verify"]

@@ -1,0 +1,213 @@
+"""Blocks of entries → the effective ones: of each line and start the entry of the latest block, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from carbon.entries import Entries, Integers
+from carbon.ledger.codec import COLUMNS, Body, ascending
+from carbon.ledger.file import Indexed
+from pipeline.batch import Series
+
+WINDOW_ROWS: Final = 1 << 18  # rows of all versions that are looked at together, about 30 MB with every column
+_POINT_ROWS: Final = 4_096  # a long block counts as points of so many rows along its time
+Column = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Effective entries summed by (line, period, factor, meter), in that order; m groups.
+
+    line, factor, meter int32[m] as in Entries · period int64[m]: index of the edge the entries begin after · count
+    int64[m] · the sums int64[m] in the units of Entries · peak float32[m], the highest, NaN where none is known.
+    """
+
+    line: Series
+    period: Integers
+    factor: Series
+    meter: Series
+    count: Integers
+    span_ns: Integers
+    amount: Integers
+    energy: Integers
+    estimated: Integers
+    substituted: Integers
+    covered_ns: Integers
+    co2: Integers
+    ch4: Integers
+    n2o: Integers
+    fgas: Integers
+    mixed: Integers
+    biogenic: Integers
+    peak: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    @property
+    def co2e(self) -> Integers:
+        """All gases together [mg CO₂e]; biogenic CO₂ is not in it."""
+        return self.co2 + self.ch4 + self.n2o + self.fgas + self.mixed
+
+    def take(self, rows: Column | slice) -> Self:
+        """Return the groups asked for (mask, indices or slice)."""
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+_KEYS: Final = ("line", "period", "factor", "meter")
+_SUMMED: Final = tuple(f.name for f in fields(Sums) if f.name not in (*_KEYS, "peak"))
+_MOST_GROUPS: Final = 200_000  # kept apart before they are summed up
+
+
+class Index:
+    """Which blocks hold entries of which time, as far as the ledger has grown."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, int, int, int]] = []
+        self._table: Integers = np.empty((0, 4), np.int64)
+
+    def add(self, block: Indexed) -> None:
+        """Add a block; those without entries are not listed."""
+        if block.kind == "entries":
+            self._rows.append((block.seq, block.rows, block.first_ns, block.last_ns))
+
+    def table(self, start_ns: int, end_ns: int, upto: int | None) -> Integers:
+        """Return (seq, rows, first, last) of blocks with starts in [start, end), of those written up to `upto`."""
+        if len(self._table) != len(self._rows):
+            self._table = np.array(self._rows, np.int64).reshape(-1, 4)
+        seq, _, first, last = self._table.T
+        stop = len(seq) if upto is None else int(np.searchsorted(seq, upto, side="right"))
+        found: Integers = self._table[:stop][(first[:stop] < end_ns) & (last[:stop] >= start_ns)]
+        return found
+
+
+def windows(table: Integers, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
+    """Return [start, end) cut so that each part holds about WINDOW_ROWS rows of the blocks of `table`."""
+    if not len(table):
+        return []
+    _, rows, first, last = table.T
+    points = -(-rows // _POINT_ROWS)
+    block = np.repeat(np.arange(len(rows)), points)
+    nth = np.arange(len(block)) - np.repeat(np.cumsum(points) - points, points)
+    time = first[block] + (last - first)[block] // points[block] * nth
+    order = np.argsort(time, kind="stable")
+    before = np.cumsum((rows // points)[block][order]) - (rows // points)[block][order]
+    cuts = time[order][np.flatnonzero(np.diff(before // WINDOW_ROWS)) + 1]
+    edges = [start_ns, *np.unique(cuts[(cuts > start_ns) & (cuts < end_ns)]).tolist(), end_ns]
+    return list(pairwise(edges))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    body: Body
+    rows: Column | slice
+    at: slice  # where its rows stand among those of all parts
+
+
+class Effective:
+    """The effective entries of one window, column by column; rows by (start, line)."""
+
+    def __init__(self, bodies: Iterator[Body], start_ns: int, end_ns: int, lines: Collection[int] | None) -> None:
+        wanted = None if lines is None else np.array(sorted(lines), np.int32)
+        parts: list[_Part] = []
+        keys: list[tuple[Column, Column]] = []
+        size = 0
+        for body in bodies:
+            start, line = body.column("start_ns"), body.column("line")
+            low, high = np.searchsorted(start, [start_ns, end_ns])
+            rows: Column | slice = slice(low, high)
+            if wanted is not None:
+                rows = low + np.flatnonzero(np.isin(line[low:high], wanted))
+            keys.append((start[rows], line[rows]))
+            more = len(keys[-1][0])
+            parts.append(_Part(body, rows, slice(size, size + more)))
+            size += more
+        self._size = size
+        self._winners = _latest(*(np.concatenate([k[i] for k in keys]) for i in (0, 1))) if size else slice(0, 0)
+        alive = np.zeros(size, bool)
+        alive[self._winners] = True
+        self._parts = [part for part in parts if alive[part.at].any()]
+
+    def __len__(self) -> int:
+        return self._size if isinstance(self._winners, slice) else len(self._winners)
+
+    def column(self, name: str) -> Column:
+        """Return one column of the effective entries; `count` is 1 for each."""
+        if name == "count":
+            return np.ones(len(self), np.int64)
+        if not self._parts:
+            raise LookupError("no entries, no columns")
+        gathered = np.empty(self._size, self._parts[0].body.column(name).dtype)
+        for part in self._parts:
+            gathered[part.at] = part.body.column(name)[part.rows]
+        found: Column = gathered[self._winners]
+        return found
+
+    def entries(self) -> Entries:
+        """Return the effective entries."""
+        return Entries(*(self.column(name) for name in COLUMNS))
+
+
+def _latest(start: Column, line: Column) -> Column | slice:
+    """Return the positions of the last of each (start, line), by (start, line); all of them where none is repeated."""
+    if not len(start):
+        return slice(0, 0)
+    if ascending(start, line):
+        return slice(None)
+    _, slot = np.unique(start, return_inverse=True)
+    key = slot * (np.int64(line.max()) + 1) + line
+    order: Column = np.argsort(key, kind="stable")
+    last: Column = np.append(np.diff(key[order]) != 0, True)
+    return order[last]
+
+
+def summed(effective: Iterator[Effective], edges_ns: Sequence[int]) -> Sums:
+    """Return the sums of effective entries between edges."""
+    edges = np.asarray(edges_ns, np.int64)
+    groups: list[Sums] = [_nothing()]
+    for window in effective:
+        start = window.column("start_ns")
+        keys = {
+            "line": window.column("line"),
+            "period": np.searchsorted(edges, start, side="right") - 1,
+            "factor": window.column("factor"),
+            "meter": window.column("meter"),
+        }
+        groups.append(_grouped(keys, window.column))
+        if sum(map(len, groups)) > _MOST_GROUPS:
+            groups = [_together(groups)]
+    return _together(groups)
+
+
+def _nothing() -> Sums:
+    kinds = dict.fromkeys(("line", "factor", "meter"), np.int32) | {"peak": np.float32}
+    return Sums(*(np.empty(0, kinds.get(f.name, np.int64)) for f in fields(Sums)))  # type: ignore[arg-type]
+
+
+def _together(parts: Sequence[Sums]) -> Sums:
+    def column(name: str) -> Column:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return _grouped({name: column(name) for name in _KEYS}, column)
+
+
+def _grouped(keys: dict[str, Column], column: Callable[[str], Column]) -> Sums:
+    """Return the sums of columns by keys; integers all the way."""
+    if not len(keys["line"]):
+        return _nothing()
+    key = np.zeros(len(keys["line"]), np.int64)
+    for values in keys.values():  # lines × periods × factors × meters stay far below 2⁶³
+        low = int(values.min())
+        key = key * (int(values.max()) - low + 1) + (values - low)
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.append(True, np.diff(key[order]) != 0))
+    found = {name: values[order[first]] for name, values in keys.items()}
+    for name in (*_SUMMED, "peak"):
+        found[name] = (np.fmax if name == "peak" else np.add).reduceat(column(name)[order], first)
+    return Sums(**found)
