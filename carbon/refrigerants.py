@@ -62,9 +62,9 @@ def lost(stock: Stock) -> float:
     balance = round(came - left, 6)  # to the milligram
     if balance < 0:
         raise ValueError(
-            f"the stock grew by {-balance:g} kg that nobody bought: opening {stock.opening:g} + bought {stock.bought:g} "
-            f"+ retired {stock.retired:g} is less than closing {stock.closing:g} + given {stock.given:g} + filled "
-            f"{stock.filled:g}; count again, or enter the purchase that is missing"
+            f"the stock grew by {-balance:g} kg that nobody bought: opening {stock.opening:g} + bought "
+            f"{stock.bought:g} + retired {stock.retired:g} is less than closing {stock.closing:g} + given "
+            f"{stock.given:g} + filled {stock.filled:g}; count again, or enter the purchase that is missing"
         )
     return balance
 
