@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from carbon.books import Books
 from carbon.cells import Cells, close, cut, merge, none
+from carbon.entries import Activity, Entries
 from carbon.ledger import Ledger, Reason
-from carbon.virtual import with_virtual
+from pipeline import quality as q
 from pipeline.batch import DERIVED, Batch, Series, Window
 from pipeline.counters import Counters
 from pipeline.log.log import Log
@@ -26,8 +30,8 @@ _CHECKPOINT_S: Final = 60.0  # how much of the log a restart reads again
 class Accountant:
     """Follows the log for the ledger in `folder`; cursor and open cells lie in the ledger, beside what they led to.
 
-    An interval is booked when the latest tick has passed its end by the grace, however it is split over commits; amounts
-    that come for a booked one are added to it in a new version. `position` is how far the log has been read,
+    An interval is booked when the latest tick has passed its end by the grace, however it is split over commits;
+    amounts that come for a booked one are added to it in a new version. `position` is how far the log has been read,
     `kept` how far it is no longer needed.
     """
 
@@ -114,22 +118,55 @@ class Accountant:
         over = cells.quarter_ns < upto
         activity = close(cells.take(over), self.books.interval_ns, self.books.phase_ns)
         late = activity.start_ns < self._booked_ns
-        self._cells, self._booked_ns = cells.take(~over), upto
+        kept = cells.take(~over)
         with Ledger.open(self.folder, write=True) as ledger:
-            added = _on_top(ledger, self.books, activity.take(late))
+            added = add_to_booked(ledger, self.books, activity.take(late))
             with ledger.writing() as w:
-                for part, reason in ((activity.take(~late), "live"), (added, "late")):
+                for part, reason in ((activity.take(~late), Reason("live")), (added, Reason("late"))):
                     if len(part):
-                        self.books.book(w, with_virtual(self.books, ledger, part), Reason(reason))
-                        self.counters.committed += len(part)
-                w.cursor(self.position, self._state())
-        self.kept = self.position
+                        w.entries(self.books.entries(w, part), reason)
+                w.cursor(self.position, _pack(upto, kept, self._names))
+        # Only now: a ledger that could not be written leaves everything to be booked again.
+        self._cells, self._booked_ns, self.kept = kept, upto, self.position
+        self.counters.committed += len(activity)
 
     def _keep(self) -> None:
-        self._gathered()
         with Ledger.open(self.folder, write=True) as ledger, ledger.writing() as w:
-            w.cursor(self.position, self._state())
+            w.cursor(self.position, _pack(self._booked_ns, self._gathered(), self._names))
         self.kept = self.position
 
-    def _state(self) -> bytes:
-        return self._booked_ns.to_bytes(8, "little") + self._cells.pack(self._names)
+
+def _pack(booked_ns: int, cells: Cells, names: Sequence[str]) -> bytes:
+    return booked_ns.to_bytes(8, "little") + cells.pack(names)
+
+
+def add_to_booked(ledger: Ledger, books: Books, late: Activity) -> Activity:
+    """Return what intervals that are booked already amount to with late amounts on top.
+
+    What had been substituted in them falls away: the gap it stood for is no longer the same, and is shown again where
+    it remains.
+    """
+    if not len(late):
+        return late
+    stream_of = {number: line.stream for number, line in ledger.lines.items()}
+    one_line = {stream: number for number, stream in stream_of.items()}  # all lines of a stream have the same amounts
+    pairs = zip(late.stream.tolist(), late.start_ns.tolist(), strict=True)
+    row = {(one_line.get(books.names[s]), t): i for i, (s, t) in enumerate(pairs)}
+    columns = {name: getattr(late, name).copy() for name in ("amount", "estimated", "covered_ns", "quality", "peak")}
+    span = int(late.span_ns[0])
+    for booked in ledger.read(int(late.start_ns.min()), int(late.start_ns.max()) + 1, set(one_line.values())):
+        for i in np.flatnonzero(booked.span_ns == span).tolist():
+            at = row.get((int(booked.line[i]), int(booked.start_ns[i])))
+            if at is not None:
+                _add(columns, at, booked, i)
+    columns["covered_ns"] = np.minimum(columns["covered_ns"], late.span_ns)
+    return replace(late, **columns)
+
+
+def _add(columns: dict[str, Any], at: int, booked: Entries, i: int) -> None:
+    columns["amount"][at] += booked.amount[i] - booked.substituted[i]
+    columns["estimated"][at] += booked.estimated[i]
+    columns["covered_ns"][at] += booked.covered_ns[i]
+    kept = booked.quality[i : i + 1] & np.uint16(0xFFFF ^ q.SUBSTITUTED)
+    columns["quality"][at] = q.merge(columns["quality"][at : at + 1], kept)[0]
+    columns["peak"][at] = np.fmax(columns["peak"][at], booked.peak[i])

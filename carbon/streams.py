@@ -46,7 +46,7 @@ def streams(config: Gateway, devices: Iterable[BoundDevice], specs: Iterable[Spe
         area, asset = place(config, virtual.asset)
         key = f"{virtual.asset}.{virtual.carrier}.{name}"
         unit = next((found[part].unit for part in virtual.plus if part in found), "kWh")
-        role = _role(config, asset, virtual.carrier, found)
+        role = role_of(config, asset, virtual.carrier, found)
         found[key] = Stream(key, virtual.asset, area, asset.type, virtual.carrier, unit, role, virtual=virtual)
     return {key: _placed(config, stream, found) for key, stream in found.items()}
 
@@ -91,11 +91,12 @@ def _placed(config: Gateway, stream: Stream, found: Mapping[str, Stream]) -> Str
     if stream.role != "boundary":
         return stream
     _, asset = place(config, stream.asset)
-    role = _role(config, asset, stream.carrier, found)
+    role = role_of(config, asset, stream.carrier, found)
     return stream if role == stream.role else replace(stream, role=role)
 
 
-def _role(config: Gateway, asset: Asset, carrier: str, found: Mapping[str, Stream]) -> Role:
+def role_of(config: Gateway, asset: Asset, carrier: str, found: Mapping[str, Stream]) -> Role:
+    """Return boundary, or breakdown where a meter above the asset already counts the carrier."""
     seen: set[str] = set()
     above = asset.fed_by
     while above and above not in seen:

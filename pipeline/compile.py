@@ -12,7 +12,8 @@ import orjson
 from config.bindings import BoundDevice, series_key
 from config.connections import MqttConnection
 from config.errors import GatewayError
-from config.factor_tables import fuel_row, grid_rows
+from config.carriers import about, counted_in
+from config.fuels import FuelError, FuelRow, fuel_row, units_per
 from config.model import EnergyIntensity, Gateway
 from config.points import REGISTERS, Point
 from config.quantities import AMOUNT_OF, QUANTITIES, conversion
@@ -21,17 +22,15 @@ from pipeline.factors import FactorTimeline
 from pipeline.gaps import gap_key
 from pipeline.heartbeat import GATEWAY, HEALTH, TICK_KEY, health_key
 from pipeline.series import NAN, Kind, Like, Spec, ratio
-from pipeline.timelines import content, fuel, grid
+from pipeline.timelines import content, fuel, grid_timeline
 from pipeline.trust import CLOCK_KEY
 
 _KINDS: Final = {"gauge": Kind.GAUGE, "counter": Kind.COUNTER, "state": Kind.STATE, "delta": Kind.DELTA}
-_ELECTRIC: Final = ("electricity",)
 _GENERATORS: Final = ("pv",)
 _PEAK: Final = 1.2  # rated power may be exceeded by this much before an index step is doubted
 _FLOAT_STEP: Final = {"float32": 2.0**-23, "float64": 2.0**-52}
 # The counter an asset is accounted by: the first of these a device has, else its first energy counter.
 _ACCOUNTED: Final = ("energy_import", "energy", "energy_active_import", "energy_export")
-_SCOPE: Final = {"electricity": "2", "heat": "2", "steam": "2", "natural_gas": "1", "solar": "1"}
 
 
 @dataclass(slots=True)
@@ -59,7 +58,7 @@ def components(gateway: Gateway) -> tuple[str, ...]:
     """Return the names of all components that count."""
     collectors = [f"collector.{name}" for name in gateway.connections]
     stages = [f"stage.{name}" for name in (*gateway.windows, *gateway.alerts)]
-    return (*collectors, *stages, "history", "log", *(f"sink.{name}" for name in gateway.sinks))
+    return (*collectors, *stages, "history", "ledger", "publisher", "log", *(f"sink.{name}" for name in gateway.sinks))
 
 
 def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = Path()) -> Plan:
@@ -68,12 +67,11 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
     Raises GatewayError for a window over energy that nothing computes.
     """
     plan = Plan(rules=_rules(gateway))
-    tables = [base / t for t in gateway.factors.tables]
-    rows = grid_rows(gateway.site.region, gateway.factors.kind, tables)
-    plan.grid = plan.add(grid(f"{gateway.site.region} {gateway.factors.kind}", rows, gateway.factors.rule))
+    plan.grid = plan.add(grid_timeline(gateway, gateway.site.region, gateway.factors.kind, base))
+    tables = tuple(base / t for t in gateway.factors.tables)
     accounted: set[tuple[str, str]] = set()
     for device in devices:
-        plan.specs += _Device(gateway, device, plan, accounted).specs()
+        plan.specs += _Device(gateway, device, plan, accounted, tables).specs()
     plan.specs += _own(gateway)
     keys = {s.key for s in plan.specs}
     for name, window in gateway.windows.items():
@@ -100,6 +98,7 @@ class _Device:
     bound: BoundDevice
     plan: Plan
     accounted: set[tuple[str, str]]  # (asset, carrier) that already have a series
+    tables: tuple[Path, ...] = ()  # the user's factors
     _places: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def specs(self) -> Iterator[Spec]:
@@ -133,7 +132,7 @@ class _Device:
         if asset.energy == "none":
             return set()
         counters = [n for n, p in points.items() if p.quantity == "energy_index"]
-        fuels = [n for n, p in points.items() if p.quantity == "volume_index" and self._has_factor(p)]
+        fuels = [n for n, p in points.items() if p.quantity in ("volume_index", "mass_index") and self._row(p)]
         named = [self.bound.device.prefix + n for n in _ACCOUNTED]
         if asset.type in _GENERATORS:
             named = named[::-1]
@@ -153,24 +152,33 @@ class _Device:
         power = [n for n, p in self.bound.points.items() if p.quantity == "power"]
         return power[0] if power and self.bound.asset.energy != "none" else ""
 
-    def _has_factor(self, point: Point) -> bool:
-        return self._carrier(point) in ("natural_gas",)
+    def _row(self, point: Point) -> FuelRow | None:
+        """Return the factor of what a point counts, None for what is no fuel or bought heat, or has no factor."""
+        carrier, unit = self._carrier(point), counted_in(point, self.bound.asset.carrier)
+        accounting = self.gateway.accounting
+        if not unit or not about(carrier).scope or about(carrier).electric:
+            return None
+        try:
+            row = fuel_row(carrier, accounting.fuel_set(carrier), self.tables, unit=unit, calorific=point.calorific)
+            units_per(row, unit, calorific=point.calorific, reference=point.reference)
+        except FuelError:  # told by the check of the configuration where it matters
+            return None
+        return row
 
     def _timeline(self, carrier: str, point: Point) -> str:
         """Return the name of the carrier's emission timeline, making it at first use; "" for none."""
-        if carrier in _ELECTRIC:
+        if about(carrier).electric:
             return self.plan.grid
-        if carrier not in _SCOPE:
+        row, unit = self._row(point), counted_in(point, self.bound.asset.carrier)
+        if row is None:
             return ""
-        row = fuel_row(carrier)
-        is_volume = row.unit == "kg/m3"
-        if is_volume != (QUANTITIES[point.quantity].unit.startswith("m3")):
-            return ""
-        name = f"{carrier} {point.reference.celsius:g} °C {point.reference.kpa:g} kPa" if point.reference else carrier
+        state = f" at {point.reference.celsius:g} °C {point.reference.kpa:g} kPa" if point.reference else ""
+        name = f"{carrier} per {unit}{state}" + (f" {point.calorific}" if point.calorific else "")
         if name not in self.plan.factors:
-            self.plan.add(fuel(name, row, point.reference))
-            if is_volume:
-                self.plan.add(content(f"{name} content", row, point.reference))
+            how: _How = {"calorific": point.calorific, "reference": point.reference}
+            self.plan.add(fuel(name, row, unit, self.gateway.accounting.gwp, **how))
+            if unit != "kWh" and row.kwh_per_unit is not None:
+                self.plan.add(content(f"{name} content", row, unit, **how))
         return name
 
     def _with_carbon(self, amount: Spec, carrier: str, point: Point, *, account: bool) -> Iterator[Spec]:
@@ -182,7 +190,7 @@ class _Device:
         emission = self._derived(name, "co2e", carrier, main=True)
         products = [(emission.key, timeline)]
         yield emission
-        if amount.like.quantity == "volume":
+        if f"{timeline} content" in self.plan.factors:
             energy = self._derived(name, "energy", carrier, main=True)
             products.append((energy.key, f"{timeline} content"))
             yield energy
@@ -250,8 +258,8 @@ class _Device:
         )
         tags = self._place(
             carrier=carrier if kind.measurement in ("energy", "emissions") else "",
-            scope=_SCOPE.get(carrier, "") if carbon else "",
-            method=("location" if carrier in _ELECTRIC else "factor") if carbon else "",
+            scope=str(about(carrier).scope or "") if carbon else "",
+            method=("location" if about(carrier).electric else "factor") if carbon else "",
         )
         return Spec(series_key(self.bound.asset_name, name, quantity), tags, self.plan.share(like))
 

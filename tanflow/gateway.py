@@ -9,6 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
+from carbon.accountant import Accountant
+from carbon.books import Books
+from carbon.ledger import Ledger
+from carbon.publish import Publisher, account_specs
 from config.bindings import BoundDevice, bind
 from config.errors import GatewayError, Unavailable
 from config.model import Gateway as Config
@@ -21,7 +27,7 @@ from pipeline.consume import Consumer, Stage
 from pipeline.counters import Board
 from pipeline.deliver import Delivery
 from pipeline.gaps import Gap, gap_key
-from pipeline.heartbeat import Heartbeat
+from pipeline.heartbeat import TICK_KEY, Heartbeat
 from pipeline.ingest import Ingest
 from pipeline.latest import Latest
 from pipeline.log.directory import DataDirectory
@@ -57,6 +63,7 @@ class Gateway:
     log: Log
     table: SeriesTable
     history: History
+    books: Books
     board: Board = field(default_factory=Board)
     lag: LoopLag = field(default_factory=LoopLag)
     accepting: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,6 +71,8 @@ class Gateway:
     consumers: list[Consumer] = field(default_factory=list)
     beside: dict[str, Work] = field(default_factory=dict)  # what else runs as long as the gateway: its API
     deliveries: dict[str, Delivery] = field(default_factory=dict)
+    accountant: Accountant = field(init=False)
+    publisher: Publisher = field(init=False)
     archivist: Archivist = field(init=False)
     latest: Latest = field(init=False)
     room: Room = field(init=False)
@@ -75,6 +84,7 @@ class Gateway:
         self.ingests = {name: self._ingest(name) for name in self.config.connections}
         self.consumers = [self._consumer(stage) for stage in stages(self.config, self.table.ids)]
         self.deliveries = {name: self._delivery(name) for name in self.config.sinks}
+        self._account()
         history = self.config.data.history
         self.archivist = Archivist(
             self.log,
@@ -114,13 +124,25 @@ class Gateway:
         sink = registry.sink(name, config, revision.with_retired(self.log, self.table), counters)
         return Delivery(name, self.log, sink, self.clock, counters, config.batch_rows, config.backoff_max_s)
 
+    def _account(self) -> None:
+        ids, folder = self.table.ids, self.directory.path
+        stream_of = np.full(len(self.table), -1, np.int32)
+        for number, stream in enumerate(self.books.streams.values()):
+            if stream.series:
+                stream_of[ids[stream.series]] = number
+        counters = self.board.component("ledger")
+        self.accountant = Accountant(self.log, folder, self.books, stream_of, ids[TICK_KEY], counters)
+        counters = self.board.component("publisher")
+        self.publisher = Publisher(self.log, folder, ids, self.clock, self.table.revision, counters)
+
     def _local_floor(self) -> int:
-        """Return the position every local reader has passed: history, stages and the connections' snapshots."""
+        """Return the position every local reader has passed: history, ledger, stages and the connections' snapshots."""
         reader = self.log.reader
         rows = reader.query("SELECT connection, position FROM snapshots")
         snapshots = {str(c): int(str(p)) for c, p in rows}
         held = [snapshots.get(name, 0) for name in self.ingests]
-        return min([self.history.cursor, *held, *(reader.cursor(c.stage.name).position for c in self.consumers)])
+        local = [self.history.cursor, self.accountant.kept]
+        return min([*local, *held, *(reader.cursor(c.stage.name).position for c in self.consumers)])
 
     # ── life ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -163,6 +185,9 @@ class Gateway:
         """With the sources silent: keep the state, and let everyone who follows the log come to its end."""
         await self._checkpoint()
         await self._reach(self.consumers)
+        await self._reach([self.accountant])
+        await self.accountant.checkpoint()
+        await self.publisher.step()
         await self._reach(self.deliveries.values())
 
     async def _checkpoint(self) -> None:
@@ -173,7 +198,7 @@ class Gateway:
             await asyncio.sleep(self.config.data.snapshot_s)
             await self._checkpoint()
 
-    async def _reach(self, followers: Iterable[Consumer | Delivery]) -> None:
+    async def _reach(self, followers: Iterable[Consumer | Accountant | Delivery]) -> None:
         deadline = asyncio.get_running_loop().time() + _DRAIN_S
         for follower in followers:
             while self.log.read(follower.position, 1) and follower.counters.state != "down":
@@ -185,6 +210,8 @@ class Gateway:
         work: dict[str, Work] = {
             "latest": lambda: self.latest.run(self.log),
             "history": self.archivist.run,
+            "ledger": self.accountant.run,
+            "publisher": self.publisher.run,
             "log": self.room.run,
             "clock": lambda: watch(self.log, self.clock, self.table.ids[CLOCK_KEY], self.board.component("clock")),
             "loop": self.lag.run,
@@ -264,6 +291,8 @@ async def open_gateway(
     """
     devices = list(bind(config, templates))
     plan = compile_plan(config, devices, base)
+    books = Books.planned(config, templates, plan.specs, base)
+    plan.specs += account_specs(books)
     path = base / config.data.dir
     with DataDirectory(path, config.data.ballast_mb) as directory:
         clock = clock or boot_clock(path)
@@ -275,7 +304,9 @@ async def open_gateway(
             _belong_together(path, log, history)
             before = revision.stored(log)
             table = await revision.compile_table(log, plan, before)
-            gateway = Gateway(config, devices, clock, directory, log, table, history)
+            with Ledger.open(path, write=True):
+                pass  # made at first use
+            gateway = Gateway(config, devices, clock, directory, log, table, history, books)
             since_ns = log.reader.last_received_ns(but=clock.boot)
             await gateway.recover(before)
             if 0 < since_ns < clock.now_ns():

@@ -1,0 +1,128 @@
+"""Rows of the log become entries of the ledger: each interval once, late ones on top, nothing lost by a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from carbon.ledger import Ledger, verify
+from pipeline import quality as q
+from tests.carbon.plant import GAS, HOUR_S, IMPORT, PRESS, SUN, open_plant
+
+LOCATION = "main.electricity/2/purchased_electricity/location"
+MARKET = "main.electricity/2/purchased_electricity/market"
+BURNT = "oven.natural_gas/1/stationary_combustion/factor"
+
+
+async def test_an_hour_is_booked_when_it_is_over_and_its_grace_with_it(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [1800, 3600, 5400], [30.0, 50.0, 7.0], 1800)
+        await plant.tick(3600 + 299)
+        await plant.book()
+        assert not len(plant.entries())
+        await plant.tick(3600 + 300)
+        await plant.book()
+        assert plant.kwh(LOCATION) == {0: 80.0}
+        # Guangdong, the newest published by the first of January 2025: 0.4403 kg/kWh of 2022, MEE 2024-12-20.
+        assert plant.kg(LOCATION) == {0: pytest.approx(80 * 0.4403, abs=1e-6)}
+        assert not verify(plant.folder, None).problems
+
+
+async def test_gas_is_counted_in_the_factors_state(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        await plant.append(GAS, [3600], [1000.0], 3600)
+        await plant.tick(2 * HOUR_S)
+        await plant.book()
+        # 1,000 m³ of 0 °C: 2.16219 t, and 389.31 GJ/10⁴ Nm³ = 10,814.17 kWh (NDRC, later guidelines).
+        assert plant.kg(BURNT)[0] == pytest.approx(2162.19, abs=0.01)
+        assert plant.kwh(BURNT)[0] == pytest.approx(10_814.17, abs=0.01)
+
+
+async def test_what_a_main_meter_counts_is_not_counted_again(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        for key, kwh in ((IMPORT, 100.0), (PRESS, 60.0), (SUN, 25.0)):
+            await plant.append(key, [3600], [kwh], 3600)
+        await plant.tick(2 * HOUR_S)
+        await plant.book()
+        with Ledger.open(plant.folder) as ledger:
+            roles = {line.stream: line.role for line in ledger.lines.values()}
+        assert roles == {"main.electricity": "boundary", "press.electricity": "breakdown", "roof.solar": "own"}
+
+
+async def test_the_market_method_stands_beside_and_says_when_nobody_publishes_a_residual_mix(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [3600], [100.0], 3600)
+        await plant.tick(2 * HOUR_S)
+        await plant.book()
+        assert plant.kg(MARKET) == plant.kg(LOCATION)
+        entries = plant.entries()
+        with Ledger.open(plant.folder) as ledger:
+            methods = {ledger.lines[n].method: int(qual) for n, qual in zip(entries.line, entries.quality, strict=True)}
+        assert methods["market"] & q.FACTOR_FALLBACK
+        assert not methods["location"] & q.FACTOR_FALLBACK
+
+
+async def test_late_amounts_make_a_new_version_on_top(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [3600], [80.0], 3600)
+        await plant.tick(2 * HOUR_S)
+        await plant.book()
+        await plant.append(PRESS, [3600], [5.0], 3600)  # its collector was behind
+        await plant.append(IMPORT, [3600], [3.0], 0)
+        await plant.tick(3 * HOUR_S)
+        await plant.book()
+        assert plant.kwh(LOCATION) == {0: 83.0}
+        assert plant.kwh("press.electricity/2/purchased_electricity/location") == {0: 5.0}
+        with Ledger.open(plant.folder) as ledger:
+            (line,) = [n for n, known in ledger.lines.items() if known.key == LOCATION]
+            start = int(plant.entries().start_ns[0])
+            kinds = [version.reason.kind for version in ledger.versions(line, start)]
+        assert kinds == ["live", "late"]
+
+
+async def test_an_outage_is_one_amount_over_the_hours_it_lasted(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [3600], [10.0], 3600)
+        await plant.append(IMPORT, [5 * HOUR_S], [40.0], 4 * HOUR_S, q.UNCERTAIN | q.PROFILE_ESTIMATED)
+        await plant.tick(6 * HOUR_S)
+        await plant.book()
+        assert plant.kwh(LOCATION) == dict.fromkeys(range(5), 10.0)
+
+
+async def test_a_restart_in_the_middle_of_an_hour_loses_nothing(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [900], [10.0], 900)
+        await plant.tick(1000)
+        await plant.book()
+        await plant.gateway.accountant.checkpoint()
+        await plant.append(IMPORT, [1800], [11.0], 900)
+        await plant.tick(1900)
+        await plant.book()  # and dies without another checkpoint
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [3600], [12.0], 1800)
+        await plant.tick(2 * HOUR_S)
+        await plant.book()
+        assert plant.kwh(LOCATION) == {0: 33.0}
+
+
+async def test_what_the_ledger_says_comes_back_into_the_log(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [3600], [80.0], 3600)
+        await plant.tick(2 * HOUR_S)
+        await plant.book()
+        await plant.gateway.publisher.step()
+        log, ids = plant.gateway.log, plant.gateway.table.ids
+        key = "main.electricity-2-purchased_electricity-location.account_co2e"
+        rows = [b for w in log.reader.read(0) for b in w.batches if b.header.connection == "ledger"]
+        values = np.concatenate([b.value[b.series == ids[key]] for b in rows])
+        assert values.tolist() == [plant.kg(LOCATION)[0]]
+        words = [[float(b.value[b.series == ids[f"gateway.ledger-head-{n}.health"]][0]) for n in range(8)] for b in rows
+                 if (b.series == ids["gateway.ledger-head-0.health"]).any()]  # fmt: skip
+        head = b"".join(int(w).to_bytes(4, "big") for w in words[-1]).hex()
+        with Ledger.open(plant.folder) as ledger:
+            assert head == ledger.head().hash
+        before = log.position
+        await plant.gateway.publisher.step()
+        assert log.position == before  # what is published is not published again
