@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from carbon.blend import uncovered_steps
 from carbon.entries import Line, Method, Scope
 from carbon.factor import Factor, FactorSteps, steps
 from carbon.fuels import fuel_factor
@@ -87,15 +88,22 @@ class Rules:
 
     @cached_property
     def market(self) -> FactorSteps:
-        """Return what uncovered electricity counts; the location average, flagged, where nobody publishes that."""
-        uncovered = self.config.accounting.market.uncovered
-        if uncovered == "location_average":
-            return self.location
+        """Return what electricity counts that no contract or certificate covers."""
+        return self._uncovered[0]
+
+    @cached_property
+    def findings(self) -> list[str]:
+        """Return what a reader of the account must know of its factors."""
+        return self._uncovered[1]
+
+    @cached_property
+    def _uncovered(self) -> tuple[FactorSteps, list[str]]:
+        kind = self.config.accounting.market.uncovered
         try:
-            return self._grid(uncovered)
+            residual = None if kind == "location_average" else self._grid(kind)
         except LookupError:
-            named = [replace(f, provenance=replace(f.provenance, variant="fallback")) for f in self.location.factors]
-            return FactorSteps(self.location.start_ns, tuple(named))
+            residual = None
+        return uncovered_steps(kind, residual, self.location)
 
     @cached_property
     def losses(self) -> FactorSteps | None:
