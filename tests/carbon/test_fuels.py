@@ -18,7 +18,7 @@ AT_20 = GasReference(celsius=20, kpa=101.325)
 
 
 def row(fuel: str, fuel_set: str = "ndrc-24", unit: str = "") -> FuelRow:
-    return fuel_row(fuel, fuel_set, unit)
+    return fuel_row(fuel, fuel_set, unit=unit)
 
 
 def kg(amount: float, factor: Factor) -> float:
