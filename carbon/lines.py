@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,7 +85,7 @@ class Rules:
     @cached_property
     def location(self) -> FactorSteps:
         """Return the grid's average where the site stands."""
-        return self._grid("location_average")
+        return self._grid("location_average", self.config.site.region)
 
     @cached_property
     def market(self) -> FactorSteps:
@@ -99,19 +100,20 @@ class Rules:
     @cached_property
     def _uncovered(self) -> tuple[FactorSteps, list[str]]:
         kind = self.config.accounting.market.uncovered
-        try:
-            residual = None if kind == "location_average" else self._grid(kind)
-        except LookupError:
-            residual = None
-        return uncovered_steps(kind, residual, self.location)
+        region = self.config.site.region
+        found = None
+        for market in dict.fromkeys((region, region.partition("-")[0])):  # certificates are traded in a whole country
+            if found is None and kind != "location_average":
+                with suppress(LookupError):
+                    found = self._grid(kind, market)
+        return uncovered_steps(kind, found, self.location)
 
     @cached_property
     def losses(self) -> FactorSteps | None:
         """Return what the grid loses on the way, per kWh consumed; None where nobody publishes it."""
         return losses_steps(self.config.site.region, self.location)
 
-    def _grid(self, kind: str) -> FactorSteps:
-        region = self.config.site.region
+    def _grid(self, kind: str, region: str) -> FactorSteps:
         return grid_steps(f"{region}/{kind}", grid_timeline(self.config, region, kind, self.base))
 
 
