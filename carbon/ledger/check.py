@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,20 @@ from carbon.entries import Entries
 from carbon.factor import GASES, Factor
 from carbon.ledger.definitions import Definitions
 
-_WEIGHED = ("energy", *GASES, "biogenic")
+WEIGHED = ("energy", *GASES, "biogenic")
 
 
 class PerUnit:
     """Kilograms and energy per unit of all factors, as arrays by factor number; the last row is of no factor."""
 
     def __init__(self) -> None:
-        self._table = np.zeros((1, len(_WEIGHED)))
+        self._table = np.zeros((1, len(WEIGHED)))
 
-    def of(self, factors: dict[int, Factor]) -> npt.NDArray[np.float64]:
+    def of(self, factors: Mapping[int, Factor]) -> npt.NDArray[np.float64]:
         """Return [kWh, kg by gas, kg biogenic] per unit, one row a factor."""
         if len(self._table) != len(factors) + 1:
             rows = [(f.kwh, *f.kg, f.biogenic) for _, f in sorted(factors.items())]
-            self._table = np.array([*rows, (0.0,) * len(_WEIGHED)])
+            self._table = np.array([*rows, (0.0,) * len(WEIGHED)])
         return self._table
 
 
@@ -49,7 +50,7 @@ def contradiction(entries: Entries, defined: Definitions, per_unit: PerUnit | No
     if (entries.span_ns <= 0).any() or ((entries.covered_ns < 0) | (entries.covered_ns > entries.span_ns)).any():
         return "an entry spans no time, or data stands for more time than it spans"
     table = (per_unit or PerUnit()).of(defined.factors.by_number)
-    for i, name in enumerate(_WEIGHED):
+    for i, name in enumerate(WEIGHED):
         if not np.array_equal(getattr(entries, name), weigh(entries.amount, table[entries.factor, i])):
             row = int(np.flatnonzero(getattr(entries, name) != weigh(entries.amount, table[entries.factor, i]))[0])
             line = defined.lines.by_number[int(entries.line[row])].key
