@@ -72,9 +72,14 @@ class Accounting(Strict):
     grace_s: Annotated[float, Field(ge=1, le=86_400)] = 300.0  # how long an interval waits for late readings
     gwp: Literal["AR4", "AR5", "AR6"] = "AR5"
     fuels: str = "ndrc-24"  # which publisher's set of fuel factors; `tanflow factors list` names them
+    other_fuels: dict[Name, str] = {}  # carriers taken from another set, e.g. {lng: desnz-2025}
     market: Market = Market()
     upstream: bool = True  # scope 3 category 3: losses of the grid, and what fuels and power took to arrive
     meters: dict[Name, Meter] = {}
     virtual: dict[Name, VirtualMeter] = {}
     tariff: Name | Path | None = None  # shipped name (config/tariffs) or a file
     organisation: Organisation = Organisation()
+
+    def fuel_set(self, carrier: str) -> str:
+        """Return the set a carrier's factor is taken from."""
+        return self.other_fuels.get(carrier, self.fuels)

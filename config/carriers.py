@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
+from config.points import Point
+
 State = Literal["", "gas", "liquid", "solid"]
 
 
@@ -52,6 +54,20 @@ CARRIERS: Final[dict[str, About]] = {
     **_fuels("wood solid_biomass charcoal", "solid", biogenic=True),
     **dict.fromkeys(("compressed_air", "water", "product", "none"), NOTHING),
 }  # fmt: skip
+
+
+def counted_in(point: Point, asset_carrier: str) -> str:
+    """Return the unit (m3, t, kWh) in which a point counts its carrier, "" where it counts something else.
+
+    A mass beside a gas burner is its product, unless the point says that it is the fuel.
+    """
+    kind = about(point.carrier or asset_carrier)
+    if point.quantity in ("energy_index", "power"):
+        return "kWh"
+    if point.quantity == "volume_index" and kind.state in ("gas", "liquid"):
+        return "m3"
+    fuel = kind.state in ("liquid", "solid") or (kind.state == "gas" and point.carrier is not None)
+    return "t" if point.quantity == "mass_index" and fuel else ""
 
 
 def about(carrier: str) -> About:

@@ -1,54 +1,44 @@
-"""CSV files of emission factors → typed rows; a factor never comes without who said it, when, and for when."""
+"""Tables of grid factors → the rows of one region, kind and publisher; neither kinds nor publishers ever mix."""
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from config.errors import ConfigError, Problem
-from config.explain import explain
-from config.points import GasReference
+from config.sourced import NotNegative, Sourced, Text, columns, shipped_rows, user_rows
 
-_LIMIT = 16 * 1024 * 1024  # largest table that is read [bytes]
-_FUELS = "fuels.csv"
-Text = Annotated[str, StringConstraints(min_length=1)]
-
-
-class _Row(BaseModel):
-    """What every factor carries: its value and where that comes from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
-
-    value: Annotated[float, Field(ge=0)]
-    gas: Literal["co2", "co2e"]
-    data_year: Annotated[int, Field(ge=1990, le=2100)]
-    publisher: Text
-    publication: Text
-    published_on: Annotated[str, StringConstraints(pattern=r"^(\d{4}(-\d{2}(-\d{2})?)?)?$")]  # as far as known
-    source: Text
-    confidence: Text
-    licence: str = ""
+# location_average: all generation of a grid. residual_mix: what is left after certificates and contracts; ex_market:
+# China's form of it. fossil: fossil generation alone. marginal: of what is saved or added, for projects. life_cycle:
+# with the making of fuels and plants. product_footprint: life cycle as a state publishes it for products.
+# ets_reporting: what an emissions trading scheme prescribes.
+GridKind = Literal[
+    "location_average", "residual_mix", "ex_market", "fossil", "marginal", "life_cycle", "product_footprint",
+    "ets_reporting",
+]  # fmt: skip
+KINDS: Final[tuple[GridKind, ...]] = get_args(GridKind)
+_PREFIX: Final = "grid-"
 
 
-class GridRow(_Row):
+class GridRow(Sourced):
     """The grid's emission factor [kg/kWh] of a region from the first to the last day it is meant for."""
 
     region: Text
     region_name: str = ""
-    kind: Text  # location_average, ex_market, residual_mix, …
+    kind: GridKind
+    value: NotNegative
     unit: Literal["kg/kWh"]
+    gas: Literal["co2", "co2e"]
     valid_from: date
     valid_to: date
+    uncertainty: Annotated[float, Field(gt=0)] | None = None  # half the 95 % interval, as a share
 
     @model_validator(mode="after")
     def _ordered(self) -> GridRow:
@@ -57,58 +47,42 @@ class GridRow(_Row):
         return self
 
 
-class FuelRow(_Row):
-    """The emission factor of a carrier; per m³ only together with the gas state it refers to."""
-
-    carrier: Text
-    fuel: str
-    scope: Literal[1, 2]
-    unit: Literal["kg/kWh", "kg/m3"]
-    kwh_per_unit: Annotated[float, Field(gt=0)]  # net calorific value per m³; 1 where the unit is energy
-    reference_celsius: float | None = None
-    reference_kpa: float | None = None
-
-    @field_validator("reference_celsius", "reference_kpa", mode="before")
-    @classmethod
-    def _blank(cls, value: Any) -> Any:
-        return None if value == "" else value
-
-    @field_validator("scope", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return int(value) if value in ("1", "2") else value
-
-    @model_validator(mode="after")
-    def _state(self) -> FuelRow:
-        if self.unit == "kg/m3" and (self.reference_celsius is None or self.reference_kpa is None):
-            raise ValueError("a factor per m3 needs reference_celsius and reference_kpa")
-        return self
-
-    @property
-    def reference(self) -> GasReference | None:
-        if self.reference_celsius is None or self.reference_kpa is None:
-            return None
-        return GasReference(celsius=self.reference_celsius, kpa=self.reference_kpa)
-
-
-def grid_rows(region: str, kind: str, extra_tables: Sequence[Path] = ()) -> tuple[GridRow, ...]:
+def grid_rows(
+    region: str, kind: str, extra_tables: Sequence[Path] = (), publishers: Sequence[str] = ()
+) -> tuple[GridRow, ...]:
     """Return the factors of a region by valid_from, all of one publisher; empty when there is none.
 
-    A table of the user's own that knows the region and kind replaces the shipped rows, so that two publishers'
-    series never mix. Raises ConfigError for a table that cannot be read and for two publishers in the user's tables.
+    A table of the user's own that knows the region and kind replaces the shipped rows. Of several publishers the
+    first in `publishers` is taken. Raises ConfigError for a table that cannot be read and for a choice left open.
     """
-    own = [row for table in extra_tables for row in read_table(table) if (row.region, row.kind) == (region, kind)]
-    rows = own or [row for row in shipped() if (row.region, row.kind) == (region, kind)]
-    publishers = sorted({row.publisher for row in rows})
-    if len(publishers) > 1:
-        message = f"{kind} of {region} comes from {' and '.join(publishers)}; publishers must not mix, keep one"
-        raise ConfigError([Problem(str(extra_tables[0]) if extra_tables else "", 1, region, message)])
+    tables = [table for table in extra_tables if is_grid(table)]
+    own = [row for table in tables for row in user_rows(GridRow, table) if (row.region, row.kind) == (region, kind)]
+    rows = own or shipped_of(region, kind)
+    known = sorted({row.publisher for row in rows})
+    if len(known) > 1:
+        chosen = next((name for name in publishers if name in known), None)
+        if chosen is None:
+            raise ConfigError([Problem(str(tables[0]) if own else "", 1, region, _choice(region, kind, known))])
+        rows = [row for row in rows if row.publisher == chosen]
     return tuple(sorted(rows, key=lambda row: (row.valid_from, row.published_on)))
+
+
+def _choice(region: str, kind: str, known: Sequence[str]) -> str:
+    return (
+        f"{kind} of {region} comes from {' and '.join(known)}; publishers must not mix: "
+        f"write the one you follow under factors.publishers, e.g. publishers: ['{known[0]}']"
+    )
+
+
+def is_grid(table: Path) -> bool:
+    """Return whether a user's table holds grid factors (or else factors of fuels); raises ConfigError."""
+    return "fuel" not in columns(table)
 
 
 def nearest_regions(region: str, kind: str, extra_tables: Sequence[Path] = ()) -> list[str]:
     """Return the regions with factors of that kind whose codes or names look most like `region`, best first."""
-    rows = itertools.chain(shipped(), *(read_table(table) for table in extra_tables))
+    own = (user_rows(GridRow, table) for table in extra_tables if is_grid(table))
+    rows: Iterable[GridRow] = itertools.chain(shipped_rows(GridRow, _PREFIX, kind=kind), *own)
     names = {row.region: row.region_name for row in rows if row.kind == kind}
     wanted = region.casefold()
     named = [code for code, name in names.items() if len(wanted) > 2 and wanted in name.casefold()]
@@ -118,60 +92,19 @@ def nearest_regions(region: str, kind: str, extra_tables: Sequence[Path] = ()) -
     return list(dict.fromkeys(named + alike + country))[:5]
 
 
-def fuel_row(carrier: str) -> FuelRow:
-    """Return the factor of a carrier; raises KeyError for one without (electricity has grid rows)."""
-    return _fuels()[carrier]
-
-
 @cache
+def shipped_of(region: str, kind: str) -> tuple[GridRow, ...]:
+    """Return the rows of a region and kind that come with tanflow, of all publishers."""
+    return shipped_rows(GridRow, _PREFIX, region=region, kind=kind)
+
+
 def shipped() -> tuple[GridRow, ...]:
     """Return all grid rows that come with tanflow."""
-    tables = sorted(f.name for f in files("config.factors").iterdir() if f.name.endswith(".csv"))
-    return tuple(
-        row for name in tables if name != _FUELS for row in _parse(GridRow, files("config.factors") / name, name)
-    )
+    return shipped_rows(GridRow, _PREFIX)
 
 
-@cache
-def _fuels() -> dict[str, FuelRow]:
-    return {row.carrier: row for row in _parse(FuelRow, files("config.factors") / _FUELS, _FUELS)}
+def read_table(path: Path) -> tuple[Sourced, ...]:
+    """Return the rows of a user's table of either sort; raises ConfigError with file and line of every bad row."""
+    from config.fuels import FuelRow  # here: it needs the points' vocabulary, which few readers of tables do
 
-
-@cache
-def read_table(path: Path) -> tuple[GridRow, ...]:
-    """Return the grid rows of a user's table; raises ConfigError with file and line of every bad row."""
-    try:
-        if path.stat().st_size > _LIMIT:
-            raise ConfigError([Problem(str(path), 1, "table", "larger than 16 MiB; that is no factor table")])
-        return tuple(_parse(GridRow, path, str(path)))
-    except OSError as error:
-        raise ConfigError([Problem(str(path), 1, "table", f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([Problem(str(path), 1, "table", "is not UTF-8 text; save it as CSV UTF-8")]) from None
-
-
-RowType = TypeVar("RowType", GridRow, FuelRow)
-
-
-def _parse(model: type[RowType], file: Any, name: str) -> Iterator[RowType]:
-    text = file.read_text("utf-8-sig")
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
-    missing = [
-        c for c, field in model.model_fields.items() if field.is_required() and c not in (reader.fieldnames or ())
-    ]
-    if missing:
-        raise ConfigError([Problem(name, 1, "table", f"columns missing: {', '.join(missing)}")])
-    problems: list[Problem] = []
-    try:
-        for record in reader:
-            try:
-                yield model.model_validate(record)
-            except ValidationError as error:
-                problems += [
-                    Problem(name, reader.line_num, str(e["loc"][0]) if e["loc"] else "row", explain(e, model))
-                    for e in error.errors(include_url=False)
-                ]
-    except csv.Error as error:
-        problems.append(Problem(name, reader.line_num, "table", f"is not CSV: {error}"))
-    if problems:
-        raise ConfigError(problems)
+    return user_rows(GridRow, path) if is_grid(path) else user_rows(FuelRow, path)

@@ -16,7 +16,7 @@ from config.errors import GatewayError
 from config.explain import nearest
 from config.gwp import SETS, gwp
 from config.points import GasReference
-from config.sourced import NotNegative, Positive, Sourced, Text, shipped_rows, user_rows
+from config.sourced import NotNegative, Positive, Sourced, Text, columns, shipped_rows, user_rows
 
 Unit = Literal["t", "kg", "m3", "L", "GJ", "MJ", "kWh"]
 Calorific = Literal["net", "gross"]
@@ -196,6 +196,11 @@ def units_per(
             f"{row.set} knows {row.fuel} by its energy only; it cannot be counted in {unit} without a calorific value"
         )
         raise FuelError(message + ": write a row of your own under factors.tables")
+    if reference is not None:
+        raise FuelError(
+            f"{row.set} knows {row.fuel} per {row.unit}: a volume of gas needs its density in the state of the meter, "
+            "or a set that knows it per m3"
+        )
     return _by_density(row, unit, size / row_size)
 
 
@@ -263,7 +268,7 @@ def shipped_fuels() -> tuple[FuelRow, ...]:
 
 def fuels(extra_tables: Sequence[Path] = ()) -> tuple[FuelRow, ...]:
     """Return all fuel rows; a user's row replaces the shipped ones of its set, fuel and unit."""
-    own = [row for table in extra_tables for row in user_rows(FuelRow, table)]
+    own = [row for table in extra_tables if "fuel" in columns(table) for row in user_rows(FuelRow, table)]
     replaced = {(row.set, row.fuel, row.unit) for row in own}
     return (*own, *(row for row in shipped_fuels() if (row.set, row.fuel, row.unit) not in replaced))
 
@@ -274,7 +279,7 @@ def fuel_sets(extra_tables: Sequence[Path] = ()) -> tuple[str, ...]:
 
 
 def fuel_row(
-    fuel: str, fuel_set: str, unit: str = "", *, calorific: Calorific | None = None, extra_tables: Sequence[Path] = ()
+    fuel: str, fuel_set: str, extra_tables: Sequence[Path] = (), *, unit: str = "", calorific: Calorific | None = None
 ) -> FuelRow:
     """Return a set's row of a fuel: the one in the unit asked for, else of its dimension, else the set's first.
 
@@ -298,6 +303,7 @@ def _missing(fuel: str, fuel_set: str, rows: Sequence[FuelRow]) -> str:
         return f"there is no set of fuel factors '{fuel_set}'{nearest(fuel_set, sets)}"
     having = sorted({row.set for row in rows if row.fuel == fuel})
     if having:
-        return f"set {fuel_set} has no factor of {fuel}; {', '.join(having)} " + ("has" if len(having) == 1 else "have")
+        other = f"write accounting: {{other_fuels: {{{fuel}: {having[0]}}}}}"
+        return f"set {fuel_set} has no factor of {fuel}, but {', '.join(having)}; to take it from there {other}"
     near = nearest(fuel, {row.fuel for row in rows if row.set == fuel_set})
     return f"no set has a factor of {fuel}{near}; write a row of your own under factors.tables"

@@ -178,7 +178,7 @@ def _moved(value: Any, folder: Path) -> Any:
         return _rebase(value, folder)
     if isinstance(value, dict):
         return {k: _moved(v, folder) for k, v in value.items()}
-    if isinstance(value, tuple) and any(isinstance(v, Path) for v in value):
+    if isinstance(value, tuple) and any(isinstance(v, Path | BaseModel) for v in value):
         return tuple(_moved(v, folder) for v in value)
     return value
 

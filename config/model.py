@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, 
 
 from config.accounting import Accounting
 from config.connections import Connection
+from config.factor_series import FactorSeries
 from config.points import Carrier, DeviceMap, Point
 from config.strict import Name, Seconds, Secret, Strict
 
@@ -102,7 +103,9 @@ class Factors(Strict):
 
     rule: Literal["latest_published", "same_year"] = "latest_published"
     kind: Literal["location_average"] = "location_average"
-    tables: tuple[Path, ...] = ()  # further CSV files in the form of config/factors
+    publishers: tuple[str, ...] = ()  # of several that know a region and kind, the first named here is followed
+    tables: tuple[Path, ...] = ()  # further CSV or YAML files of grid or fuel factors, in the form of config/factors
+    series: tuple[FactorSeries, ...] = ()  # hourly or quarter-hour factors; the tables serve where these have gaps
 
 
 class EnergyIntensity(Strict):

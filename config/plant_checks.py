@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.addresses import ModbusAddress, check_topic_filter, modbus_address
+from config.carriers import about
 from config.explain import nearest
 from config.model import Asset, Device, Gateway
 from config.points import DeviceMap, Point
@@ -152,7 +153,7 @@ def _points(plant: Plant, path: Loc, asset: Asset, device: Device) -> Iterator[F
         if point.modbus and point.modbus.registers > limit:
             message = f"{point.modbus.registers} registers are more than one read of this device may ask for ({limit})"
             yield (*where, "modbus"), message
-        gas = (point.carrier or asset.carrier) == "natural_gas" and point.quantity == "volume_index"
+        gas = about(point.carrier or asset.carrier).state == "gas" and point.quantity == "volume_index"
         if gas and point.reference is None:
             message = (
                 "a gas volume counts only at a stated temperature and pressure; add e.g. reference: {celsius: 0}, "

@@ -105,6 +105,8 @@ class Point(Strict):
     carrier: Carrier | None = None
     # Reference state of a gas volume; an emission factor per m³ applies only to a stated one.
     reference: GasReference | None = None
+    # What a register of a fuel's energy counts by; an emission factor per kWh applies only to a stated one.
+    calorific: Literal["net", "gross"] | None = None
     source: str | None = None
     modbus: ModbusPoint | None = None
     opcua: OpcuaPoint | None = None

@@ -8,13 +8,15 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from config import secrets
+from config.carriers import about, counted_in
 from config.connections import MqttConnection, Tls
-from config.errors import ConfigError, GatewayError
+from config.errors import GatewayError
 from config.explain import nearest
-from config.factor_tables import grid_rows, nearest_regions, read_table
+from config.factor_checks import check_factors, check_fuels
 from config.model import Asset
 from config.plant_checks import RESERVED, Finding, Loc, Plant
 from config.points import Point
+from config.quantities import AMOUNT_OF
 from config.strict import Secret
 
 _SINK_NAMES = ("history", "ledger", "windows", "alerts")  # cursors of the gateway's own consumers
@@ -25,7 +27,8 @@ def check_references(plant: Plant) -> Iterator[Finding]:
     yield from _names(plant)
     yield from _windows(plant)
     yield from _alerts(plant)
-    yield from _factors(plant)
+    yield from check_factors(plant)
+    yield from check_fuels(plant)
     yield from _brokers(plant)
     for block in ("connections", "sinks"):
         for name, entry in getattr(plant.gateway, block).items():
@@ -96,10 +99,12 @@ def _energy(points: dict[str, dict[str, Point]], assets: dict[str, Asset], refer
     if point.quantity == "energy_index" and point.effective_kind == "counter":
         return []
     carrier = point.carrier or assets[asset].carrier
-    if point.quantity == "volume_index":
-        if carrier == "natural_gas":
+    if point.quantity in ("volume_index", "mass_index"):
+        if about(carrier).fuel and counted_in(point, assets[asset].carrier):
             return []
-        return [(path, f"a volume of {carrier} has no known energy content; name an energy counter")]
+        return [
+            (path, f"a {AMOUNT_OF[point.quantity]} of {carrier} has no known energy content; name an energy counter")
+        ]
     if point.quantity != "power":
         return [(path, f"'{reference}' shows {point.quantity}; name a counter of energy or gas, or a power")]
     counters = [n for n, p in points[asset].items() if p.quantity == "energy_index" and p.effective_kind == "counter"]
@@ -123,28 +128,6 @@ def _alerts(plant: Plant) -> Iterator[Finding]:
         if alert.window not in plant.names("windows"):
             hint = nearest(alert.window, plant.names("windows"))
             yield ("alerts", name, "window"), f"there is no window '{alert.window}'{hint}"
-
-
-def _factors(plant: Plant) -> Iterator[Finding]:
-    tables: list[Path] = []
-    for index, table in enumerate(plant.gateway.factors.tables):
-        try:
-            read_table(table)
-            tables.append(table)
-        except ConfigError as error:
-            more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-            yield ("factors", "tables", index), f"{error.problems[0]}{more}"
-    region, kind = plant.gateway.site.region, plant.gateway.factors.kind
-    if not plant.is_whole("site"):
-        return
-    try:
-        if grid_rows(region, kind, tables):
-            return
-        near = nearest_regions(region, kind, tables)
-        hint = f"nearest: {', '.join(near)}" if near else "write e.g. CN-GD, GB or DE, or give a table of your own"
-        yield ("site", "region"), f"no {kind} grid factor is known for region '{region}'; {hint}"
-    except ConfigError as error:
-        yield ("factors", "tables"), error.problems[0].message
 
 
 def _brokers(plant: Plant) -> Iterator[Finding]:

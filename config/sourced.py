@@ -40,11 +40,14 @@ class Sourced(BaseModel):
 RowType = TypeVar("RowType", bound=Sourced)
 
 
-def shipped_rows(model: type[RowType], prefix: str) -> tuple[RowType, ...]:
-    """Return the rows of all tables that come with tanflow and whose names begin with `prefix`."""
+def shipped_rows(model: type[RowType], prefix: str, **wanted: str) -> tuple[RowType, ...]:
+    """Return the rows of all tables that come with tanflow and whose names begin with `prefix`.
+
+    Only rows whose columns are as `wanted` are made: of some tables few are ever used.
+    """
     folder = files("config.factors")
     names = sorted(f.name for f in folder.iterdir() if f.name.startswith(prefix) and f.name.endswith(".csv"))
-    return tuple(row for name in names for row in _rows(model, folder / name, name))
+    return tuple(row for name in names for row in _rows(model, folder / name, name, wanted))
 
 
 @cache
@@ -53,15 +56,20 @@ def user_rows(model: type[RowType], path: Path) -> tuple[RowType, ...]:
     return tuple(_rows(model, path, str(path)))
 
 
+@cache
 def columns(path: Path) -> frozenset[str]:
     """Return all names of columns a user's table uses; raises ConfigError for one that cannot be read."""
     return frozenset(str(key) for _, record in _records(path, str(path)) for key in record)
 
 
-def _rows(model: type[RowType], file: Traversable, name: str) -> Iterator[RowType]:
+def _rows(
+    model: type[RowType], file: Traversable, name: str, wanted: Mapping[str, str] | None = None
+) -> Iterator[RowType]:
     needed = [key for key, field in model.model_fields.items() if field.is_required()]
     problems: list[Problem] = []
     for line, record in _records(file, name, needed):
+        if wanted and any(record.get(key) != value for key, value in wanted.items()):
+            continue
         said = {key: value for key, value in record.items() if value != "" or key in needed}
         try:
             yield model.model_validate(said)

@@ -10,9 +10,9 @@ from typing import Final
 import orjson
 
 from config.bindings import BoundDevice, series_key
+from config.carriers import about, counted_in
 from config.connections import MqttConnection
 from config.errors import GatewayError
-from config.carriers import about, counted_in
 from config.fuels import FuelError, FuelRow, fuel_row, units_per
 from config.model import EnergyIntensity, Gateway
 from config.points import REGISTERS, Point
@@ -22,7 +22,7 @@ from pipeline.factors import FactorTimeline
 from pipeline.gaps import gap_key
 from pipeline.heartbeat import GATEWAY, HEALTH, TICK_KEY, health_key
 from pipeline.series import NAN, Kind, Like, Spec, ratio
-from pipeline.timelines import content, fuel, grid_timeline
+from pipeline.timelines import Counted, content, fuel, grid_timeline
 from pipeline.trust import CLOCK_KEY
 
 _KINDS: Final = {"gauge": Kind.GAUGE, "counter": Kind.COUNTER, "state": Kind.STATE, "delta": Kind.DELTA}
@@ -131,13 +131,15 @@ class _Device:
         points, asset = self.bound.points, self.bound.asset
         if asset.energy == "none":
             return set()
-        counters = [n for n, p in points.items() if p.quantity == "energy_index"]
+        energies = [n for n, p in points.items() if p.quantity == "energy_index"]
+        unsure = [n for n in energies if about(self._carrier(points[n])).fuel and not self._row(points[n])]
+        counters = [n for n in energies if n not in unsure]
         fuels = [n for n, p in points.items() if p.quantity in ("volume_index", "mass_index") and self._row(p)]
         named = [self.bound.device.prefix + n for n in _ACCOUNTED]
         if asset.type in _GENERATORS:
             named = named[::-1]
         powers = [n for n, p in points.items() if p.quantity == "power"][:1]
-        registers = [n for n in named if n in counters] + counters + fuels
+        registers = [n for n in named if n in counters] + counters + fuels + unsure
         order = {"auto": registers + powers, "counter": registers, "integrate": powers}[asset.energy]
         accounts = set()
         for name in order:
@@ -175,10 +177,10 @@ class _Device:
         state = f" at {point.reference.celsius:g} °C {point.reference.kpa:g} kPa" if point.reference else ""
         name = f"{carrier} per {unit}{state}" + (f" {point.calorific}" if point.calorific else "")
         if name not in self.plan.factors:
-            how: _How = {"calorific": point.calorific, "reference": point.reference}
-            self.plan.add(fuel(name, row, unit, self.gateway.accounting.gwp, **how))
+            meter = Counted(unit, point.calorific, point.reference)
+            self.plan.add(fuel(name, row, meter, self.gateway.accounting.gwp))
             if unit != "kWh" and row.kwh_per_unit is not None:
-                self.plan.add(content(f"{name} content", row, unit, **how))
+                self.plan.add(content(f"{name} content", row, meter))
         return name
 
     def _with_carbon(self, amount: Spec, carrier: str, point: Point, *, account: bool) -> Iterator[Spec]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -25,7 +26,7 @@ class Provenance:
     uncertainty: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FactorTimeline:
     """Steps of one factor [kg CO₂e per unit of the amount it multiplies].
 
@@ -43,27 +44,30 @@ class FactorTimeline:
         """Return the step in force just before each instant, i.e. for an interval ending there."""
         return np.maximum(np.searchsorted(self.start_ns, time_ns, side="left") - 1, 0)
 
-    @property
+    @cached_property
     def fallback(self) -> npt.NDArray[np.bool_]:
         return np.array([p.variant == "fallback" for p in self.provenance], bool)
 
     def to_json(self) -> dict[str, Any]:
+        distinct = {said: number for number, said in enumerate(dict.fromkeys(self.provenance))}
         return {
             "name": self.name,
             "unit": self.unit,
             "start_ns": self.start_ns.tolist(),
             "value": self.value.tolist(),
-            "provenance": [{f: getattr(p, f) for f in Provenance.__slots__} for p in self.provenance],
+            "said": [{f: getattr(p, f) for f in Provenance.__slots__} for p in distinct],
+            "provenance": [distinct[p] for p in self.provenance],
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
+        said = [Provenance(**p) for p in data["said"]] if "said" in data else []  # plans once repeated it per step
         return cls(
             data["name"],
             data["unit"],
             np.array(data["start_ns"], np.int64),
             np.array(data["value"], np.float64),
-            tuple(Provenance(**p) for p in data["provenance"]),
+            tuple(said[p] if isinstance(p, int) else Provenance(**p) for p in data["provenance"]),
         )
 
 

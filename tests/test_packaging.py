@@ -19,7 +19,7 @@ OURS = ("collectors", "config", "pipeline", "simulators", "sinks", "tanflow")
 DATA = (
     "config/gateway.schema.json",
     "config/templates/eastron_sdm630.yaml",
-    "config/factors/mee-nbs.csv",
+    "config/factors/grid-mee-nbs.csv",
     "simulators/demo.yaml",
     "simulators/factory.yaml",
     "tanflow/web/page.html",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.factor_tables import fuel_row, grid_rows, nearest_regions, read_table, shipped
+from config.factor_tables import grid_rows, nearest_regions, read_table, shipped
 
 HEADER = (
     "region,kind,value,unit,gas,data_year,valid_from,valid_to,publisher,publication,published_on,source,confidence\n"
@@ -69,7 +69,7 @@ def test_two_publishers_in_a_users_tables_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "t.csv:1: table: columns missing: value"),
+        ("", "t.csv:1: table: columns missing: data_year, publisher"),
         (HEADER + row("X", value="none"), "t.csv:2: value: must be a number, not 'none'"),
         (HEADER + row("X") + row("X", value="-1"), "t.csv:3: value: must be greater than or equal to 0, not '-1'"),
         (HEADER + row("X").replace("2025-12-31", "2024-12-31"), "t.csv:2: row: valid_from must not be later"),
@@ -86,19 +86,6 @@ def test_mistakes_in_a_table_are_told_by_line(
     with pytest.raises(ConfigError) as caught:
         read_table(tmp_path / "t.csv")
     assert str(caught.value).startswith(f"{tmp_path}/{told}")
-
-
-def test_fuels_state_what_they_refer_to() -> None:
-    gas = fuel_row("natural_gas")
-    # 389.31 GJ/10⁴ Nm³ · 0.0153 tC/GJ · 0.99 · 44/12 and, as energy, 38.931 MJ/m³ / 3.6
-    assert gas.value == pytest.approx(389.31 / 10 * 0.0153 * 0.99 * 44 / 12, rel=1e-5)
-    assert gas.kwh_per_unit == pytest.approx(38.931 / 3.6, rel=1e-6)
-    assert gas.reference is not None
-    assert (gas.reference.celsius, gas.reference.kpa, gas.scope) == (0, 101.325, 1)
-    assert fuel_row("heat").value == pytest.approx(110 * 0.0036)
-    assert fuel_row("solar").value == 0
-    with pytest.raises(KeyError):
-        fuel_row("electricity")
 
 
 def test_nearest_regions_know_names_and_codes() -> None:
