@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from carbon.factor import Factor
 from config.carriers import about
-from config.fuels import Calorific, FuelError, FuelRow, emission, units_per
+from config.fuels import Calorific, FuelError, FuelRow, emission
 from config.points import GasReference
 from pipeline.factors import Provenance
 
@@ -22,15 +22,6 @@ _MADE_FROM: Final = {
     "blast_furnace_gas": ("coke", *_COKING),
     "converter_gas": ("coke", *_COKING),
 }
-
-
-class Lab(NamedTuple):
-    """A net calorific value measured in a laboratory: gj [GJ per unit], of a gas in the state of its volume."""
-
-    gj: float
-    unit: str  # t, kg, m3, L
-    document: str  # number or hash of the report, and its day
-    reference: GasReference | None = None
 
 
 class Bounds(NamedTuple):
@@ -48,7 +39,7 @@ class Bounds(NamedTuple):
 
 def fuel_factor(
     row: FuelRow, *, unit: str, gwp: str, calorific: Calorific | None = None, reference: GasReference | None = None,
-    density: float | None = None, net_per_gross: float | None = None, ncv: Lab | None = None,
+    density: float | None = None, net_per_gross: float | None = None,
     bounds: Sequence[Bounds] = (), variant: Variant = "exact",
 ) -> Factor:  # fmt: skip
     """Return what one `unit` of a fuel (t, kg, m3, L, GJ, MJ, kWh) emits and holds, by a row of facts.
@@ -56,28 +47,25 @@ def fuel_factor(
     CO₂ = NCV · carbon · oxidation · 44/12 and (CH₄ · GWP + N₂O · GWP) · NCV, IPCC 2006 Vol. 2 eq. 2.1; biogenic CO₂
     stands apart, its CH₄ and N₂O count. `calorific`: what a register of energy shows. `reference`: the state of the
     meter's m³. `density` [kg/m³] and `net_per_gross` replace the row's; the density of a gas is meant in the state of
-    the volume it leads from or to. `ncv` replaces the default calorific value: carbon per GJ stays, so emissions per
-    unit scale with it. `bounds`: 95 % intervals of calorific value and emissions per GJ, combined U = √ΣU² (IPCC 2006
-    Vol. 1 eq. 3.1) in place of the row's uncertainty.
+    the volume it leads from or to. `bounds`: 95 % intervals of calorific value and emissions per GJ, combined
+    U = √ΣU² (IPCC 2006 Vol. 1 eq. 3.1) in place of the row's uncertainty.
 
     Raises FuelError where unit, calorific value, density or a gas volume's reference state is missing or contradictory.
     """
     _refuse_stateless_gas(row, unit, reference, density)
     known, notes = _with_own_values(row, unit, density, net_per_gross)
-    known = known if ncv is None else _measured(known, ncv)
     at = reference if row.unit in _VOLUMES else None
     emitted = emission(known, unit, gwp, calorific=calorific, reference=at)
     if emitted.kwh is None:
         raise FuelError(f"{row.set} states no calorific value of {row.fuel}: without one its energy cannot be counted")
-    lab = f"calorific value from {ncv.document}" if ncv else ""
     uncertainty = math.hypot(*(b.share for b in bounds)) if bounds else row.uncertainty
     provenance = Provenance(
         row.publisher, row.publication, row.data_year, row.published_on, row.gas,
-        "; ".join(filter(None, (row.source, emitted.note, *notes, lab))), variant, uncertainty,
+        "; ".join(filter(None, (row.source, emitted.note, *notes))), variant, uncertainty,
     )  # fmt: skip
     kind = "purchased" if row.basis == "none" else "combustion"
     return Factor(
-        f"{row.set}/{row.fuel}/{kind}/{row.data_year}" + ("+lab" if ncv else ""), unit, emitted.kg, emitted.kwh,
+        f"{row.set}/{row.fuel}/{kind}/{row.data_year}", unit, emitted.kg, emitted.kwh,
         provenance, emitted.biogenic, uncertainty, gwp if emitted.kg[1] or emitted.kg[2] else "",
     )  # fmt: skip
 
@@ -139,18 +127,6 @@ def _with_own_values(
 
 def _kind(unit: str) -> str:
     return "volume" if unit in _VOLUMES else "energy" if unit in _ENERGIES else "mass"
-
-
-def _measured(row: FuelRow, lab: Lab) -> FuelRow:
-    """Return the row with a measured calorific value; what it states per unit scales with it."""
-    per_row, _ = units_per(row, lab.unit, reference=lab.reference if row.unit in _VOLUMES else None)
-    _refuse_stateless_gas(row, lab.unit, lab.reference, row.density_kg_per_m3)
-    if row.ncv_gj_per_unit is None or row.gj is None or row.basis == "none":
-        raise FuelError(f"{row.set} states no net calorific value of {row.fuel} that a measured one could replace")
-    ratio = _positive(lab.gj, "a calorific value") / per_row / row.ncv_gj_per_unit
-    stated = {name: getattr(row, name) for name in ("co2", "ch4", "n2o", "co2e")}
-    scaled = {name: None if value is None else value * ratio for name, value in stated.items()}
-    return row.model_copy(update=scaled | {"gj_per_unit": row.gj * ratio})
 
 
 def _positive(value: float, what: str) -> float:

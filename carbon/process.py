@@ -154,7 +154,8 @@ def _per_tonne(identity: str, tonnes: float, provenance: Provenance) -> Factor:
 
 def _guideline(trade: str, year: int, about: str, gas: str = "co2") -> Provenance:
     publication = f"Greenhouse-gas accounting guidelines of 24 industries, {trade}"
-    return Provenance("国家发展改革委 (NDRC)", publication, year, str(year), gas, about)
+    source = f"{about}; by public transcriptions of the guideline"
+    return Provenance("国家发展改革委 (NDRC)", publication, year, str(year), gas, source)
 
 
 def _share(value: float, what: str) -> float:

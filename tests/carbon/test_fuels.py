@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from carbon.compute import compute
 from carbon.entries import MICRO, Activity
 from carbon.factor import Factor, FactorSteps
-from carbon.fuels import Bounds, Lab, Source, check_byproducts, fuel_factor
+from carbon.fuels import Bounds, Source, check_byproducts, fuel_factor
 from config.fuels import FuelError, FuelRow, fuel_row, shipped_fuels
 from config.points import GasReference
 
@@ -97,39 +97,6 @@ def test_net_and_gross_energy_never_mix_silently() -> None:
     told = fuel_factor(row("natural_gas"), unit="kWh", gwp="AR5", calorific="gross", net_per_gross=0.903)
     assert told.total == pytest.approx(55.539 * 0.903 * 0.0036, rel=1e-12)
     assert "0.903" in told.provenance.source
-
-
-def test_a_measured_calorific_value_replaces_the_default() -> None:
-    # Bituminous coal measured at 21.40 GJ/t instead of 23.204: 21.40 · 0.02618 · 0.93 · 44/12 = 1.91046 t/t
-    lab = Lab(21.40, "t", "report 2025-117 of 2025-03-04")
-    factor = fuel_factor(row("bituminous"), unit="t", gwp="AR5", ncv=lab)
-    assert factor.total / 1000 == pytest.approx(1.91046, abs=5e-6)
-    assert factor.kwh == pytest.approx(21.40 / 0.0036, rel=1e-12)
-    assert factor.id == "ndrc-24/bituminous/combustion/2015+lab"
-    assert "report 2025-117" in factor.provenance.source
-    # per GJ nothing changes: carbon per GJ is the default's still
-    default = fuel_factor(row("bituminous"), unit="t", gwp="AR5")
-    assert factor.total / factor.kwh == pytest.approx(default.total / default.kwh, rel=1e-12)
-    in_kg = fuel_factor(row("bituminous"), unit="t", gwp="AR5", ncv=Lab(0.0214, "kg", "the same"))
-    assert in_kg.total == pytest.approx(factor.total, rel=1e-12)
-
-
-def test_a_measured_value_of_gas_is_turned_to_the_state_of_the_row() -> None:
-    # 0.0360 GJ/m³ at 20 °C is 0.0360 · 293.15/273.15 = 0.0386359 GJ/Nm³; a meter at 20 °C then sees 0.0360 again:
-    # 0.0360 · 55.539 kg/GJ = 1.999404 kg/m³
-    lab = Lab(0.0360, "m3", "chromatograph, March", AT_20)
-    factor = fuel_factor(row("natural_gas"), unit="m3", gwp="AR5", reference=AT_20, ncv=lab)
-    assert factor.total == pytest.approx(0.0360 * 55.539, rel=1e-12)
-    with pytest.raises(FuelError, match="reference temperature and pressure"):
-        fuel_factor(row("natural_gas"), unit="m3", gwp="AR5", reference=AT_20, ncv=Lab(0.036, "m3", "no state"))
-
-
-def test_a_measured_value_scales_what_a_publisher_states_per_unit() -> None:
-    # DESNZ 2025 fuel oil, net 40.752 GJ/t, 3,216.38 kg CO₂/t; measured 41.0 → 3,216.38 · 41.0/40.752 = 3,235.953
-    factor = fuel_factor(row("fuel_oil", "desnz-2025", "t"), unit="t", gwp="AR5", ncv=Lab(41.0, "t", "lab"))
-    assert factor.kg[0] == pytest.approx(3235.953, abs=1e-3)
-    with pytest.raises(FuelError, match="no net calorific value of heat"):
-        fuel_factor(row("heat"), unit="GJ", gwp="AR5", ncv=Lab(1.1, "GJ", "lab"))
 
 
 def test_biogenic_carbon_stands_apart_but_its_methane_counts() -> None:
