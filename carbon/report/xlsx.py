@@ -1,0 +1,172 @@
+"""A report → a workbook: one sheet a table, real numbers, sums as formulas, and nothing typed that could run as one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+
+from carbon.report.cover import facts
+from carbon.report.model import Report
+from carbon.report.table import UNITS, Cell, Column, Kind, Row, Table, Word
+from carbon.report.words import Words
+
+HEAD_ROW: Final = 3  # row of the headings; the title stands above
+_BOLD, _SOFT = Font(bold=True), Font(italic=True, color="666666")
+_HEAD: Final = PatternFill("solid", fgColor="DCE6E3")
+_FLAG: Final = PatternFill("solid", fgColor="FFF3DC")
+_WRAP: Final = Alignment(wrap_text=True, vertical="top")
+_FORMATS: Final[dict[str, str]] = {"share": "0.0%", "number": "General"}
+_UNFIT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML cannot hold
+_LONGEST: Final = 32_767  # characters of a cell
+
+
+def write(report: Report, words: Words, path: Path) -> None:
+    """Write the workbook; raises OSError where the file cannot be written."""
+    book = Workbook(write_only=True)
+    book.calculation.fullCalcOnLoad = True
+    _cover(book, report, words)
+    for table in report.tables:
+        _Sheet(book, table, words).write()
+    book.save(path)
+
+
+def _cover(book: Workbook, report: Report, words: Words) -> None:
+    sheet = _new(book, words("table.cover.title"), (30, 90))
+    sheet.append([_text(sheet, words("document.title"), _BOLD)])
+    for label, value in facts(report.cover, words):
+        sheet.append([_text(sheet, label), _text(sheet, value)])
+    sheet.append([])
+    sheet.append([_text(sheet, words("table.findings.title"), _BOLD)])
+    for finding in report.findings or (Word("finding.none"),):
+        sheet.append([None, _text(sheet, words.say(finding))])
+
+
+def _new(book: Workbook, title: str, widths: Iterable[int]) -> WriteOnlyWorksheet:
+    sheet: WriteOnlyWorksheet = book.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
+    for number, width in enumerate(widths, 1):
+        sheet.column_dimensions[get_column_letter(number)].width = width
+    return sheet
+
+
+def _text(sheet: WriteOnlyWorksheet, text: str, font: Font | None = None) -> WriteOnlyCell:
+    """Return a cell that is text whatever it begins with."""
+    cell = WriteOnlyCell(sheet, value=_UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST])
+    cell.data_type = "s"
+    cell.alignment = _WRAP
+    cell.quotePrefix = text[:1] in ("=", "+", "-", "@", "\t", "\r")
+    if font:
+        cell.font = font
+    return cell
+
+
+def _format(kind: Kind) -> str:
+    if kind in UNITS:
+        decimals = UNITS[kind].decimals
+        return "#,##0" + ("." + "0" * decimals if decimals else "")
+    return _FORMATS.get(kind, "General")
+
+
+class _Sheet:
+    """One table on its way into the workbook; its first column is the depth that sums are made by."""
+
+    def __init__(self, book: Workbook, table: Table, words: Words) -> None:
+        self.table, self.words = table, words
+        widths = (5, *(_width(column) for column in table.columns))
+        self.sheet = _new(book, words(f"table.{table.name}.title"), widths)
+        self.sheet.freeze_panes = f"{'C' if len(table.columns) > 2 else 'B'}{HEAD_ROW + 1}"
+        self.last = HEAD_ROW + len(table.rows)
+
+    def write(self) -> None:
+        table, sheet, words = self.table, self.sheet, self.words
+        letters = f"A{HEAD_ROW}:{get_column_letter(len(table.columns) + 1)}{max(self.last, HEAD_ROW)}"
+        sheet.auto_filter.ref = letters
+        sheet.append([_text(sheet, words(f"table.{table.name}.title"), _BOLD)])
+        sheet.append([None, _text(sheet, words(f"table.{table.name}.intro"), _SOFT)])
+        sheet.append([self._heading("#"), *(self._heading(self._label(column)) for column in table.columns)])
+        for index, row in enumerate(table.rows):
+            sheet.append(self._row(index, row))
+        if table.total:
+            self._total()
+        for note in table.notes:
+            sheet.append([None, _text(sheet, words.say(note), _SOFT)])
+
+    def _label(self, column: Column) -> str:
+        unit = self.words.unit(column.kind)
+        return self.words.heading(column) + (f" [{unit}]" if unit else "")
+
+    def _heading(self, text: str) -> WriteOnlyCell:
+        cell = _text(self.sheet, text, _BOLD)
+        cell.fill = _HEAD
+        return cell
+
+    def _row(self, index: int, row: Row) -> list[Any]:
+        depth = WriteOnlyCell(self.sheet, value=row.depth if row.counts else None)
+        depth.font = _SOFT
+        cells = [depth, *(self._cell(index, number) for number in range(len(self.table.columns)))]
+        if row.sort == "flag":
+            for cell in cells:
+                cell.fill = _FLAG
+        return cells
+
+    def _cell(self, index: int, number: int) -> WriteOnlyCell:
+        row, column = self.table.rows[index], self.table.columns[number]
+        value = row.cells[number]
+        if value is None or isinstance(value, Word | str):
+            text = "" if value is None else self.words.say(value)
+            cell = _text(self.sheet, text)
+            cell.alignment = Alignment(wrap_text=True, vertical="top", indent=row.depth if number == 0 else 0)
+            return cell
+        if column.kind == "time":
+            return _text(self.sheet, self.words.time(int(value)))
+        below = [i for i in self.table.children(index) if self.table.rows[i].counts] if column.adds else []
+        cell = WriteOnlyCell(
+            self.sheet, value=self._sum(number, index + 1, row.depth + 1) if below else _real(column, value)
+        )
+        cell.number_format = _format(column.kind)
+        return cell
+
+    def _sum(self, number: int, first: int, depth: int) -> str:
+        """Return the formula that adds a column's rows of a depth, from a row to the last of the same parent."""
+        end = next(
+            (i for i in range(first, len(self.table.rows)) if self.table.rows[i].depth < depth), self.last - HEAD_ROW
+        )
+        letter, low, high = get_column_letter(number + 2), HEAD_ROW + 1 + first, HEAD_ROW + end
+        return f"=SUMIF($A{low}:$A{high},{depth},{letter}{low}:{letter}{high})"
+
+    def _total(self) -> None:
+        """Append the total as a formula and, beneath, as the ledger has it."""
+        formulas: list[Any] = [None]
+        exact: list[Any] = [None]
+        for number, column in enumerate(self.table.columns):
+            if number == 0:
+                formulas.append(_text(self.sheet, self.words("total"), _BOLD))
+                exact.append(_text(self.sheet, self.words("per_ledger"), _SOFT))
+            elif not column.adds or not self.table.rows:
+                formulas.append(None)
+                exact.append(None)
+            else:
+                values = self._sum(number, 0, 0), _real(column, self.table.exact_total(number))
+                for cells, value, font in zip((formulas, exact), values, (_BOLD, _SOFT), strict=True):
+                    cell = WriteOnlyCell(self.sheet, value=value)
+                    cell.number_format, cell.font = _format(column.kind), font
+                    cells.append(cell)
+        self.sheet.append(formulas)
+        self.sheet.append(exact)
+
+
+def _real(column: Column, value: Cell) -> Cell:
+    return value / UNITS[column.kind].one if column.kind in UNITS and isinstance(value, int) else value
+
+
+def _width(column: Column) -> int:
+    if column.kind == "text":
+        return 30 if column.key in ("source", "stream", "factor", "values", "publication", "why", "asset") else 18
+    return 20 if column.kind in ("time", "hash") else 15
