@@ -1,0 +1,69 @@
+"""Scans and sheets people hand in → files named by their SHA-256 in DIR/documents, readable by the gateway alone."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from config.errors import GatewayError
+
+FOLDER: Final = "documents"
+MAX_BYTES: Final = 32 * 1024 * 1024
+
+
+def sha256(content: bytes) -> str:
+    """Return the hash a file is kept under."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def read(path: Path) -> bytes:
+    """Return a file's content; raises ValueError that says why it cannot serve as evidence."""
+    try:
+        if not path.is_file() or path.is_symlink():
+            raise ValueError(f"there is no file {path.name} in {path.parent}")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path.name} is larger than {MAX_BYTES >> 20} MiB")
+    return content
+
+
+def is_kept(data: Path, digest: str) -> bool:
+    """Return whether a file of that hash was handed in before."""
+    return (data / FOLDER / digest).is_file()
+
+
+def keep(data: Path, content: bytes) -> str:
+    """Store a file for good and return its hash; storing it again changes nothing. Raises GatewayError."""
+    digest, folder = sha256(content), data / FOLDER
+    temporary = ""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_kept(data, digest):
+            return digest
+        handle, temporary = tempfile.mkstemp(dir=folder)  # mode 0600
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).rename(folder / digest)
+        _sync(folder)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink() if temporary else None
+        raise GatewayError(f"{folder} cannot take the file: {error.strerror}") from error
+    return digest
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
