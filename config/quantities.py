@@ -67,6 +67,8 @@ QUANTITIES: dict[str, Quantity] = {
     "co2e": Quantity("kg", "kg", "delta", "emissions"),
     "co2e_rate": _gauge("kg/h", "kg_h", "emissions"),
     "energy_intensity": Quantity("kWh/t", "kwh_t", "delta", "kpi"),
+    "kpi": Quantity("1", "value", "delta", "kpi"),  # of a formula, in the unit it declares
+    "grade": Quantity("1", "grade", "delta", "kpi"),  # 1 … 3 of a standard, 4 worse than its limit
     "completeness": Quantity("1", "completeness", "delta", "kpi"),
     "alert": Quantity("1", "state", "state", "alert"),
     # what the account says of an interval, restatements included
@@ -114,6 +116,20 @@ def _registry() -> pint.UnitRegistry[float]:
     registry.define("m3 = meter ** 3")
     registry.define("m2 = meter ** 2")
     return registry
+
+
+_UNIT: Final = re.compile(r"[A-Za-zµ°%\d/*^()_]{1,60}")
+
+
+@cache
+def unit_of(text: str) -> pint.Unit:
+    """Return the unit a text names, e.g. `kWh/m3/K`, `kW/(m3/min)`, `%`, `1`; raises ValueError with a sentence."""
+    if not _UNIT.fullmatch(text):
+        raise ValueError(f"'{text}' is no unit; write e.g. kW, kWh/t, m3/h, % or 1")
+    try:
+        return _registry().Unit("dimensionless" if text == "1" else text)
+    except Exception as error:
+        raise ValueError(f"'{text}' is no unit; write e.g. kW, kWh/t, m3/h, % or 1") from error
 
 
 @cache

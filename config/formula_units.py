@@ -1,0 +1,328 @@
+"""Syntax tree and what its names mean → a plan of sums over the window and arithmetic on them, units checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from config.formula import Call, FormulaError, Name, Node, Number
+from config.formula_plan import (
+    Amount,
+    AmountOf,
+    Apply,
+    Const,
+    Constant,
+    Expression,
+    Input,
+    Meaning,
+    Over,
+    Resolve,
+    Term,
+)
+from config.quantities import unit_of
+
+if TYPE_CHECKING:
+    import pint
+
+WINDOW: Final = ("mean", "sum", "min", "max", "first", "last", "integral", "duration", "energy", "co2e")
+SAMPLE: Final = ("if", "min", "max", "abs", "sqrt", "clip")
+_ARITHMETIC: Final = ("+", "-", "*", "/", "^")
+_LOGIC: Final = ("and", "or")
+_COMPARE: Final = ("<", "<=", ">", ">=", "==", "!=")
+_COUNTS: Final = {"abs": (1, 1), "sqrt": (1, 1), "clip": (3, 3), "if": (2, 3), "min": (2, 9), "max": (2, 9)}
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """An expression and its unit; `celsius` is a temperature on the Celsius scale, `truth` a condition."""
+
+    value: Expression
+    unit: pint.Unit
+    celsius: bool = False
+    truth: bool = False
+
+    @property
+    def constant(self) -> float | None:
+        return self.value.value if isinstance(self.value, Const) else None
+
+    def __str__(self) -> str:
+        if self.truth:
+            return "a condition"
+        return "°C" if self.celsius else described(self.unit)
+
+
+def described(unit: pint.Unit) -> str:
+    """Return a unit with its dimension, e.g. `kW [mass·length²/time³]`."""
+    if unit.dimensionless:
+        return f"{unit:~P} (a plain number)" if f"{unit:~}" else "a plain number"
+    dimension = f"{unit.dimensionality:P}".replace("[", "").replace("]", "")
+    return f"{unit:~P} [{dimension}]"
+
+
+def check(tree: Node, resolve: Resolve, unit: str) -> Expression:
+    """Return the plan of a formula whose value is in `unit`.
+
+    Raises FormulaError where a name means nothing, a function does not fit or units do not, with both dimensions.
+    """
+    try:
+        wanted = unit_of(unit)
+    except ValueError as error:
+        raise FormulaError(str(error), 1) from None
+    checker = _Checker(resolve)
+    found = checker.check(tree)
+    if found.truth:
+        raise FormulaError("the formula is a condition; write if(condition, a, b) or duration(condition)", 1)
+    if found.celsius:
+        raise FormulaError("the formula is a temperature in °C; take the difference of two, in K", 1)
+    if found.unit.dimensionality != wanted.dimensionality:
+        raise FormulaError(f"the formula gives {described(found.unit)}, but unit: says {described(wanted)}", 1)
+    plan = _scaled(found.value, _factor(found.unit, wanted))
+    if not checker.measured:
+        raise FormulaError("the formula names no measured point", 1)
+    return plan
+
+
+@dataclass(slots=True)
+class _Checker:
+    resolve: Resolve
+    inside: bool = False  # the argument of a function over the window
+    measured: bool = False
+    terms: list[str] = field(default_factory=list)
+
+    def check(self, node: Node) -> Typed:
+        if isinstance(node, Number):
+            return _number(node)
+        if isinstance(node, Name):
+            return self._name(node)
+        if node.function in WINDOW and not (node.function in _COUNTS and len(node.arguments) > 1):
+            return self._window(node)
+        return self._apply(node)
+
+    # ── names ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _meaning(self, node: Name) -> Meaning:
+        try:
+            return self.resolve(node.text)
+        except LookupError as error:
+            raise FormulaError(str(error.args[0]), node.column) from None
+
+    def _name(self, node: Name) -> Typed:
+        meaning = self._meaning(node)
+        if isinstance(meaning, Constant):
+            return _quantity(meaning.value, meaning.unit, node.column)
+        if isinstance(meaning, Term):
+            return self._term(node, meaning)
+        self.measured = True
+        if isinstance(meaning, Amount):
+            if self.inside:
+                message = f"'{node.text}' counts amounts and has no momentary value; write sum({node.text}) by itself"
+                raise FormulaError(message, node.column)
+            return Typed(Over("sum", AmountOf(meaning.key)), unit_of(meaning.unit))
+        value = Input(meaning.key, meaning.hold_ns)
+        unit, celsius = _levelled(meaning.unit)
+        return Typed(value if self.inside else Over("mean", value), unit, celsius)
+
+    def _term(self, node: Name, meaning: Term) -> Typed:
+        if node.text in self.terms or len(self.terms) > 8:
+            raise FormulaError(f"'{node.text}' is made of itself", node.column)
+        inner = _Checker(meaning.resolve, self.inside, terms=[*self.terms, node.text])
+        try:
+            found = inner.check(meaning.tree)
+        except FormulaError as error:
+            raise FormulaError(f"in '{node.text}', {error}", node.column) from None
+        self.measured |= inner.measured
+        return found
+
+    # ── functions over the window ─────────────────────────────────────────────────────────────────
+
+    def _window(self, node: Call) -> Typed:
+        name = node.function
+        if self.inside:
+            raise FormulaError(f"{name}() is over the window and cannot stand within another such", node.column)
+        if name == "duration" and not node.arguments:
+            return Typed(Over("length", None), unit_of("h"))
+        if len(node.arguments) != 1:
+            raise FormulaError(f"{name}() takes one argument", node.column)
+        (argument,) = node.arguments
+        if name in ("sum", "energy", "co2e"):
+            return self._amount(name, argument)
+        self.inside = True
+        found = self.check(argument)
+        self.inside = False
+        if found.truth != (name == "duration"):
+            right = "a condition, e.g. duration(state == 2)" if name == "duration" else "a value, not a condition"
+            raise FormulaError(f"{name}() takes {right}", node.column)
+        if name == "duration":
+            return Typed(Over("integral", found.value), unit_of("h"))
+        if name == "integral":
+            if found.celsius:
+                raise FormulaError("a temperature in °C cannot be integrated; subtract another first", node.column)
+            unit: Any = found.unit * unit_of("h")
+            return Typed(Over("integral", found.value), unit)
+        return Typed(Over(name, found.value), found.unit, found.celsius)
+
+    def _amount(self, name: str, argument: Node) -> Typed:
+        if not isinstance(argument, Name):
+            raise FormulaError(f"{name}() takes the name of one counter", argument.column)
+        meaning = self._meaning(argument)
+        if isinstance(meaning, Term):  # the sum of several counters, e.g. of a station's machines
+            inner = _Checker(meaning.resolve, terms=[*self.terms, argument.text])
+            return inner._amounts(name, meaning.tree)
+        if name == "sum" and not isinstance(meaning, Amount):
+            raise FormulaError(f"'{argument.text}' is no counter; write mean() or integral()", argument.column)
+        key = meaning.key if name == "sum" and isinstance(meaning, Amount) else getattr(meaning, name, "")
+        if not key:
+            what = "kWh" if name == "energy" else "kg CO₂e"
+            message = f"no {what} follow from '{argument.text}'; name the point its asset is accounted by"
+            raise FormulaError(message, argument.column)
+        self.measured = True
+        unit = meaning.unit if name == "sum" and isinstance(meaning, Amount) else "kWh" if name == "energy" else "kg"
+        return Typed(Over("sum", AmountOf(key)), unit_of(unit))
+
+    def _amounts(self, name: str, tree: Node) -> Typed:
+        if isinstance(tree, Name):
+            return self._amount(name, tree)
+        if isinstance(tree, Call) and tree.function == "+":
+            left, right = (self._amounts(name, part) for part in tree.arguments)
+            return _added("+", left, right, tree.column)
+        raise FormulaError(f"{name}() takes the name of one counter", tree.column)
+
+    # ── arithmetic ────────────────────────────────────────────────────────────────────────────────
+
+    def _apply(self, node: Call) -> Typed:
+        name = node.function
+        if name not in (*SAMPLE, *_ARITHMETIC, *_COMPARE, *_LOGIC):
+            known = ", ".join(sorted({*WINDOW, *SAMPLE}))
+            raise FormulaError(f"there is no function '{name}'; known: {known}", node.column)
+        low, high = _COUNTS.get(name, (1, 2))
+        if not low <= len(node.arguments) <= high:
+            raise FormulaError(f"{name}() takes {low}{f' to {high}' if high > low else ''} arguments", node.column)
+        given = [self.check(argument) for argument in node.arguments]
+        if name in _LOGIC:
+            return _logic(name, given, node.column)
+        if name == "if":
+            return _choice(given, node.column)
+        if any(g.truth for g in given):
+            raise FormulaError(f"'{name}' takes values, not conditions", node.column)
+        if name in _COMPARE:
+            left, right = _alike(name, given, node.column)
+            return Typed(Apply(name, (left.value, right.value)), unit_of("1"), truth=True)
+        return _calculated(name, given, node.column)
+
+
+def _calculated(name: str, given: list[Typed], column: int) -> Typed:
+    if name in ("min", "max", "clip"):
+        same = _alike(name, given, column)
+        return Typed(Apply(name, tuple(s.value for s in same)), same[0].unit, same[0].celsius)
+    if name == "-" and len(given) == 1:
+        name, given = "*", [Typed(Const(-1.0), unit_of("1")), *given]
+    if name in ("+", "-"):
+        return _added(name, given[0], given[1], column)
+    if any(g.celsius for g in given):
+        raise FormulaError(f"'{name}' cannot take a temperature in °C; subtract another temperature first", column)
+    if name == "abs":
+        return Typed(Apply(name, (given[0].value,)), given[0].unit)
+    if name == "sqrt":
+        return Typed(Apply(name, (given[0].value,)), _powered(given[0].unit, 0.5))
+    if name == "^":
+        return _raised(given[0], given[1], column)
+    unit: Any = given[0].unit * given[1].unit if name == "*" else given[0].unit / given[1].unit
+    return Typed(Apply(name, (given[0].value, given[1].value)), unit)
+
+
+def _raised(base: Typed, exponent: Typed, column: int) -> Typed:
+    """Return base ^ exponent; a measured exponent needs a base that is a plain number."""
+    if not exponent.unit.dimensionless:
+        raise FormulaError(f"an exponent is a plain number, not {exponent}", column)
+    power = _scaled(exponent.value, _factor(exponent.unit, unit_of("1")))
+    if base.unit.dimensionless:
+        return Typed(Apply("^", (_scaled(base.value, _factor(base.unit, unit_of("1"))), power)), unit_of("1"))
+    if not isinstance(power, Const):
+        raise FormulaError(f"only a plain number can be raised to a measured power, not {base}", column)
+    return Typed(Apply("^", (base.value, power)), _powered(base.unit, power.value))
+
+
+def _powered(unit: pint.Unit, power: float) -> pint.Unit:
+    raised: Any = unit**power
+    found: pint.Unit = raised
+    return found
+
+
+def _added(name: str, left: Typed, right: Typed, column: int) -> Typed:
+    """Return left ± right; of temperatures in °C only a difference, or one shifted by kelvin, means anything."""
+    celsius = left.celsius
+    if left.celsius and right.celsius:
+        if name == "+":
+            raise FormulaError("two temperatures in °C cannot be added; take their difference or min, max", column)
+        celsius = False
+    elif right.celsius:
+        raise FormulaError("a temperature in °C cannot be added to or taken from a difference; write it first", column)
+    right = _converted(right, left, name, column)
+    return Typed(Apply(name, (left.value, right.value)), left.unit, celsius)
+
+
+def _alike(name: str, given: Iterable[Typed], column: int) -> list[Typed]:
+    first, *others = given
+    if any(o.celsius != first.celsius for o in others):
+        raise FormulaError(f"'{name}' takes either temperatures in °C or differences in K, not both", column)
+    return [first, *(_converted(o, first, name, column) for o in others)]
+
+
+def _converted(one: Typed, like: Typed, name: str, column: int) -> Typed:
+    if one.unit.dimensionality != like.unit.dimensionality:
+        raise FormulaError(f"'{name}' cannot put {like} and {one} together", column)
+    return Typed(_scaled(one.value, _factor(one.unit, like.unit)), like.unit, one.celsius)
+
+
+def _logic(name: str, given: list[Typed], column: int) -> Typed:
+    if not all(g.truth for g in given):
+        raise FormulaError(f"'{name}' joins conditions, e.g. power > 5 kW {name} state == 2", column)
+    return Typed(Apply(name, tuple(g.value for g in given)), unit_of("1"), truth=True)
+
+
+def _choice(given: list[Typed], column: int) -> Typed:
+    condition, *values = given
+    if not condition.truth:
+        raise FormulaError(f"if() takes a condition first, not {condition}", column)
+    if any(v.truth for v in values):
+        raise FormulaError("if() chooses among values, not conditions", column)
+    same = _alike("if", values, column)
+    otherwise = same[1].value if len(same) > 1 else Const(math.nan)
+    return Typed(Apply("if", (condition.value, same[0].value, otherwise)), same[0].unit, same[0].celsius)
+
+
+def _number(node: Number) -> Typed:
+    return _quantity(node.value, node.unit or "1", node.column)
+
+
+def _quantity(value: float, unit: str, column: int) -> Typed:
+    try:
+        known, celsius = _levelled(unit)
+    except ValueError as error:
+        hint = "; put a blank between a unit and what it is divided by" if "/" in unit else ""
+        raise FormulaError(f"{error}{hint}", column) from None
+    return Typed(Const(value), known, celsius)
+
+
+def _levelled(unit: str) -> tuple[pint.Unit, bool]:
+    """Return (unit, whether it is the Celsius scale, counted in kelvin); a difference of °C is kelvin."""
+    if unit in ("degC", "°C"):
+        return unit_of("K"), True
+    return unit_of("K" if unit == "delta_degC" else unit), False
+
+
+def _factor(given: pint.Unit, wanted: pint.Unit) -> float:
+    return 1.0 if given == wanted and str(given) == str(wanted) else float((1.0 * given).to(wanted).magnitude)
+
+
+def _scaled(value: Expression, factor: float) -> Expression:
+    if abs(factor - 1.0) < 1e-12:
+        return value
+    if isinstance(value, Const):
+        return Const(value.value * factor)
+    inverse = 1.0 / factor  # 60 min an hour: a division by 60 is exact where a product with 1/60 is not
+    if abs(inverse - round(inverse)) < 1e-9 and factor < 1.0:
+        return Apply("/", (value, Const(float(round(inverse)))))
+    return Apply("*", (value, Const(factor)))
