@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from config.errors import Rejected, Unavailable
-from tanflow.web import query
+from pipeline.clock import SECOND_NS
+from tanflow.web import emissions, query
 from tanflow.web.encode import as_csv, as_json, dumps
 from tanflow.web.guard import PAGE_FILES, Guard
 from tanflow.web.health import health
@@ -39,6 +41,7 @@ def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
         Route("/api/series", api.series),
         Route("/api/latest", api.latest),
         Route("/api/query", api.query),
+        Route("/api/emissions", api.emissions),
         Route("/metrics", api.metrics),
         *(Route(path, _page_file(name, kind)) for path, (name, kind) in PAGE_FILES.items()),
     ]
@@ -84,6 +87,14 @@ class _Api:
             if asked.csv:
                 return await asyncio.to_thread(lambda: _text(as_csv(asked, answer), "text/csv; charset=utf-8"))
             return await asyncio.to_thread(lambda: _json(as_json(asked, answer)))
+
+    async def emissions(self, request: Request) -> Response:
+        gateway = self._gateway
+        zone = gateway.books.zone
+        today = datetime.fromtimestamp(gateway.clock.now_ns() / SECOND_NS, zone).date()
+        asked = emissions.parse(request.query_params, zone, today)
+        async with self._places:
+            return await asyncio.to_thread(lambda: _json(emissions.answer(gateway.directory.path, asked)))
 
     async def metrics(self, request: Request) -> Response:
         only(request.query_params)
