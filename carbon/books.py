@@ -44,6 +44,7 @@ class Books:
     config: Gateway
     streams: Mapping[str, Stream]
     rules: Mapping[str, tuple[tuple[Line, FactorSteps], ...]]
+    uncovered: FactorSteps  # electricity that no certificate and no contract covers
     meters: Mapping[str, MeterSteps] = field(default_factory=dict)  # by stream; one without has no register entry
 
     @classmethod
@@ -63,7 +64,7 @@ class Books:
             for key, stream in found.items()
             if stream.device in by_device
         }
-        return cls(config, found, {key: rules.of(stream) for key, stream in found.items()}, meters)
+        return cls(config, found, {key: rules.of(stream) for key, stream in found.items()}, rules.market, meters)
 
     # ── intervals ─────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,83 @@
+"""A year of the ledger, its certificates and contracts → market-based factors, and the entries restated with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from carbon.blend import instrument_factors, market_steps
+from carbon.books import Books
+from carbon.certificates import accept
+from carbon.entries import Entries, Integers
+from carbon.factor import FactorSteps
+from carbon.ledger import Ledger, Reason
+from carbon.local_time import midnight_ns
+from carbon.market import Allocation, Instruments, allocate, edges
+from carbon.register import Register
+from carbon.restate import Difference, Progress, Span, restate_factors
+from carbon.rows import Certificate
+from carbon.vetting import as_certificate
+from pipeline.batch import Times
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """What instruments cover of a year: the shares, the factors that follow, and sentences a reader must know."""
+
+    allocation: Allocation
+    steps: FactorSteps
+    findings: tuple[str, ...]
+
+
+def instruments(books: Books, ledger: Ledger, deadline: date | None) -> tuple[Instruments, list[str]]:
+    """Return the contracts of the configuration and the certificates in force that count; why others do not."""
+    config = books.config
+    filed = Register.of(ledger.documents()).in_force()
+    entered = [as_certificate(row.document, row.evidence) for row in filed if isinstance(row.document, Certificate)]
+    organisation = config.accounting.organisation.name
+    kept, findings = accept(entered, config.site.region, organisation, deadline)
+    return Instruments(kept, config.accounting.market.contracts), findings
+
+
+def allocate_year(books: Books, ledger: Ledger, year: int, deadline: date | None = None) -> Allocated:
+    """Share certificates and contracts out over what the site bought in a calendar year of its zone."""
+    start_ns, bought = bought_in(ledger, *span_of(books, year))
+    held, findings = instruments(books, ledger, deadline)
+    market = books.config.accounting.market
+    shared = allocate(start_ns, bought, held, books.zone, hourly=market.hourly)
+    cuts = edges(start_ns, market.contracts, books.zone, hourly=market.hourly)
+    steps = market_steps(start_ns, shared, cuts, books.uncovered, instrument_factors(held), books.zone)
+    return Allocated(shared, steps, (*findings, *shared.findings))
+
+
+def restate_market(
+    books: Books, ledger: Ledger, year: int, allocated: Allocated, by: str,
+    *, dry_run: bool = False, progress: Progress | None = None,
+) -> Difference:  # fmt: skip
+    """Give every market-based entry of the year its allocated factor; nothing else moves, and twice changes nothing."""
+    lines = {n for n, line in ledger.lines.items() if line.method == "market" and line.carrier == "electricity"}
+    reason = Reason("allocation", f"certificates and contracts of {year}", by, method="market-based")
+    span = Span(*span_of(books, year), books.zone)
+    return restate_factors(
+        ledger, dict.fromkeys(lines, allocated.steps), span, reason, dry_run=dry_run, progress=progress
+    )
+
+
+def span_of(books: Books, year: int) -> tuple[int, int]:
+    """Return [start, end) of a calendar year in the site's zone [ns]."""
+    return midnight_ns(date(year, 1, 1), books.zone), midnight_ns(date(year + 1, 1, 1), books.zone)
+
+
+def bought_in(ledger: Ledger, start_ns: int, end_ns: int) -> tuple[Times, Integers]:
+    """Return (beginning, amount [mWh]) of every interval in which electricity was bought, all meters together."""
+    lines = {
+        n for n, line in ledger.lines.items()
+        if line.method == "market" and line.role == "boundary" and line.carrier == "electricity"
+    }  # fmt: skip
+    rows = Entries.join(list(ledger.read(start_ns, end_ns, lines)))
+    starts, at = np.unique(rows.start_ns, return_inverse=True)
+    bought = np.zeros(len(starts), np.int64)
+    np.add.at(bought, at, rows.amount)
+    return starts, np.maximum(bought, 0)
