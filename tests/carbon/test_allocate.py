@@ -29,7 +29,8 @@ def certificate(plant: Plant, mwh: int, month: str = "2025-01") -> None:
     """Enter green certificates that were cancelled for the plant's year."""
     said = {
         "kind": "certificate", "asset": "site", "scheme": "GEC", "market": "CN", "technology": "wind",
-        "production_month": month, "mwh": str(mwh), "cancelled_on": "2025-06-30", "first_id": "GEC0001", "last_id": f"GEC{mwh:04d}",
+        "production_month": month, "mwh": str(mwh), "cancelled_on": "2025-06-30",
+        "first_id": "GEC0001", "last_id": f"GEC{mwh:04d}",
     }  # fmt: skip
     problems: list[str] = []
     document = parse(said, lambda column, message: problems.append(f"{column}: {message}"))
