@@ -32,8 +32,8 @@ def factors(tally: Tally, fixed: tuple[tuple[str, int], ...]) -> Table:
         Column("factor"), Column("values"), Column("unit"),
         *(Column(f"kg_{gas}", "number", detail=True) for gas in GASES),
         Column("kg_biogenic", "number", detail=True), Column("kwh_per_unit", "number", detail=True),
-        Column("publisher"), Column("publication"), Column("data_year"), Column("published_on"), Column("source"),
-        Column("variant"), Column("uncertainty", "share"), Column("gwp"), Column("version", "hash", detail=True),
+        Column("publisher"), Column("publication"), Column("data_year"), Column("published_on", "date"),
+        Column("source"), Column("variant"), Column("uncertainty", "share"), Column("gwp"), Column("version", "hash", detail=True),
         Column("location", "mass"), Column("market", "mass"),
     )  # fmt: skip
     return Table("factors", columns, tuple(rows), total=True, wide=True, fixed=fixed)
@@ -74,7 +74,7 @@ def meters(tally: Tally, versions: Mapping[int, MeterVersion], end: date) -> Tab
         rows.append(Row(cells, 0, "flag" if sort else ""))
     columns = (
         Column("meter"), Column("stream"), Column("serial"), Column("about"), Column("ratio", "number"),
-        Column("calibrated_on"), Column("due"), Column("state"), Column("uncertainty", "share"),
+        Column("calibrated_on", "date"), Column("due", "date"), Column("state"), Column("uncertainty", "share"),
         Column("amount", "amount"), Column("unit"), Column("energy", "energy", summed=False),
     )  # fmt: skip
     return Table("meters", columns, tuple(rows), wide=True)

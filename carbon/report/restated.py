@@ -113,7 +113,7 @@ def table(found: Sequence[Change], labels: Sequence[Cell]) -> Table:
         before, after = change.before.tolist(), change.after.tolist()
         rows.append(Row((*cells, *_versions(before, after))))
     columns = (
-        Column("blocks"), Column("written", "time"), Column("kind"), Column("month"), Column("why"),
+        Column("blocks"), Column("written", "time"), Column("kind"), Column("month", "date"), Column("why"),
         Column("method"), Column("by"), Column("approved_by"), Column("entries", "count"),
         *_columns("location"), *_columns("market"), Column("parts_difference", "mass"),
     )  # fmt: skip

@@ -134,7 +134,7 @@ def months(tally: Tally, labels: Sequence[Cell]) -> Table:
         cells = (labels[month], one, two, market, three, one + two + three, one + market + three)
         rows.append(Row(cells))
     columns = (
-        Column("month"), Column("scope_1", "mass"), Column("scope_2_location", "mass"),
+        Column("month", "date"), Column("scope_1", "mass"), Column("scope_2_location", "mass"),
         Column("scope_2_market", "mass"), Column("scope_3", "mass"),
         Column("total_location", "mass", ("scope_1", "scope_2_location", "scope_3")),
         Column("total_market", "mass", ("scope_1", "scope_2_market", "scope_3")),
@@ -157,7 +157,7 @@ def energy_months(tally: Tally, labels: Sequence[Cell]) -> Table:
     )
     keys = tuple(f"energy_{carrier}" for carrier in shown)
     columns = (
-        Column("month"),
+        Column("month", "date"),
         *(Column(key, "energy", label=_label(carrier)) for key, carrier in zip(keys, shown, strict=True)),
         Column("energy", "energy", keys),
     )

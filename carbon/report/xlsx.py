@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from openpyxl import Workbook
+from openpyxl.cell import Cell as SheetCell
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from carbon.report.cover import facts
 from carbon.report.model import Report
-from carbon.report.table import UNITS, Cell, Column, Kind, Row, Table, Word
+from carbon.report.table import UNITS, Column, Kind, Row, Table, Word
 from carbon.report.words import Words
 
 HEAD_ROW: Final = 3  # row of the headings; the title stands above
@@ -49,16 +49,16 @@ def _cover(book: Workbook, report: Report, words: Words) -> None:
         sheet.append([None, _text(sheet, words.say(finding))])
 
 
-def _new(book: Workbook, title: str, widths: Iterable[int]) -> WriteOnlyWorksheet:
-    sheet: WriteOnlyWorksheet = book.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
+def _new(book: Workbook, title: str, widths: Iterable[int]) -> Any:
+    sheet = book.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
     for number, width in enumerate(widths, 1):
         sheet.column_dimensions[get_column_letter(number)].width = width
     return sheet
 
 
-def _text(sheet: WriteOnlyWorksheet, text: str, font: Font | None = None) -> WriteOnlyCell:
+def _text(sheet: Any, text: str, font: Font | None = None) -> SheetCell:
     """Return a cell that is text whatever it begins with."""
-    cell = WriteOnlyCell(sheet, value=_UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST])
+    cell: SheetCell = WriteOnlyCell(sheet, value=_UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST])
     cell.data_type = "s"
     cell.alignment = _WRAP
     cell.quotePrefix = text[:1] in ("=", "+", "-", "@", "\t", "\r")
@@ -102,7 +102,7 @@ class _Sheet:
         unit = self.words.unit(column.kind)
         return self.words.heading(column) + (f" [{unit}]" if unit else "")
 
-    def _heading(self, text: str) -> WriteOnlyCell:
+    def _heading(self, text: str) -> SheetCell:
         cell = _text(self.sheet, text, _BOLD)
         cell.fill = _HEAD
         return cell
@@ -116,22 +116,28 @@ class _Sheet:
                 cell.fill = _FLAG
         return cells
 
-    def _cell(self, index: int, number: int) -> WriteOnlyCell:
+    def _cell(self, index: int, number: int) -> SheetCell:
         row, column = self.table.rows[index], self.table.columns[number]
         value = row.cells[number]
         if value is None or isinstance(value, Word | str):
-            text = "" if value is None else self.words.say(value)
-            cell = _text(self.sheet, text)
-            cell.alignment = Alignment(wrap_text=True, vertical="top", indent=row.depth if number == 0 else 0)
-            return cell
+            said = _text(self.sheet, "" if value is None else self.words.say(value))
+            said.alignment = Alignment(wrap_text=True, vertical="top", indent=row.depth if number == 0 else 0)
+            return said
         if column.kind == "time":
             return _text(self.sheet, self.words.time(int(value)))
-        below = [i for i in self.table.children(index) if self.table.rows[i].counts] if column.adds else []
-        cell = WriteOnlyCell(
-            self.sheet, value=self._sum(number, index + 1, row.depth + 1) if below else _real(column, value)
-        )
+        cell: SheetCell = WriteOnlyCell(self.sheet, value=self._figure(index, number, value))
         cell.number_format = _format(column.kind)
         return cell
+
+    def _figure(self, index: int, number: int, value: int | float) -> str | int | float:
+        """Return a number, or the formula of one that is the sum of others: of its parts below, or beside it."""
+        column, line = self.table.columns[number], HEAD_ROW + 1 + index
+        if column.adds and any(self.table.rows[i].counts for i in self.table.children(index)):
+            return self._sum(number, index + 1, self.table.rows[index].depth + 1)
+        if column.across:
+            parts = [(key[0] == "-", self.table.column(key.removeprefix("-"))) for key in column.across]
+            return "=" + "".join(f"{'-' if less else '+'}{get_column_letter(p + 2)}{line}" for less, p in parts)
+        return _real(column, value)
 
     def _sum(self, number: int, first: int, depth: int) -> str:
         """Return the formula that adds a column's rows of a depth, from a row to the last of the same parent."""
@@ -162,7 +168,7 @@ class _Sheet:
         self.sheet.append(exact)
 
 
-def _real(column: Column, value: Cell) -> Cell:
+def _real(column: Column, value: int | float) -> int | float:
     return value / UNITS[column.kind].one if column.kind in UNITS and isinstance(value, int) else value
 
 
