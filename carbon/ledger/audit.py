@@ -70,30 +70,37 @@ class _Audit:
         self._defined, self._per_unit = Definitions(), PerUnit()
 
     def run(self, head: Head | None, folder: Path, progress: Callable[[int, int], None] | None) -> None:
-        last = self._file.head().seq
-        self._structure()
-        index = {block.seq: block for block in self._file.index(0) if block.seq <= last}
-        before, found = GENESIS, _Sought(head)
-        for seq in range(1, last + 1):
-            before = self._block(seq, before, index.pop(seq, None), folder)
+        if not self._structure():
+            return
+        found = _Sought(head)
+        numbers = [seq for (seq,) in self._file.query("SELECT seq FROM chain ORDER BY seq")]
+        index = {block.seq: block for block in self._file.index(0)}
+        last, before = 0, GENESIS
+        for done, seq in enumerate(numbers, 1):
+            if seq != last + 1:
+                self._verdict.tell(f"block {seq} follows block {last}: what stood between them is missing")
+            before, last = self._block(seq, before, index.pop(seq, None), folder), seq
             found.see(seq, before)
             if progress is not None:
-                progress(seq, last)
+                progress(done, len(numbers))
         self._verdict.head = Head(last, before.hex())
         for seq in index:
-            self._verdict.tell(f"the index lists block {seq}, which is not in the chain")
+            if not self._file.query("SELECT 1 FROM chain WHERE seq = ?", (seq,)):  # else appended meanwhile
+                self._verdict.tell(f"the index lists block {seq}, which is not in the chain")
         self._cursor(last)
         if problem := found.problem(last):
             self._verdict.tell(problem)
 
-    def _structure(self) -> None:
-        """Check the file as SQLite sees it, and that it holds our tables and nothing else."""
+    def _structure(self) -> bool:
+        """Check the file as SQLite sees it; return whether it holds our tables and nothing else."""
         for (words,) in self._file.query("PRAGMA integrity_check(10)"):
             if words != "ok":
                 self._verdict.tell(f"the file is damaged: {words}")
         found = self._file.query("SELECT type, name, tbl_name, sql FROM sqlite_master")
         if sorted(found) != sorted(("table", name, name, sql) for name, sql in SCHEMA.items()):
             self._verdict.tell("the file holds other tables than a ledger has: it was edited with another program")
+            return False
+        return True
 
     def _block(self, seq: int, before: bytes, indexed: Indexed | None, folder: Path) -> bytes:
         """Check one block and return the hash that the next one builds on."""

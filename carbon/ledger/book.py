@@ -63,8 +63,14 @@ class Ledger:
 
     @classmethod
     def open(cls, folder: Path, *, write: bool = False, now_ns: Callable[[], int] = time.time_ns) -> Self:
-        """Open the ledger of a data directory, beginning one where `write` is asked for and none exists."""
-        return cls(LedgerFile(folder, write), now_ns)
+        """Open the ledger of a data directory, beginning one where `write` is asked for and none exists.
+
+        Raises GatewayError where there is none or it cannot be read, DamagedLedger where its end was altered.
+        """
+        file = LedgerFile(folder, write)
+        if write:
+            file.check_end()
+        return cls(file, now_ns)
 
     def __enter__(self) -> Self:
         return self

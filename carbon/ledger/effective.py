@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carbon.entries import Entries, Integers
-from carbon.ledger.codec import COLUMNS, Body, ascending
+from carbon.ledger.codec import COLUMNS, DTYPES, Body, ascending
 from carbon.ledger.file import Indexed
 from pipeline.batch import Series
 
@@ -141,9 +141,7 @@ class Effective:
         """Return one column of the effective entries; `count` is 1 for each."""
         if name == "count":
             return np.ones(len(self), np.int64)
-        if not self._parts:
-            raise LookupError("no entries, no columns")
-        gathered = np.empty(self._size, self._parts[0].body.column(name).dtype)
+        gathered = np.empty(self._size, DTYPES[name])
         for part in self._parts:
             gathered[part.at] = part.body.column(name)[part.rows]
         found: Column = gathered[self._winners]

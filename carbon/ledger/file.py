@@ -88,7 +88,11 @@ class LedgerFile:
             self._db = sqlite3.connect(
                 uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=32
             )
-            self._set_up(write)
+            try:
+                self._set_up(write)
+            except BaseException:
+                self._db.close()
+                raise
 
     def _set_up(self, write: bool) -> None:
         for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "secure_delete=ON", "cache_size=-4096"):
@@ -96,7 +100,8 @@ class LedgerFile:
         if write:
             self._db.execute("PRAGMA journal_mode=TRUNCATE")
             self._db.execute("PRAGMA synchronous=EXTRA")
-            self._create()
+            if not self._tables():
+                self._create()
         else:
             self._db.execute("PRAGMA query_only=ON")
         found = tuple(self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
@@ -105,9 +110,12 @@ class LedgerFile:
         if found[1] != FORMAT:
             raise GatewayError(f"{self.path} is of format {found[1]}; this version reads {FORMAT}")
 
+    def _tables(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
     def _create(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
-        if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if not self._tables():  # nobody was faster
             for statement in SCHEMA.values():
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA application_id={APPLICATION}")
@@ -119,11 +127,11 @@ class LedgerFile:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 words = f"{self.path} is being written by another process; try again when that is done"
                 raise Unavailable(words, after_s=5.0) from error
             raise GatewayError(f"{self.path} cannot be read or written: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeError) as error:  # UnicodeError: from a message that quotes the damage
             words = "run `tanflow ledger verify` and put a sound copy back"
             raise DamagedLedger(f"{self.path} is damaged: {error}; {words}") from error
 
@@ -158,6 +166,18 @@ class LedgerFile:
         """Return the last block's number and hash."""
         rows = self.query("SELECT seq, head FROM chain ORDER BY seq DESC LIMIT 1")
         return Head(rows[0][0], bytes(rows[0][1]).hex()) if rows else Head(0, GENESIS.hex())
+
+    def check_end(self) -> None:
+        """Raise DamagedLedger where the last block is not what was chained: nothing may be built on it."""
+        last = self.head().seq
+        if not last:
+            return
+        block = self.block(last)
+        before = self.block(last - 1).head if last > 1 else GENESIS
+        if link(before, *block[:3], block.body) != block.head:
+            raise DamagedLedger(
+                f"the end of {self.path} was altered; run `tanflow ledger verify`, put a sound copy back"
+            )
 
     def block(self, seq: int) -> Stored:
         """Return one block; raises DamagedLedger where it is missing."""
