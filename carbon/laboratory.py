@@ -12,7 +12,7 @@ from carbon.periods import bounds
 from carbon.register import Filed
 from carbon.rows import SITE, Lab
 from carbon.streams import Stream
-from carbon.units import gas_ratio, heat_scale, reference_of
+from carbon.units import Mistaken, gas_ratio, heat_scale, reference_of
 from config.points import GasReference
 
 
@@ -35,7 +35,7 @@ def heat_value(lab: Lab, unit: str, reference: GasReference | None) -> float:
     if reference is not None and unit == "m3":
         stated = reference_of(lab)
         if stated is None:
-            raise ValueError("the calorific value of a gas per m3 needs the state of its m3: celsius, and kpa")
+            raise Mistaken("celsius", "the calorific value of a gas per m3 needs the state of its m3")
         value *= gas_ratio(reference, stated)
     return float(value)
 

@@ -27,7 +27,7 @@ from carbon.refrigerants import gas_factor
 from carbon.register import Filed
 from carbon.rows import SITE, Delivery, Document, Index, Production, Stock
 from carbon.streams import Stream, place, role_of
-from carbon.units import gas_ratio, reference_of, scale
+from carbon.units import Mistaken, gas_ratio, reference_of, scale
 from config.carriers import about
 from config.errors import Rejected
 from config.model import Gateway
@@ -98,6 +98,13 @@ class Account:
             self._meters[name] = meter_steps(name, self.config.accounting.meters[name], self.zone)
         return self._meters[name]
 
+    def reference(self, document: Document, unit: str) -> GasReference:
+        """Return the state in which the meters a document is about count gas, else that of documents."""
+        carrier = str(getattr(document, "carrier", ""))
+        counted = (s for s in self.streams.values() if s.carrier == carrier and s.unit == unit and s.reference)
+        mine = (s for s in counted if document.asset in (SITE, s.asset))
+        return next((s.reference for s in mine if s.reference), NORMAL)
+
     def ratio(self, document: Document) -> Decimal:
         """Return what an index is multiplied by: the transformers' ratio where the register shows secondary values."""
         name = getattr(document, "meter", None)
@@ -130,8 +137,8 @@ def unit_of(document: Document) -> str:
     raise ValueError(f"'{written}' is neither a mass, a volume nor an energy; write e.g. {', '.join(units)}")
 
 
-def amount(document: Document, unit: str, value: Decimal) -> int:
-    """Return a value of a document in the unit of its stream [1e-6 unit], of a gas volume at 0 °C and 101.325 kPa.
+def amount(document: Document, unit: str, value: Decimal, wanted: GasReference = NORMAL) -> int:
+    """Return a value of a document in the unit of its stream [1e-6 unit], of a gas volume in the state `wanted`.
 
     Raises ValueError where the unit or the state of a gas cannot be meant.
     """
@@ -139,9 +146,9 @@ def amount(document: Document, unit: str, value: Decimal) -> int:
     gas = unit == "m3" and about(str(getattr(document, "carrier", ""))).state == "gas"
     stated = reference_of(document)
     if gas and stated is None:
-        raise ValueError("a volume of gas needs the state it was counted in: celsius, and kpa unless it is 101.325")
+        raise Mistaken("celsius", "a volume of gas needs the state it was counted in, and kpa where it is not 101.325")
     if gas and stated is not None:
-        scaled *= gas_ratio(stated, NORMAL)
+        scaled *= gas_ratio(stated, wanted)
     return int((scaled * MICRO).to_integral_value())
 
 

@@ -16,6 +16,14 @@ _TEN_THOUSAND: Final = re.compile(r"^(万|10\^4|1e4|10⁴)\s*")
 _ZERO_CELSIUS_K: Final = Decimal("273.15")
 
 
+class Mistaken(ValueError):
+    """What a row says cannot be meant; `column` is where to correct it."""
+
+    def __init__(self, column: str, message: str) -> None:
+        super().__init__(message)
+        self.column = column
+
+
 def scale(unit: str, wanted: str) -> Decimal:
     """Return s so that an amount in `wanted` = amount in `unit` · s; raises ValueError with what would be right."""
     bare = _TEN_THOUSAND.sub("", unit)

@@ -17,7 +17,7 @@ from carbon.refrigerants import gas_factor
 from carbon.register import Register
 from carbon.rows import SITE, Certificate, Delivery, Document, Index, Invoice, Lab, Stock
 from carbon.streams import Stream
-from carbon.units import reference_of, scale
+from carbon.units import Mistaken, reference_of, scale
 from config.carriers import CARRIERS, about
 from config.errors import GatewayError
 from config.explain import nearest
@@ -118,7 +118,7 @@ class Vetting:
         try:
             self._computed(document, self.account.stream(document, unit_of(document)))
         except (ValueError, LookupError, GatewayError) as error:
-            yield _column(document, str(error)), str(error)
+            yield _column(error), str(error)
         meters = self.account.config.accounting.meters
         if isinstance(document, Index) and document.meter is not None and document.meter not in meters:
             yield "meter", f"there is no meter '{document.meter}' in the register{nearest(document.meter, meters)}"
@@ -147,13 +147,14 @@ class Vetting:
         value = document.lost if isinstance(document, Stock) else Decimal(getattr(document, "quantity", 0))
         units = amount(document, stream.unit, value) / 1e6
         if reference_of(document) is not None and stream.reference is None:
-            raise ValueError("celsius and kpa go with a volume of gas only")
+            raise Mistaken("celsius", "goes with a volume of gas only")
         rules = self.account.rules_of(stream, document.kind)
         if not rules:
             raise ValueError(f"the account has no line for {stream.carrier}")
         most = max(max(f.total, f.biogenic, f.kwh / 1e3) for _, steps in rules for f in steps.factors)
         if units * max(most, 1e-3) > _MOST_KG:
-            raise ValueError(f"{value} {getattr(document, 'unit', '')} is more than any site uses; look at the unit")
+            written = f"{value:f} {getattr(document, 'unit', '')}"
+            raise Mistaken("quantity", f"{written} is more than any site uses; look at the unit")
 
     # ── kinds that make no entries ────────────────────────────────────────────────────────────────
 
@@ -168,7 +169,7 @@ class Vetting:
         try:
             amount(document, mine[0].unit if mine else unit_of(document), document.quantity)
         except ValueError as error:
-            yield _column(document, str(error)), str(error)
+            yield _column(error), str(error)
 
     def _lab(self, document: Lab) -> Iterator[Mistake]:
         per = document.unit.partition("/")[2].strip()
@@ -181,9 +182,9 @@ class Vetting:
                 gas = unit == "m3" and about(document.carrier).state == "gas"
                 value = heat_value(document, unit, NORMAL if gas else None)
                 if not 0.1 <= value <= 60_000:
-                    raise ValueError(f"{document.ncv:f} {document.unit} is {value:g} kWh/{unit}; no fuel has that")
+                    raise Mistaken("ncv", f"{document.ncv:f} {document.unit} is {value:g} kWh/{unit}; no fuel has that")
             except ValueError as error:
-                yield _column(document, str(error)), str(error)
+                yield _column(error), str(error)
             return
         yield "unit", f"'{document.unit}' is not a heat value; write e.g. GJ/t, or MJ/m3 with celsius and kpa"
 
@@ -233,7 +234,5 @@ def as_certificate(document: Certificate, evidence: str) -> certificates.Certifi
     )
 
 
-def _column(document: Document, message: str) -> str:
-    if "celsius" in message:
-        return "celsius"
-    return "quantity" if "more than any" in message else "ncv" if "no fuel has" in message else "unit"
+def _column(error: Exception) -> str:
+    return error.column if isinstance(error, Mistaken) else "unit"
