@@ -37,13 +37,13 @@ def uncovered_steps(kind: str, residual: FactorSteps | None, location: FactorSte
 
 
 def instrument_factors(instruments: Instruments) -> dict[str, Factor]:
-    """Return the factor of each instrument [kg CO₂e/kWh], by id of a certificate or name of a contract."""
+    """Return the factor of each instrument [kg CO₂e/kWh], by name of a certificate or contract."""
     found = {}
     for c in instruments.certificates:
-        about = f"{c.kind} {c.first_id}–{c.last_id}, {c.technology or 'technology not stated'}, cancelled {c.cancelled}"
+        about = f"{c.kind} of {c.market}, {c.technology or 'technology not stated'}, cancelled {c.cancelled}"
         year, hashed = int(c.produced[:4]), f"document {c.document_hash}" if c.document_hash else "document not kept"
         said = Provenance(f"{c.kind} registry", about, year, str(c.issued or c.produced), "co2e", hashed)
-        found[c.id] = Factor(f"certificate/{c.id}/{c.kind}/{c.produced}", "kWh", _co2e(c.kg_per_kwh), 1.0, said)
+        found[c.name] = Factor(f"certificate/{c.name}/{c.kind}/{c.produced}", "kWh", _co2e(c.kg_per_kwh), 1.0, said)
     for name, k in instruments.contracts.items():
         said = Provenance(
             k.supplier, f"contract {name}", k.valid_from.year, str(k.valid_from), "co2e", k.document or "not documented"

@@ -54,6 +54,12 @@ class Certificate(Strict):
         return self
 
     @property
+    def name(self) -> str:
+        """Return what tells it from others: one statement may hold several series of numbers."""
+        numbers = f"{self.first_id}–{self.last_id}"
+        return self.id if numbers in self.id else f"{self.id} {numbers}"
+
+    @property
     def amount(self) -> int:
         """Return its energy [mWh]."""
         return round(self.mwh * 1_000 * MICRO)
@@ -90,13 +96,15 @@ def accept(
     for certificate in sorted(certificates, key=lambda c: (c.month, c.cancelled or date.max, c.id)):
         why = _refusal(certificate, region, reporter, deadline) or _used(certificate, kept)
         if why:
-            findings.append(f"certificates {certificate.id} are not counted: {why}")
+            findings.append(f"certificates {certificate.name} are not counted: {why}")
             continue
         kept.append(certificate)
         if reporter and not certificate.cancelled_for:
-            findings.append(f"certificates {certificate.id} do not say for whom they were cancelled; ask the registry")
+            findings.append(
+                f"certificates {certificate.name} do not say for whom they were cancelled; ask the registry"
+            )
         if certificate.last_day is None:
-            findings.append(f"certificates {certificate.id}: nobody says when they expire; enter `expires`")
+            findings.append(f"certificates {certificate.name}: nobody says when they expire; enter `expires`")
     return kept, findings
 
 
@@ -134,7 +142,7 @@ def _used(certificate: Certificate, kept: Sequence[Certificate]) -> str:
             continue
         begins, ends = _split(other.first_id), _split(other.last_id)
         if (begins[0], begins[2]) == (prefix, suffix) and begins[1] <= last and first <= ends[1]:
-            return f"numbers {certificate.first_id} to {certificate.last_id} are in part those of {other.id} already"
+            return f"some of these numbers are those of {other.name} already"
     return ""
 
 

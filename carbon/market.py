@@ -16,6 +16,7 @@ from carbon.certificates import Certificate
 from carbon.entries import MICRO, Integers
 from carbon.local_time import first_day, midnight_ns, month_name, months, ordinals, wall_clock
 from config.accounting import Contract
+from config.errors import GatewayError
 from pipeline.batch import Times
 
 Vintage = Literal["year", "month"]
@@ -45,12 +46,18 @@ class Instruments:
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        names = [*(certificate.name for certificate in self.certificates), *self.contracts]
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise GatewayError(f"instruments are told apart by their names; given twice: {', '.join(twice)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """n intervals of electricity bought [mWh]: bought = Σ covered + uncovered, each int64[n] and none below 0.
 
-    covered: by id of a certificate or name of a contract · surplus [mWh]: what of each one found nothing to cover.
+    covered: by name of a certificate or contract · surplus [mWh]: what of each one found nothing to cover.
     """
 
     bought: Integers
@@ -78,11 +85,13 @@ def allocate(
     work = _Work(start_ns, bought, zone)
     for certificate in instruments.certificates:
         if hourly:
-            work.by_profile(certificate.id, certificate.amount, instruments.profiles.get(certificate.id))
+            work.by_profile(certificate.name, certificate.amount, instruments.profiles.get(certificate.name))
         else:
-            work.in_bulk(certificate.id, certificate.amount, work.month == certificate.month)
+            work.in_bulk(certificate.name, certificate.amount, work.month == certificate.month)
     for certificate in instruments.certificates if vintage == "year" and not hourly else ():
-        work.in_bulk(certificate.id, work.surplus.get(certificate.id, 0), work.month // 12 == certificate.month // 12)
+        work.in_bulk(
+            certificate.name, work.surplus.get(certificate.name, 0), work.month // 12 == certificate.month // 12
+        )
     for name, contract in instruments.contracts.items():
         if hourly and contract.mwh_per_month is not None:
             work.by_profile(name, None, instruments.profiles.get(name), work.during(contract))
@@ -186,7 +195,7 @@ def _sums(amounts: Integers, group: Rows) -> Integers:
 
 
 def _surplus_told(surplus: Mapping[str, int], instruments: Instruments, hourly: bool) -> Iterator[str]:
-    produced = {c.id: c.produced for c in instruments.certificates}
+    produced = {c.name: c.produced for c in instruments.certificates}
     for name, amount in surplus.items():
         within = "the hours it was generated in" if hourly else "its vintage" if name in produced else "its months"
         of = f"certificates {name} of {produced[name]}" if name in produced else f"contract {name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import pairwise, product
 from typing import Annotated, Final, Literal, Self
 
@@ -168,10 +169,13 @@ def complete(version: Version, schedules: Mapping[str, Schedule]) -> Version:
         name: kind.model_copy(update={"days": kind.days + version.extra_days.get(name, ())})
         for name, kind in (base.kinds if base else version.kinds).items()
     }
-    priced = (
-        {name: version.base_price * ratio for name, ratio in ratios.items()} if version.base_price is not None else {}
-    )
-    return version.model_copy(update={"kinds": kinds, "prices": version.prices or priced, "ratios": ratios})
+    prices = version.prices or {name: _product(version.base_price, ratio) for name, ratio in ratios.items()}
+    return version.model_copy(update={"kinds": kinds, "prices": prices, "ratios": ratios})
+
+
+def _product(base: float | None, ratio: float) -> float:
+    """Return a price as it is worked out on paper: 0.6712 · 2.125 = 1.4263, without what binary fractions add."""
+    return float(Decimal(str(base or 0.0)) * Decimal(str(ratio)))
 
 
 def check(tariff: Tariff, schedules: Mapping[str, Schedule], interval_minutes: int) -> Iterator[tuple[Loc, str]]:

@@ -15,6 +15,7 @@ from carbon.certificates import Certificate, accept, markets_of
 from carbon.factor import EVER, Factor, FactorSteps, steps
 from carbon.market import Allocation, Instruments, Profile, allocate, edges
 from config.accounting import Contract
+from config.errors import GatewayError
 from pipeline.factors import Provenance
 
 MWH = 1_000_000_000  # [mWh]
@@ -43,6 +44,11 @@ def contract(**changed: Any) -> Contract:
     return Contract.model_validate(said | changed)
 
 
+def covered(got: Allocation, id: str) -> np.ndarray:
+    (found,) = (amounts for name, amounts in got.covered.items() if name.startswith(f"{id} "))
+    return found
+
+
 def factors_of(start_ns: np.ndarray, got: Allocation, instruments: Instruments, *, hourly: bool = False) -> FactorSteps:
     cuts = edges(start_ns, instruments.contracts, CHINA, hourly=hourly)
     return market_steps(start_ns, got, cuts, EX_MARKET, instrument_factors(instruments), CHINA)
@@ -62,7 +68,7 @@ def test_china_by_hand() -> None:
     start, bought = hours(2025, 3, 100), np.full(100, 10 * MWH)
     held = Instruments([gec()], {"ppa": contract(mwh_per_month=150)})
     got = allocate(start, bought, held, CHINA)
-    assert int(got.covered["gec-1"].sum()) == 600 * MWH
+    assert int(covered(got, "gec-1").sum()) == 600 * MWH
     assert int(got.covered["ppa"].sum()) == 150 * MWH
     assert int(got.uncovered.sum()) == 250 * MWH
     found = factors_of(start, got, held)
@@ -70,9 +76,12 @@ def test_china_by_hand() -> None:
     factor = found.factors[int(found.at(start)[0])]
     assert factor.total == pytest.approx(0.1524)
     assert factor.id == (
-        "market/2025-03-01/certificate/gec-1/GEC/2025-03+contract/ppa/market/2025+mee-nbs/CN/ex_market/2023"
+        "market/2025-03-01/certificate/gec-1 gec-1-00001–gec-1-00600/GEC/2025-03"
+        "+contract/ppa/market/2025+mee-nbs/CN/ex_market/2023"
     )
-    assert "60.0000% at 0 kg/kWh: certificate/gec-1/GEC/2025-03" in factor.provenance.publication
+    assert (
+        "60.0000% at 0 kg/kWh: certificate/gec-1 gec-1-00001–gec-1-00600/GEC/2025-03" in factor.provenance.publication
+    )
     assert "25.0000% at 0.6096 kg/kWh: mee-nbs/CN/ex_market/2023" in factor.provenance.publication
     assert factor.provenance.gas == "co2"
     # April holds no instrument: it takes the residual factor as it is.
@@ -83,15 +92,16 @@ def test_a_surplus_of_one_month_covers_the_rest_of_its_year_or_nothing() -> None
     # 100 MWh in March and 300 in May; certificates of 160 MWh from March: 100 there, 60 in May. By the month: 100.
     start = np.concatenate((hours(2025, 3, 10), hours(2025, 5, 10)))
     bought = np.concatenate((np.full(10, 10 * MWH), np.full(10, 30 * MWH)))
-    held = Instruments([gec(mwh=160)])
+    march = gec(mwh=160)
+    held = Instruments([march])
     got = allocate(start, bought, held, CHINA)
-    assert got.covered["gec-1"].reshape(2, 10).sum(1).tolist() == [100 * MWH, 60 * MWH]
+    assert covered(got, "gec-1").reshape(2, 10).sum(1).tolist() == [100 * MWH, 60 * MWH]
     assert (got.surplus, got.findings) == ({}, ())
     monthly = allocate(start, bought, held, CHINA, vintage="month")
-    assert monthly.covered["gec-1"].reshape(2, 10).sum(1).tolist() == [100 * MWH, 0]
-    assert monthly.surplus == {"gec-1": 60 * MWH}
+    assert covered(monthly, "gec-1").reshape(2, 10).sum(1).tolist() == [100 * MWH, 0]
+    assert monthly.surplus == {march.name: 60 * MWH}
     assert monthly.findings == (
-        "certificates gec-1 of 2025-03: 60.000000 MWh found no consumption of its vintage and cover nothing",
+        f"certificates {march.name} of 2025-03: 60.000000 MWh found no consumption of its vintage and cover nothing",
     )
 
 
@@ -107,7 +117,7 @@ def test_more_is_never_covered_than_bought() -> None:
     held = Instruments([gec()], {"ppa": contract(mwh_per_month=150)})
     got = allocate(start, bought, held, CHINA)
     assert int(got.uncovered.sum()) == 0
-    assert got.surplus == {"gec-1": 500 * MWH, "ppa": 150 * MWH}
+    assert got.surplus == {gec().name: 500 * MWH, "ppa": 150 * MWH}
     assert len(got.findings) == 2
     assert emitted(start, bought, factors_of(start, got, held)).sum() == 0
 
@@ -118,10 +128,10 @@ def test_the_hour_by_hand() -> None:
     # By the month all 20 MWh would have counted.
     start, bought = hours(2025, 3, 3), np.full(3, 10 * MWH)
     profile = Profile(start, np.array([4, 16, 0]) * MWH)
-    held = Instruments([gec(mwh=20)], profiles={"gec-1": profile})
+    held = Instruments([gec(mwh=20)], profiles={gec(mwh=20).name: profile})
     got = allocate(start, bought, held, CHINA, hourly=True)
-    assert got.covered["gec-1"].tolist() == [4 * MWH, 10 * MWH, 0]
-    assert got.surplus == {"gec-1": 6 * MWH}
+    assert covered(got, "gec-1").tolist() == [4 * MWH, 10 * MWH, 0]
+    assert got.surplus == {gec(mwh=20).name: 6 * MWH}
     found = factors_of(start, got, held, hourly=True)
     assert emitted(start, bought, found).tolist() == pytest.approx([3_657.6e6, 0, 6_096e6])
     assert int(allocate(start, bought, held, CHINA).uncovered.sum()) == 10 * MWH
@@ -131,12 +141,13 @@ def test_by_the_hour_two_meters_share_what_was_generated_and_a_month_alone_is_no
     start = np.repeat(hours(2025, 3, 2), 2)
     bought = np.array([30, 10, 30, 10]) * MWH
     held = Instruments(
-        [gec(mwh=8), gec("gec-2", mwh=8)], profiles={"gec-1": Profile(hours(2025, 3, 2), np.array([8, 8]) * MWH)}
+        [gec(mwh=8), gec("gec-2", mwh=8)],
+        profiles={gec(mwh=8).name: Profile(hours(2025, 3, 2), np.array([8, 8]) * MWH)},
     )
     got = allocate(start, bought, held, CHINA, hourly=True)
-    assert got.covered["gec-1"].tolist() == [3 * MWH, MWH, 3 * MWH, MWH]  # 16 generated, but certificates of 8 only
-    assert "gec-2" not in got.covered
-    assert "gec-2 is not counted: matching by the hour needs the hours" in got.findings[0]
+    assert covered(got, "gec-1").tolist() == [3 * MWH, MWH, 3 * MWH, MWH]  # 16 generated, but certificates of 8 only
+    assert not any(name.startswith("gec-2") for name in got.covered)
+    assert "gec-2-00008 is not counted: matching by the hour needs the hours" in got.findings[0]
 
 
 def test_a_suppliers_rate_takes_its_share_of_what_is_left_and_contracts_their_own_days() -> None:
@@ -223,7 +234,7 @@ def test_certificates_are_used_once() -> None:
     kept, findings = accept([again, first], "CN-GD", "factory")
     assert kept == [first]
     assert findings == [
-        "certificates gec-9 are not counted: numbers gec-1-00600 to gec-1-00609 are in part those of gec-1 already"
+        f"certificates {again.name} are not counted: some of these numbers are those of {first.name} already"
     ]
 
 
@@ -260,6 +271,17 @@ def test_statements_that_contradict_themselves(changed: dict[str, Any], message:
         gec(**changed)
 
 
+def test_one_statement_of_several_series_and_two_instruments_of_one_name() -> None:
+    first, second = gec(mwh=10), gec(mwh=5, first_id="gec-1-00011", last_id="gec-1-00015", produced="2025-04")
+    start, bought = hours(2025, 3, 10), np.full(10, 10 * MWH)
+    got = allocate(start, bought, Instruments(accept([first, second], "CN-GD", "Factory")[0]), CHINA)
+    assert {name: int(amounts.sum()) for name, amounts in got.covered.items()} == {
+        first.name: 10 * MWH, second.name: 5 * MWH,
+    }  # fmt: skip
+    with pytest.raises(GatewayError, match="given twice: gec-1 gec-1-00001–gec-1-00010"):
+        Instruments([first, first])
+
+
 # ── properties ────────────────────────────────────────────────────────────────────────────────────
 
 AMOUNTS = st.lists(st.integers(0, 10**11), min_size=1, max_size=40)
@@ -290,10 +312,10 @@ def test_parts_sum_exactly_and_nobody_covers_more_than_there_is(amounts: list[in
     assert all(np.all(c >= 0) for c in got.covered.values())
     assert np.array_equal(sum(got.covered.values()) + got.uncovered, bought)
     for certificate in held.certificates:
-        used = int(got.covered[certificate.id].sum())
-        assert used + got.surplus.get(certificate.id, 0) == certificate.amount
+        used = int(got.covered[certificate.name].sum())
+        assert used + got.surplus.get(certificate.name, 0) == certificate.amount
     if by == "year":  # certificates of the year and what it bought: all of the smaller one is used
-        used = sum(int(got.covered[c.id].sum()) for c in held.certificates)
+        used = sum(int(got.covered[c.name].sum()) for c in held.certificates)
         assert used == min(sum(c.amount for c in held.certificates), int(bought[start < hours(2026, 1, 1)[0]].sum()))
 
 
@@ -326,6 +348,6 @@ def test_more_certificates_never_raise_emissions(amounts: list[int], held: Instr
 def test_by_the_hour_exactly_the_smaller_of_load_and_generation_counts(rows: list[tuple[int, int]]) -> None:
     load, generation = (np.array(column, np.int64) for column in zip(*rows, strict=True))
     start = hours(2025, 3, len(rows))
-    held = Instruments([gec(mwh=9_999)], profiles={"gec-1": Profile(start, generation)})
+    held = Instruments([gec(mwh=9_999)], profiles={gec(mwh=9_999).name: Profile(start, generation)})
     got = allocate(start, load, held, CHINA, hourly=True)
-    assert np.array_equal(got.covered["gec-1"], np.minimum(load, generation))
+    assert np.array_equal(covered(got, "gec-1"), np.minimum(load, generation))

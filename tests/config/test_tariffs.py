@@ -47,7 +47,7 @@ def test_guangdong_as_the_notice_says() -> None:
 def test_a_shipped_schedule_gets_its_price_and_its_hot_days_from_the_user(tmp_path: Path) -> None:
     tariff = load(tmp_path, HEAD + LIKE.replace("0.65}", "0.65, extra_days: {hot: [2025-06-21]}}"))
     (version,) = tariff.versions
-    assert version.prices == {"critical": 0.65 * 2.125, "peak": 0.65 * 1.7, "flat": 0.65, "valley": 0.65 * 0.38}
+    assert version.prices == {"critical": 1.38125, "peak": 1.105, "flat": 0.65, "valley": 0.247}
     assert version.kinds["hot"].days == (date(2025, 6, 21),)
     assert schedules()["guangdong_2021"].kinds["hot"].days == ()
 
