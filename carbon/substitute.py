@@ -45,6 +45,7 @@ class Evidence:
     counted: int | None = None  # what a counter says went through in the hole [1e-6 unit]
     parent: Stretch | None = None
     siblings: tuple[Stretch, ...] = ()
+    no_parent: str = "no meter above it counts the same"
     check: Stretch | None = None  # a second meter of the same flow
     driver: Stretch | None = None  # what the stream depends on: product, degree days
     like: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # starts of like windows
@@ -98,7 +99,7 @@ def by_balance(stretch: Stretch, hole: Hole, evidence: Evidence, direction: Dire
     """
     method: Method = "parent_less_siblings"
     if evidence.parent is None:
-        return Outcome(method, None, "no meter above it counts the same")
+        return Outcome(method, None, evidence.no_parent)
     if direction == "down":
         return Outcome(method, None, "what is not metered would be counted as made on site")
     if not all(_whole(other, hole) for other in (evidence.parent, *evidence.siblings)):

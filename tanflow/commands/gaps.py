@@ -1,0 +1,174 @@
+"""`tanflow gaps …`: what of each stream is missing in the account, and filling it with method, reason and approver."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from carbon.books import Books
+from carbon.entries import MICRO
+from carbon.filling import Aids, Planned, Signed, account_grid, plan, read_courses, write
+from carbon.gaps import Course, finding, standing
+from carbon.ledger import Ledger
+from config.errors import GatewayError
+from config.explain import nearest
+from config.load import load
+from pipeline.clock import SECOND_NS
+
+app = typer.Typer(no_args_is_help=True, help="Gaps in the account: what is missing, and filling it.")
+out = Console(highlight=False, soft_wrap=True)
+_HOUR_NS: Final = 3600 * SECOND_NS
+
+Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Data directory; default: the configuration's.")]
+From = Annotated[str, typer.Option("--from", help="First day, e.g. 2025-01-01; default: a year before --to.")]
+To = Annotated[str, typer.Option("--to", help="Day after the last one, e.g. 2026-01-01; default: now.")]
+Check = Annotated[str, typer.Option("--check", help="With one stream: a second meter of the same flow.")]
+Driver = Annotated[str, typer.Option("--driver", help="With one stream: the stream it depends on, e.g. product.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Period:
+    start_ns: int
+    end_ns: int
+    zone: ZoneInfo
+
+    def __str__(self) -> str:
+        return f"{_local(self.start_ns, self.zone)} … {_local(self.end_ns, self.zone)}"
+
+
+@app.command("list")
+def list_(
+    config: Config = Path("gateway.yaml"), data: Data = None, start: From = "", end: To = "",
+    stream: Annotated[str, typer.Option(help="Only this stream, e.g. furnace-1.natural_gas.")] = "",
+    check: Check = "", driver: Driver = "",
+) -> None:  # fmt: skip
+    """Show what is missing of each stream, and what would fill it."""
+    books, folder = _open(config, data)
+    period = _period(start, end, books.zone)
+    grid, rows = account_grid(books, period.start_ns, period.end_ns)
+    with Ledger.open(folder) as ledger:
+        found = read_courses(ledger, books, grid)
+    chosen = _chosen(found, stream, (check, driver))
+    table = _table("stream", "missing", "filled", "substituted", "gaps")
+    planned = plan(books, found, rows, chosen, Aids(check, driver))
+    findings = []
+    for key in chosen:
+        known = standing(found[key], rows)
+        count = sum(p.gap.stream == key for p in planned)
+        shares = (f"{100 * share:.2f} %" for share in (known.missing, known.filled, known.substituted))
+        table.add_row(key, *shares, str(count))
+        findings.append(finding(known, str(period)))
+    out.print(f"{period}", table, sep="\n")
+    _show(planned, period.zone)
+    for sentence in filter(None, findings):
+        out.print(sentence, markup=False)
+
+
+@app.command()
+def fill(
+    by: Annotated[str, typer.Option(help="Who fills.")],
+    approved_by: Annotated[str, typer.Option(help="Who else approved of it.")],
+    reason: Annotated[str, typer.Option(help="Why the readings are missing.")],
+    config: Config = Path("gateway.yaml"), data: Data = None, start: From = "", end: To = "",
+    stream: Annotated[str, typer.Option(help="The stream, e.g. furnace-1.natural_gas.")] = "",
+    all_: Annotated[bool, typer.Option("--all", help="Every stream.")] = False,
+    check: Check = "", driver: Driver = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be filled, and write nothing.")] = False,
+) -> None:  # fmt: skip
+    """Fill the gaps of a stream: new entries in the ledger, with method, reason and approver."""
+    if bool(stream) == all_:
+        raise typer.BadParameter("give one of --stream and --all")
+    signed = _signed(by, approved_by, reason)
+    books, folder = _open(config, data)
+    period = _period(start, end, books.zone)
+    grid, rows = account_grid(books, period.start_ns, period.end_ns)
+    with Ledger.open(folder, write=not dry_run) as ledger:
+        if dry_run:
+            found = read_courses(ledger, books, grid)
+            planned = plan(books, found, rows, _chosen(found, stream, (check, driver)), Aids(check, driver))
+        else:
+            with ledger.writing() as writing:  # no reading can come between looking and filling
+                found = read_courses(ledger, books, grid)
+                planned = plan(books, found, rows, _chosen(found, stream, (check, driver)), Aids(check, driver))
+                for gap in planned:
+                    write(writing, books, found, gap, signed)
+    _show(planned, period.zone)
+    filled = sum(not isinstance(p.filling, str) for p in planned)
+    left = f", {len(planned) - filled} cannot be" if filled < len(planned) else ""
+    out.print(f"{filled} gaps {'would be' if dry_run else 'are'} filled{left}", markup=False)
+
+
+def _open(config: Path, data: Path | None) -> tuple[Books, Path]:
+    loaded = load(config)
+    base = loaded.path.parent
+    return Books.of(loaded.gateway, loaded.templates, base), data or base / loaded.gateway.data.dir
+
+
+def _signed(by: str, approved_by: str, reason: str) -> Signed:
+    if not (by.strip() and approved_by.strip() and reason.strip()):
+        raise typer.BadParameter("say who fills (--by), who approved (--approved-by) and why (--reason)")
+    if by.strip().casefold() == approved_by.strip().casefold():
+        raise typer.BadParameter("nobody approves of what they fill themselves; name somebody else in --approved-by")
+    return Signed(by.strip(), approved_by.strip(), reason.strip())
+
+
+def _chosen(found: Mapping[str, Course], stream: str, aids: Sequence[str]) -> Collection[str]:
+    """Return the streams that are meant; raises GatewayError for one that the ledger does not have."""
+    if any(aids) and not stream:
+        raise typer.BadParameter("--check and --driver say something of one stream; name it with --stream")
+    for name in filter(None, (stream, *aids)):
+        if name not in found:
+            hint = nearest(name, found) or f"; it has {', '.join(sorted(found)[:5]) or 'none'}"
+            raise GatewayError(f"the ledger has no metered stream '{name}'{hint}")
+    return [stream] if stream else sorted(found)
+
+
+def _period(start: str, end: str, zone: ZoneInfo) -> _Period:
+    last = _instant(end, zone) if end else datetime.now(UTC)
+    first = _instant(start, zone) if start else last - timedelta(days=365)
+    if first >= last:
+        raise typer.BadParameter("--from must be before --to")
+    return _Period(int(first.timestamp()) * SECOND_NS, int(last.timestamp()) * SECOND_NS, zone)
+
+
+def _instant(text: str, zone: ZoneInfo) -> datetime:
+    with suppress(ValueError):
+        at = datetime.fromisoformat(text)
+        return at if at.tzinfo else at.replace(tzinfo=zone)
+    raise typer.BadParameter(f"'{text}' is not a day; write e.g. 2025-01-31 or 2025-01-31T14:00, on the site's clock")
+
+
+def _show(planned: Sequence[Planned], zone: ZoneInfo) -> None:
+    if not planned:
+        out.print("no gap is open")
+        return
+    table = _table("stream", "from", "to", "missing", "filled by", "amount", "how")
+    for p in planned:
+        times = (_local(p.gap.start_ns, zone), _local(p.gap.end_ns, zone), f"{p.gap.missing_ns / _HOUR_NS:.1f} h")
+        if isinstance(p.filling, str):
+            table.add_row(p.gap.stream, *times, "nothing", "", p.filling)
+        else:
+            amount = f"{int(p.filling.amounts.sum()) / MICRO:,.1f} {p.unit}"
+            table.add_row(p.gap.stream, *times, p.filling.method.replace("_", " "), amount, p.filling.reason)
+    out.print(table)
+
+
+def _local(time_ns: int, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(time_ns // SECOND_NS, zone).strftime("%Y-%m-%d %H:%M")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
