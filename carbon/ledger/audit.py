@@ -16,7 +16,7 @@ import orjson
 from carbon.ledger.check import PerUnit, contradiction
 from carbon.ledger.codec import Body, DamagedLedger, ascending
 from carbon.ledger.definitions import Definitions
-from carbon.ledger.file import GENESIS, SCHEMA, Head, Indexed, LedgerFile, Stored, link, seal
+from carbon.ledger.file import GENESIS, SCHEMA, Head, Indexed, LedgerFile, Stored, is_sealed, link
 from config.errors import GatewayError
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -152,10 +152,10 @@ class _Audit:
             self._verdict.tell(f"block {block.seq}: the file of this document, documents/{name}, is missing")
 
     def _cursor(self, last: int) -> None:
-        for position, state, seq, digest in self._file.query("SELECT position, state, seq, digest FROM cursor"):
-            if seal(position, state, seq) != digest:
+        for cursor in self._file.query("SELECT position, state, seq, digest FROM cursor"):
+            if not is_sealed(*cursor):
                 self._verdict.tell("the cursor was altered: entries would be booked twice or not at all")
-            elif seq > last:
+            elif (seq := cursor[2]) > last:
                 self._verdict.tell(f"the cursor is of block {seq}, the chain ends at {last}: its tail was cut")
 
 

@@ -72,6 +72,14 @@ def seal(position: int, state: bytes, seq: int) -> bytes:
     return hashlib.sha256(_NUMBERS.pack(position, seq) + state).digest()
 
 
+def is_sealed(position: Any, state: Any, seq: Any, digest: Any) -> bool:
+    """Return whether a stored cursor is as it was written; damage may have changed even the types."""
+    try:
+        return bool(seal(position, state, seq) == digest)
+    except (TypeError, struct.error):
+        return False
+
+
 class LedgerFile:
     """An open ledger file. Every mistake of SQLite leaves as a sentence."""
 
@@ -205,8 +213,8 @@ class LedgerFile:
         rows = self.query("SELECT position, state, seq, digest FROM cursor")
         if not rows:
             return 0, b""
-        position, state, seq, digest = rows[0]
-        if seal(position, state, seq) != digest:
+        position, state, *_ = rows[0]
+        if not is_sealed(*rows[0]):
             raise DamagedLedger(f"the cursor in {self.path} was altered; run `tanflow ledger verify`")
         return position, state
 
