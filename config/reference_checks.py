@@ -18,6 +18,8 @@ from config.plant_checks import RESERVED, Finding, Loc, Plant
 from config.points import Point
 from config.quantities import AMOUNT_OF
 from config.strict import Secret
+from config.tariff_checks import check_tariff
+from config.virtual_checks import check_virtual
 
 _SINK_NAMES = ("history", "ledger", "windows", "alerts")  # cursors of the gateway's own consumers
 
@@ -29,6 +31,8 @@ def check_references(plant: Plant) -> Iterator[Finding]:
     yield from _alerts(plant)
     yield from check_factors(plant)
     yield from check_fuels(plant)
+    yield from check_tariff(plant)
+    yield from check_virtual(plant)
     yield from _brokers(plant)
     for block in ("connections", "sinks"):
         for name, entry in getattr(plant.gateway, block).items():
