@@ -10,7 +10,7 @@ from config.errors import ConfigError
 from config.explain import nearest
 from config.factor_series import FactorSeries, edge_mistake, read_series
 from config.factor_tables import grid_rows, nearest_regions, read_table
-from config.fuels import FuelError, fuel_row, fuel_sets, units_per
+from config.fuels import FuelError, fuel_row, fuel_sets, fuels, units_per
 from config.model import Asset, Gateway
 from config.plant_checks import Finding, Loc, Plant
 from config.points import Point
@@ -122,9 +122,12 @@ def check_fuels(plant: Plant) -> Iterator[Finding]:
 def _without_factor(gateway: Gateway, asset: Asset, point: Point, tables: list[Path]) -> str:
     """Return why what a point counts cannot be multiplied, "" if it can or need not be."""
     carrier, unit = point.carrier or asset.carrier, counted_in(point, asset.carrier)
-    if not about(carrier).fuel or not unit or point.quantity == "power":
+    kind = about(carrier)
+    if not kind.scope or kind.electric or not unit or point.quantity == "power":
         return ""
-    if unit == "m3" and about(carrier).state == "gas" and point.reference is None:
+    if not kind.fuel and not any(row.fuel == carrier for row in fuels(tables)):
+        return ""  # e.g. bought cooling: nobody publishes a factor, so it is counted without one
+    if unit == "m3" and kind.state == "gas" and point.reference is None:
         return ""  # told where points are checked
     fuel_set = gateway.accounting.fuel_set(carrier)
     try:

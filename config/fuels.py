@@ -304,6 +304,6 @@ def _missing(fuel: str, fuel_set: str, rows: Sequence[FuelRow]) -> str:
     having = sorted({row.set for row in rows if row.fuel == fuel})
     if having:
         other = f"write accounting: {{other_fuels: {{{fuel}: {having[0]}}}}}"
-        return f"set {fuel_set} has no factor of {fuel}, but {', '.join(having)}; to take it from there {other}"
+        return f"set {fuel_set} has no factor of {fuel}; to take it from {' or '.join(having)} {other}"
     near = nearest(fuel, {row.fuel for row in rows if row.set == fuel_set})
     return f"no set has a factor of {fuel}{near}; write a row of your own under factors.tables"

@@ -134,10 +134,11 @@ def _amount(file: Path) -> str:
 
 
 def _unknown(what: str, tables: Sequence[Path]) -> str:
+    hint = nearest(what, {row.fuel for row in fuels(tables)})
     near = dict.fromkeys(code for kind in KINDS for code in nearest_regions(what, kind, tables))
-    if near:
-        return f"nothing is known of '{what}'; regions that look like it: {', '.join(list(near)[:6])}"
-    return f"nothing is known of '{what}'{nearest(what, {row.fuel for row in fuels(tables)})}; see tanflow factors list"
+    if near and not hint:
+        hint = f"; regions that look like it: {', '.join(list(near)[:6])}"
+    return f"nothing is known of '{what}'{hint}; tanflow factors list shows what is"
 
 
 def _show_grid(rows: Sequence[GridRow]) -> None:

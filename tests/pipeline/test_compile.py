@@ -14,6 +14,7 @@ from config.bindings import bind
 from config.errors import GatewayError
 from config.load import load
 from config.model import Gateway
+from config.quantities import AMOUNT_OF
 from pipeline.compile import Plan, compile_plan, components
 from pipeline.series import Kind, SeriesTable, Spec
 
@@ -238,6 +239,54 @@ def test_every_carrier_can_be_metered(carrier: str) -> None:
     found = specs({"a": {"type": "other", "carrier": carrier, "devices": {"m": meter("energy")}}})
     assert found["a.energy.energy"].like.field == "energy_kwh"
     assert bool(found["a.energy.energy"].products) == (carrier in ("heat", "steam", "solar"))
+
+
+@pytest.mark.parametrize(
+    ("carrier", "quantity", "unit", "known", "kg", "kwh"),
+    [
+        # 43.33 GJ/t · 0.0202 · 0.98 · 44/12 = 3.14512 t/t and 12,036.1 kWh/t; at 830.565 kg/m³
+        ("diesel", "mass_index", "kg", {}, 3145.12, 12036.1),
+        ("diesel", "volume_index", "l", {}, 3145.12 * 0.830565, 12036.1 * 0.830565),
+        # 37.69 GJ/10⁴ Nm³ · 0.0708 · 0.99 · 44/12 = 0.968648 kg/Nm³
+        ("blast_furnace_gas", "volume_index", "m3", {"reference": {"celsius": 0}}, 0.968648, 3.769 / 3.6),
+        ("bituminous", "mass_index", "t", {}, 2071.51, 23.204 / 0.0036),
+        ("natural_gas", "energy_index", "kWh", {"calorific": "net"}, 0.0036 * 55.539, None),
+        ("steam", "energy_index", "GJ", {}, 0.396, None),
+    ],
+)
+def test_every_fuel_is_converted_as_it_is_counted(
+    carrier: str, quantity: str, unit: str, known: dict[str, Any], kg: float, kwh: float | None
+) -> None:
+    assets = {
+        "a": {"type": "boiler", "carrier": carrier, "devices": {"m": meter("c", quantity=quantity, unit=unit, **known)}}
+    }
+    plan = plan_of(assets)
+    found = {s.key: s for s in plan.specs}
+    amount = AMOUNT_OF[quantity]
+    products = dict(found[f"a.c.{amount}"].products)
+    assert plan.factors[products["a.c.co2e"]].value[0] == pytest.approx(kg, rel=1e-5)
+    assert dict(found["a.c.co2e"].tags)["scope"] == ("2" if carrier == "steam" else "1")
+    assert ("a.c.energy" in products) == (kwh is not None)
+    if kwh is not None:
+        assert plan.factors[products["a.c.energy"]].value[0] == pytest.approx(kwh, rel=1e-5)
+
+
+def test_the_set_and_the_potentials_are_the_accounts() -> None:
+    """IPCC 2006, diesel at AR4: 43 · (74.1 + 3 · 25/1000 + 0.6 · 298/1000) = 3197.213 kg/t."""
+    assets = {
+        "a": {"type": "boiler", "carrier": "diesel", "devices": {"m": meter("c", quantity="mass_index", unit="t")}}
+    }
+    plan = plan_of(assets, accounting={"fuels": "ipcc-2006", "gwp": "AR4"})
+    (timeline,) = (f for name, f in plan.factors.items() if name == "diesel per t")
+    assert timeline.value[0] == pytest.approx(43 * (74.1 + 0.075 + 0.1788))
+    assert timeline.provenance[0].publisher == "IPCC"
+
+
+def test_what_a_gas_burner_makes_is_no_fuel() -> None:
+    """A mass beside a gas burner is its product, unless the point says that it is the fuel."""
+    device = meter("m", quantity="mass_index", unit="t")
+    found = specs({"a": {"type": "furnace", "carrier": "natural_gas", "devices": {"d": device}}})
+    assert found["a.m.mass"].products == ()
 
 
 @pytest.mark.parametrize(

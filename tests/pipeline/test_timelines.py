@@ -68,8 +68,8 @@ def test_a_year_begins_at_the_sites_midnight() -> None:
 
 def test_a_fiscal_year_that_ends_in_summer_time() -> None:
     """30 June in Sydney (UTC+10): 2025-26 begins at 14:00 UTC of 30 June."""
-    row = year(2024, 0.64).model_copy(update={"valid_from": "2024-07-01", "valid_to": "2025-06-30"})
-    row = GridRow.model_validate(row.model_dump())
+    period = {"valid_from": "2024-07-01", "valid_to": "2025-06-30"}
+    row = GridRow.model_validate(year(2024, 0.64).model_dump() | period)
     line = grid("x", [row], "same_year", "Australia/Sydney")
     assert [value(line, t)[1] for t in ("2025-06-30 13:59", "2025-06-30 14:00")] == [False, True]
 
