@@ -46,7 +46,7 @@ def allocate_year(books: Books, ledger: Ledger, year: int, deadline: date | None
     start_ns, bought = bought_in(ledger, *span_of(books, year))
     held, findings = instruments(books, ledger, deadline)
     market = books.config.accounting.market
-    shared = allocate(start_ns, bought, held, books.zone, hourly=market.hourly)
+    shared = allocate(start_ns, bought, held, books.zone, vintage=market.vintage, hourly=market.hourly)
     cuts = edges(start_ns, market.contracts, books.zone, hourly=market.hourly)
     steps = market_steps(start_ns, shared, cuts, books.uncovered, instrument_factors(held), books.zone)
     return Allocated(shared, steps, (*findings, *shared.findings))

@@ -96,7 +96,7 @@ def allocate(
         if hourly and contract.mwh_per_month is not None:
             work.by_profile(name, None, instruments.profiles.get(name), work.during(contract))
         elif contract.mwh_per_month is not None:
-            work.monthly(name, contract.mwh_per_month, work.during(contract))
+            work.monthly(name, contract)
         else:
             work.share(name, contract.share or 0.0, work.during(contract), by_interval=hourly)
     surplus = {name: amount for name, amount in work.surplus.items() if amount}
@@ -128,13 +128,11 @@ class _Work:
         self._cover(name, rows, apportion(taken, self.remaining[rows]))
         self.surplus[name] = amount - taken
 
-    def monthly(self, name: str, mwh: float, where: npt.NDArray[np.bool_]) -> None:
+    def monthly(self, name: str, contract: Contract) -> None:
         """Cover an amount of each month; of a month the contract holds in part, that part of its days."""
-        surplus = 0
+        where, mwh, surplus = self.during(contract), contract.mwh_per_month or 0.0, 0
         for month in np.unique(self.month[where]):
-            whole = self.month == month
-            days = len(np.unique(self.day[whole & where])) / len(np.unique(self.day[whole]))
-            self.in_bulk(name, round(mwh * 1_000 * MICRO * days), whole & where)
+            self.in_bulk(name, round(mwh * 1_000 * MICRO * _held(contract, int(month))), where & (self.month == month))
             surplus += self.surplus[name]
         self.surplus[name] = surplus
 
@@ -174,9 +172,9 @@ class _Work:
 
 def edges(start_ns: Times, contracts: Mapping[str, Contract], zone: ZoneInfo, *, hourly: bool) -> Times:
     """Return where the shares of an allocation may change: at months and at contracts' days, or in every interval."""
-    if hourly:
-        return np.unique(start_ns)
     found = set(_month_edges(start_ns, zone))
+    if hourly:
+        return np.union1d(start_ns, np.array(sorted(found), np.int64))
     for contract in contracts.values():
         found |= {midnight_ns(contract.valid_from, zone), midnight_ns(contract.valid_to + timedelta(days=1), zone)}
     return np.array(sorted(found), np.int64)
@@ -186,6 +184,13 @@ def _month_edges(start_ns: Times, zone: ZoneInfo) -> Iterator[int]:
     for month in np.unique(months(start_ns, zone)):
         yield midnight_ns(first_day(int(month)), zone)
         yield midnight_ns(first_day(int(month) + 1), zone)
+
+
+def _held(contract: Contract, month: int) -> float:
+    """Return the share of a month's days on which a contract holds."""
+    first, after = first_day(month), first_day(month + 1)
+    days = min(contract.valid_to + timedelta(days=1), after) - max(contract.valid_from, first)
+    return days / (after - first)
 
 
 def _sums(amounts: Integers, group: Rows) -> Integers:

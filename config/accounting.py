@@ -43,6 +43,8 @@ class Market(Strict):
 
     uncovered: Literal["residual_mix", "ex_market", "location_average"] = "residual_mix"
     contracts: dict[Name, Contract] = {}
+    # What of a certificate's month is left over covers the rest of its calendar year, or nothing.
+    vintage: Literal["year", "month"] = "year"
     hourly: bool = False  # certificates count only in the hour they were produced in
 
 

@@ -168,6 +168,14 @@ def test_a_suppliers_rate_takes_its_share_of_what_is_left_and_contracts_their_ow
     assert np.unique(found.at(start)).size == 2
 
 
+def test_half_a_month_of_a_contract_is_half_of_its_days_however_many_have_readings() -> None:
+    # A contract of 300 MWh a month from 16 April; readings of 20 and 21 April only: 150 MWh are there, 2 are bought.
+    start = hours(2025, 4, 720)[19 * 24 : 21 * 24]
+    held = Instruments(contracts={"ppa": contract(mwh_per_month=300, valid_from=date(2025, 4, 16))})
+    got = allocate(start, np.full(48, MWH // 24), held, CHINA)
+    assert got.surplus["ppa"] == 150 * MWH - 48 * (MWH // 24)
+
+
 def test_contracts_for_more_than_everything_are_told() -> None:
     start, bought = hours(2025, 3, 2), np.full(2, MWH)
     held = Instruments(contracts={"a": contract(share=0.7), "b": contract(share=0.6)})
