@@ -63,8 +63,9 @@ class Rules:
 
     def _fuel(self, stream: Stream, kind: About) -> Iterator[Rule]:
         accounting = self.config.accounting
-        row = fuel_row(stream.carrier, accounting.fuels, self._tables, unit=stream.unit)
-        factor = fuel_factor(row, unit=stream.unit, gwp=accounting.gwp, reference=stream.reference)
+        fuels, register = accounting.fuel_set(stream.carrier), stream.calorific
+        row = fuel_row(stream.carrier, fuels, self._tables, unit=stream.unit, calorific=register)
+        factor = fuel_factor(row, unit=stream.unit, gwp=accounting.gwp, calorific=register, reference=stream.reference)
         yield _line(stream, kind.scope, kind.category, "factor"), self._constant(factor)
 
     @cached_property

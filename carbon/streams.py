@@ -9,6 +9,7 @@ from typing import Final
 from carbon.entries import Role
 from config.accounting import VirtualMeter
 from config.bindings import BoundDevice, series_key
+from config.fuels import Calorific
 from config.model import Asset, Gateway
 from config.points import GasReference, Point
 from config.quantities import AMOUNT_OF, QUANTITIES
@@ -32,6 +33,7 @@ class Stream:
     series: str = ""
     device: str = ""  # asset.device that reads it: how the meter register finds it
     reference: GasReference | None = None
+    calorific: Calorific | None = None  # what a register of a fuel's energy counts by
     virtual: VirtualMeter | None = None
 
 
@@ -82,7 +84,7 @@ def _stream(device: BoundDevice, point: Point, spec: Spec, carrier: str, role: R
     unit = QUANTITIES[spec.like.quantity].unit
     return Stream(
         key, device.asset_name, device.area, device.asset.type, carrier, unit, role, spec.key, device.key,
-        point.reference,
+        point.reference, point.calorific,
     )  # fmt: skip
 
 

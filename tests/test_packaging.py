@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = ("collectors", "config", "pipeline", "simulators", "sinks", "tanflow")
+OURS = ("carbon", "collectors", "config", "pipeline", "simulators", "sinks", "tanflow")
 DATA = (
     "config/gateway.schema.json",
     "config/templates/eastron_sdm630.yaml",
