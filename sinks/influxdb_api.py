@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import gzip
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -18,6 +16,7 @@ import urllib3
 from config import secrets
 from config.errors import Unavailable
 from config.model import InfluxSink as Config
+from pipeline.retry_after import retry_after
 
 _DROPPED: Final = re.compile(r"dropped=(\d+)\s*$")
 _CONFLICT: Final = re.compile(r'input field "(?P<field>.*?)" on measurement "(?P<measurement>.*?)" is type')
@@ -158,15 +157,4 @@ def _answer(status: int, body: bytes | str, headers: Mapping[str, str]) -> Answe
         content = orjson.loads(text)
         if isinstance(content, dict) and (said := content.get("message") or content.get("error")):
             words, known = str(said), True
-    return Answer(status, words, _after(headers.get("Retry-After")), known)
-
-
-def _after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header: a number or a date."""
-    if not value:
-        return None
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(value))
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    return None
+    return Answer(status, words, retry_after(headers.get("Retry-After")), known)
