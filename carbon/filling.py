@@ -18,6 +18,7 @@ from carbon.ledger import Ledger, Reason, Writing
 from carbon.streams import Stream
 from carbon.stretch import Direction, Hole
 from carbon.substitute import Evidence, Filling, fill, substitute
+from config.errors import GatewayError
 from pipeline.clock import SECOND_NS
 
 WEEKS: Final = 53  # how far from a gap like windows are looked for
@@ -51,12 +52,18 @@ class Signed:
     text: str
 
 
-def account_grid(books: Books, start_ns: int, end_ns: int) -> tuple[Grid, slice]:
-    """Return the grid of a period and of the history about it, and the rows of the period."""
-    first = books.interval_of(start_ns - _HISTORY_NS)
-    count = (books.interval_of(end_ns + _HISTORY_NS) - first) // books.interval_ns
-    grid = Grid(first, books.interval_ns, count)
-    return grid, slice(grid.row(start_ns), -(-(end_ns - first) // books.interval_ns))
+def account_grid(ledger: Ledger, books: Books, start_ns: int, end_ns: int) -> tuple[Grid, slice]:
+    """Return the grid of a period and of the history about it, as far as the ledger goes, and the rows of the period.
+
+    Raises GatewayError for a ledger without entries.
+    """
+    extent = ledger.extent()
+    if extent is None:
+        raise GatewayError("the ledger has no entries yet; the first come when an interval is over")
+    first = books.interval_of(max(start_ns - _HISTORY_NS, extent[0]))
+    end = books.interval_of(min(end_ns + _HISTORY_NS, extent[1])) + books.interval_ns
+    grid = Grid(first, books.interval_ns, max(end - first, 0) // books.interval_ns)
+    return grid, slice(max(grid.row(start_ns), 0), max(-(-(end_ns - first) // books.interval_ns), 0))
 
 
 def read_courses(ledger: Ledger, books: Books, grid: Grid) -> dict[str, Course]:

@@ -25,7 +25,7 @@ Method = Literal["counter", "parent_less_siblings", "check_meter", "regression",
 CONFIDENCE: Final = 0.95  # of every bound: so often the truth may be expected not to lie beyond it
 MIN_POINTS: Final = 12  # of a regression
 MIN_R2: Final = 0.75
-CHECK_AGREES: Final = 0.05  # how far a check meter's total may lie from the meter's over what both measured
+CHECK_AGREES: Final = 0.05  # how far what stands in for a meter may lie from it over the time both measured
 HOUR_NS: Final = 3_600_000_000_000
 
 
@@ -93,47 +93,42 @@ def by_counter(stretch: Stretch, hole: Hole, evidence: Evidence, direction: Dire
 
 
 def by_balance(stretch: Stretch, hole: Hole, evidence: Evidence, direction: Direction) -> Outcome:
-    """Return parent − Σ siblings − what was measured; losses and what nobody meters are in it.
-
-    That can only be too much, so that it does not apply where the filling must not be high.
-    """
-    method: Method = "parent_less_siblings"
+    """Return parent − Σ siblings, where that has been what the meter showed: else somebody takes what nobody meters."""
     if evidence.parent is None:
-        return Outcome(method, None, evidence.no_parent)
-    if direction == "down":
-        return Outcome(method, None, "what is not metered would be counted as made on site")
-    if not all(_whole(other, hole) for other in (evidence.parent, *evidence.siblings)):
-        return Outcome(method, None, "the meter above or a sibling has a gap there too")
-    rest = evidence.parent.amount[hole.rows] - stretch.amount[hole.rows]
+        return Outcome("parent_less_siblings", None, evidence.no_parent)
+    rest, missing = evidence.parent.amount, evidence.parent.missing
     for sibling in evidence.siblings:
-        rest = rest - sibling.amount[hole.rows]
-    rest = np.where(hole.missing > 0, rest, 0)
-    total = int(rest.sum())
-    if total < 0:
-        return Outcome(method, None, f"the siblings take {-total / MICRO:g} {stretch.unit} more than the parent")
-    amounts = spread(total, np.maximum(rest, 0))  # single intervals may be negative by rounding and phase
-    return Outcome(method, amounts, f"the meter above less {len(evidence.siblings)} siblings")
+        rest, missing = rest - sibling.amount, np.maximum(missing, sibling.missing)
+    below = f" less {len(evidence.siblings)} siblings" if evidence.siblings else ""
+    other = Stretch(rest, missing, stretch.interval_ns, stretch.unit)
+    return _by_other("parent_less_siblings", f"the meter above{below}", other, stretch, hole, direction)
 
 
 def by_check_meter(stretch: Stretch, hole: Hole, evidence: Evidence, direction: Direction) -> Outcome:
-    """Return what a second meter of the same flow shows, × own / check over common time where that errs safely."""
-    method: Method = "check_meter"
+    """Return what a second meter of the same flow shows."""
     if evidence.check is None:
-        return Outcome(method, None, "there is none")
-    if not _whole(evidence.check, hole):
-        return Outcome(method, None, "it has a gap there too")
-    common = (stretch.missing == 0) & (evidence.check.missing == 0)
+        return Outcome("check_meter", None, "there is none")
+    return _by_other("check_meter", "the check meter", evidence.check, stretch, hole, direction)
+
+
+def _by_other(method: Method, name: str, other: Stretch, stretch: Stretch, hole: Hole, direction: Direction) -> Outcome:
+    """Return other − measured, × meter / other over the time both measured where that errs safely."""
+    if not _whole(other, hole):
+        return Outcome(method, None, f"{name} has a gap there too")
+    common = (stretch.missing == 0) & (other.missing == 0)
     common[hole.rows] = False
-    own, other = int(stretch.amount[common].sum()), int(evidence.check.amount[common].sum())
-    if common.sum() < len(hole.missing) or other <= 0:
-        return Outcome(method, None, "both have not yet measured together for as long as the gap is")
-    ratio = own / other
-    if abs(ratio - 1) > CHECK_AGREES:
-        return Outcome(method, None, f"it shows {1 / ratio:.3f} of the meter; that is not the same flow")
-    ratio = max(ratio, 1.0) if direction == "up" else min(ratio, 1.0)
-    shape = np.where(hole.missing > 0, evidence.check.amount[hole.rows] * ratio - stretch.amount[hole.rows], 0.0)
-    total = max(_safe(float(shape.sum()), direction), 0)
-    return Outcome(method, spread(total, np.maximum(shape, 0)), f"check meter × {ratio:.4f}")
+    own, its = int(stretch.amount[common].sum()), int(other.amount[common].sum())
+    if common.sum() < len(hole.missing) or own <= 0:
+        return Outcome(method, None, f"{name} and the meter have not measured together for as long as the gap is")
+    if abs(its / own - 1) > CHECK_AGREES:
+        return Outcome(method, None, f"{name} has shown {its / own:.3f} of the meter, which is not the same flow")
+    ratio = max(own / its, 1.0) if direction == "up" else min(own / its, 1.0)
+    course = np.where(hole.missing > 0, other.amount[hole.rows] * ratio - stretch.amount[hole.rows], 0.0)
+    total = _safe(float(course.sum()), direction)
+    if total < 0:
+        return Outcome(method, None, f"{name} shows less than what was measured")
+    # Single intervals may be negative by rounding and phase.
+    return Outcome(method, spread(total, np.maximum(course, 0)), f"{name} × {ratio:.4f}")
 
 
 def by_driver(stretch: Stretch, hole: Hole, evidence: Evidence, direction: Direction) -> Outcome:

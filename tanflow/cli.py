@@ -14,10 +14,11 @@ from rich.console import Console
 
 from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
-from tanflow.commands import factors
+from tanflow.commands import factors, gaps
 from tanflow.commands.enter import enter
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(gaps.app, name="gaps")
 app.add_typer(factors.app, name="factors")
 app.command()(enter)
 out = Console()

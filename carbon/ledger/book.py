@@ -144,6 +144,12 @@ class Ledger:
             self._forget()
             raise
 
+    def extent(self) -> tuple[int, int] | None:
+        """Return the first and the last start of all entries, None where there are none."""
+        self._look()
+        table = self._index.table(*EVER, None)
+        return (int(table[:, 2].min()), int(table[:, 3].max())) if len(table) else None
+
     def windows(self, start_ns: int, end_ns: int, upto: int | None = None) -> list[tuple[int, int]]:
         """Return [start, end) in parts of some 100,000 entries each."""
         self._look()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from carbon.entries import MICRO
 from carbon.filling import Aids, Planned, Signed, account_grid, plan, read_courses, write
 from carbon.gaps import Course, finding, standing
 from carbon.ledger import Ledger
+from carbon.substitute import Filling
 from config.errors import GatewayError
 from config.explain import nearest
 from config.load import load
@@ -55,8 +56,8 @@ def list_(
     """Show what is missing of each stream, and what would fill it."""
     books, folder = _open(config, data)
     period = _period(start, end, books.zone)
-    grid, rows = account_grid(books, period.start_ns, period.end_ns)
     with Ledger.open(folder) as ledger:
+        grid, rows = account_grid(ledger, books, period.start_ns, period.end_ns)
         found = read_courses(ledger, books, grid)
     chosen = _chosen(found, stream, (check, driver))
     table = _table("stream", "missing", "filled", "substituted", "gaps")
@@ -91,17 +92,15 @@ def fill(
     signed = _signed(by, approved_by, reason)
     books, folder = _open(config, data)
     period = _period(start, end, books.zone)
-    grid, rows = account_grid(books, period.start_ns, period.end_ns)
-    with Ledger.open(folder, write=not dry_run) as ledger:
-        if dry_run:
-            found = read_courses(ledger, books, grid)
-            planned = plan(books, found, rows, _chosen(found, stream, (check, driver)), Aids(check, driver))
-        else:
-            with ledger.writing() as writing:  # no reading can come between looking and filling
-                found = read_courses(ledger, books, grid)
-                planned = plan(books, found, rows, _chosen(found, stream, (check, driver)), Aids(check, driver))
-                for gap in planned:
-                    write(writing, books, found, gap, signed)
+    with Ledger.open(folder, write=not dry_run) as ledger, ExitStack() as stack:
+        # Looked at within the transaction: no late reading comes between looking and filling.
+        writing = None if dry_run else stack.enter_context(ledger.writing())
+        grid, rows = account_grid(ledger, books, period.start_ns, period.end_ns)
+        found = read_courses(ledger, books, grid)
+        planned = plan(books, found, rows, _chosen(found, stream, (check, driver)), Aids(check, driver))
+        if writing:
+            for gap in planned:
+                write(writing, books, found, gap, signed)
     _show(planned, period.zone)
     filled = sum(not isinstance(p.filling, str) for p in planned)
     left = f", {len(planned) - filled} cannot be" if filled < len(planned) else ""
@@ -152,15 +151,18 @@ def _show(planned: Sequence[Planned], zone: ZoneInfo) -> None:
     if not planned:
         out.print("no gap is open")
         return
-    table = _table("stream", "from", "to", "missing", "filled by", "amount", "how")
-    for p in planned:
+    table = _table("gap", "stream", "from", "to", "missing", "filled by", "amount")
+    notes = []
+    for number, p in enumerate(planned, 1):
         times = (_local(p.gap.start_ns, zone), _local(p.gap.end_ns, zone), f"{p.gap.missing_ns / _HOUR_NS:.1f} h")
-        if isinstance(p.filling, str):
-            table.add_row(p.gap.stream, *times, "nothing", "", p.filling)
-        else:
+        method, amount, note = "nothing", "", p.filling
+        if isinstance(p.filling, Filling):
+            method, note = p.filling.method.replace("_", " "), p.filling.reason
             amount = f"{int(p.filling.amounts.sum()) / MICRO:,.1f} {p.unit}"
-            table.add_row(p.gap.stream, *times, p.filling.method.replace("_", " "), amount, p.filling.reason)
+        table.add_row(str(number), p.gap.stream, *times, method, amount)
+        notes.append(f"{number}: {note}")
     out.print(table)
+    out.print("\n".join(notes), markup=False)
 
 
 def _local(time_ns: int, zone: ZoneInfo) -> str:

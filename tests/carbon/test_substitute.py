@@ -70,30 +70,36 @@ def test_a_counter_read_on_both_sides_goes_before_everything() -> None:
 
 
 def test_a_parent_less_siblings_and_what_was_measured() -> None:
-    # Hour 1 lacks all, hour 2 half: 100 − 30 − 0 = 70 and 100 − 40 − 10 (measured of 20) = 50.
+    # Hour 1 lacks all, hour 2 half: 100 − 30 − 0 = 70 and 100 − 40 − 30 (measured of 60) = 30.
     hole = Hole(1, np.array([1.0, 0.5]))
-    own = stretch([20, 20, 20, 20], hole)
+    own = stretch([90, 70, 60, 90], hole)
     given_ = Evidence(parent=stretch([100] * 4), siblings=(stretch([10, 30, 40, 10]),), rated_kw=1)
-    assert kwh(substitute(own, hole, given_)) == [70, 50]
+    assert kwh(substitute(own, hole, given_)) == [70, 30]
 
 
 @pytest.mark.parametrize(
-    ("parent", "why"),
-    [([100, 20, 20, 100], "take 30 kWh more than the parent"), (None, "no meter above it counts the same")],
+    ("parent", "own", "why"),
+    [
+        ([100, 20, 20, 100], 90, "the meter above less 1 siblings shows less than what was measured"),
+        ([100, 100, 100, 100], 30, "the meter above less 1 siblings has shown 3.000 of the meter"),
+        (None, 90, "no meter above it counts the same"),
+    ],
 )
-def test_a_parent_that_does_not_add_up_is_left_for_the_next_step(parent: list[float] | None, why: str) -> None:
+def test_a_parent_that_does_not_add_up_is_left_for_the_next_step(
+    parent: list[float] | None, own: float, why: str
+) -> None:
     hole = Hole(1, np.ones(2))
-    given_ = Evidence(parent=stretch(parent) if parent else None, siblings=(stretch([10, 30, 40, 10]),), rated_kw=15)
-    found = substitute(stretch([20] * 4, hole), hole, given_)
+    siblings = (stretch([10, 30, 40, 10]),)
+    given_ = Evidence(parent=stretch(parent) if parent else None, siblings=siblings, rated_kw=15)
+    found = substitute(stretch([own] * 4, hole), hole, given_)
     assert kwh(found) == [15, 15]
     assert isinstance(found, Filling)
     assert why in found.reason
 
 
-def test_what_is_made_on_site_is_not_what_a_balance_leaves_over() -> None:
+def test_nothing_is_claimed_of_what_is_made_on_site() -> None:
     hole = Hole(1, np.ones(2))
-    found = substitute(stretch([20] * 4, hole), hole, Evidence(parent=stretch([100] * 4)), "down")
-    assert kwh(found) == [0, 0]
+    assert kwh(substitute(stretch([20] * 4, hole), hole, Evidence(rated_kw=90), "down")) == [0, 0]
 
 
 def test_a_check_meter_counts_by_the_ratio_that_errs_safely() -> None:
@@ -104,7 +110,7 @@ def test_a_check_meter_counts_by_the_ratio_that_errs_safely() -> None:
     assert kwh(substitute(own, hole, shows, "down")) == pytest.approx([50, 60])
     another = substitute(own, hole, Evidence(check=stretch([50] * 6), rated_kw=1))
     assert isinstance(another, Filling)
-    assert "that is not the same flow" in another.reason
+    assert "which is not the same flow" in another.reason
 
 
 def test_student_is_that_of_the_tables() -> None:
