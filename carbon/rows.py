@@ -63,7 +63,8 @@ def _month(value: Any) -> str:
     return text
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
+    """Return the name of a file in the sheet's own folder, or the hash of one; raises ValueError for a path."""
     if re.fullmatch(r"sha256:[0-9a-f]{64}", text):
         return text
     if not text or text.startswith(".") or re.search(r"[/\\:\x00-\x1f]", text):
@@ -78,7 +79,7 @@ Day = Annotated[date, BeforeValidator(_day)]
 Month = Annotated[str, BeforeValidator(_month)]
 Words = Annotated[str, StringConstraints(max_length=500)]
 Unit = Annotated[str, StringConstraints(min_length=1, max_length=40)]
-FileName = Annotated[str, StringConstraints(max_length=200), BeforeValidator(lambda v: _file_name(str(v).strip()))]
+FileName = Annotated[str, StringConstraints(max_length=200), BeforeValidator(lambda v: file_name(str(v).strip()))]
 Stuff = Field(validation_alias=AliasChoices("carrier", "fuel", "species"), max_length=64, pattern=r"^[\w-]+$")
 
 

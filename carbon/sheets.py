@@ -117,12 +117,12 @@ def _xlsx(name: str, content: bytes, worksheet: str) -> Sheet:
         )
         names = [sheet.title for sheet in values.worksheets]
     except Exception as error:  # the parser raises whatever a broken part makes it stumble over
-        raise _unreadable(name, f"is no XLSX workbook that can be read ({type(error).__name__})") from error
+        raise _unreadable(name, f"cannot be read as an XLSX workbook ({type(error).__name__})") from error
     title = worksheet or next(iter(names), "")
     if title not in names:
         raise _unreadable(name, f"has no worksheet '{title}'; it has {', '.join(names[:20]) or 'none'}")
     try:
-        records = [row for row in _cells(name, values[title], formulas[title]) if any(row[1])]
+        records = list(_cells(name, values[title], formulas[title]))
     except ConfigError:
         raise
     except Exception as error:
@@ -155,11 +155,15 @@ def _cells(name: str, values: Any, formulas: Any) -> Iterator[tuple[int, Sequenc
     )
     found = 0
     for line, (shown, written) in enumerate(both, 1):
-        cells = [_Uncomputed() if s is None and w is not None else s for s, w in zip(shown, written, strict=True)]
-        found += any(cell not in (None, "") for cell in cells)
+        blank = written.count(None) == len(written)
+        found += not blank
         if found > MAX_ROWS + 1 or line > _LAST_LINE:
             raise _unreadable(name, f"has more than {MAX_ROWS:,} rows; split it", line)
-        yield line, cells
+        if not blank:
+            yield (
+                line,
+                [_Uncomputed() if s is None and w is not None else s for s, w in zip(shown, written, strict=True)],
+            )
 
 
 class _Uncomputed:

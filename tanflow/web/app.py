@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from config.errors import Rejected, Unavailable
 from pipeline.clock import SECOND_NS
-from tanflow.web import emissions, query
+from tanflow.web import documents, emissions, query
 from tanflow.web.encode import as_csv, as_json, dumps
 from tanflow.web.guard import PAGE_FILES, Guard
 from tanflow.web.health import health
@@ -43,6 +43,7 @@ def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
         Route("/api/query", api.query),
         Route("/api/emissions", api.emissions),
         Route("/metrics", api.metrics),
+        *documents.routes(gateway),
         *(Route(path, _page_file(name, kind)) for path, (name, kind) in PAGE_FILES.items()),
     ]
     handlers: dict[Any, Any] = {

@@ -20,6 +20,8 @@ PAGE_FILES: Final = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _METHODS: Final = ("GET", "HEAD")
+# What takes papers takes POST too: from a program, or from this page.
+POST_PATHS: Final = ("/api/documents", "/api/documents/approve", "/api/documents/file")
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _HEADERS: Final = {
     "content-security-policy": (
@@ -55,13 +57,17 @@ class Guard:
         await app(scope, receive, send_safely)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> Response | None:
-        if method not in _METHODS:
-            return _refuse(405, "this API only answers questions: use GET or HEAD", allow=", ".join(_METHODS))
+        methods = (*_METHODS, "POST") if path in POST_PATHS else _METHODS
+        if method not in methods:
+            names = " or ".join((", ".join(methods[:-1]), methods[-1]))
+            return _refuse(405, f"{path[:200]} only answers {names}", allow=", ".join(methods))
         host = headers.get("host", "")
         if self._loopback and _name(host) not in _LOOPBACK_NAMES:
             return _refuse(
                 421, f"this gateway listens on loopback and answers to localhost only, not to {host[:200]!r}"
             )
+        if method == "POST" and not _from_here(headers, host):
+            return _refuse(403, "another web site may not enter anything here")
         if self._token and path not in PAGE_FILES and not self._knows(headers.getlist("authorization")):
             return _refuse(401, "send the gateway's token: Authorization: Bearer …", **{"www-authenticate": "Bearer"})
         return None
@@ -70,6 +76,12 @@ class Guard:
         scheme, _, given = authorizations[0].partition(" ") if len(authorizations) == 1 else ("", "", "")
         # Header text is latin-1; its bytes are what was sent.
         return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), self._token)
+
+
+def _from_here(headers: Headers, host: str) -> bool:
+    """Return whether a request comes from no web site, or from this gateway's own page."""
+    origins = headers.getlist("origin")
+    return all(origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower()) for origin in origins)
 
 
 def _name(host: str) -> str:
