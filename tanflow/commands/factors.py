@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from config.errors import ConfigError, GatewayError, Problem
 from config.explain import nearest
+from config.factor_series import FactorSeries, read_series
 from config.factor_tables import KINDS, GridRow, is_grid, nearest_regions, read_table, shipped
 from config.fuels import FuelRow, biogenic_kg, fuels, kg_by_gas
 from config.gwp import GwpRow, Set, gwp_rows
@@ -57,10 +59,13 @@ def show(
     grids = _of_region(list(_grid(tables)), wanted)
     burnt = [row for row in fuels(tables) if row.fuel.casefold() == wanted]
     gases = [row for row in gwp_rows().values() if row.species.casefold() == wanted.replace("-", "")]
-    if not (grids or burnt or gases):
+    series = [one for one in _series(config) if one.region.casefold() == wanted]
+    if not (grids or burnt or gases or series):
         raise GatewayError(_unknown(what, tables))
     for kind in KINDS:
         _show_grid([row for row in grids if row.kind == kind])
+    for one in series:
+        _show_series(one)
     if burnt:
         _show_fuel(burnt, gwp)
     if gases:
@@ -108,6 +113,10 @@ def _tables(config: Path | None) -> tuple[Path, ...]:
     return load(config).gateway.factors.tables if config else ()
 
 
+def _series(config: Path | None) -> tuple[FactorSeries, ...]:
+    return load(config).gateway.factors.series if config else ()
+
+
 def _grid(tables: Sequence[Path]) -> Iterator[GridRow]:
     for table in tables:
         if is_grid(table):
@@ -150,6 +159,17 @@ def _show_grid(rows: Sequence[GridRow]) -> None:
         period = str(row.valid_from), str(row.valid_to)
         table.add_row(str(row.data_year), said, row.gas, *period, row.published_on or "unknown", sources.mark(row))
     sources.print(f"{rows[0].region} {rows[0].region_name} — {rows[0].kind}", table)
+
+
+def _show_series(one: FactorSeries) -> None:
+    steps = read_series(one)
+    first, last = (
+        datetime.fromtimestamp(int(t) / 1e9, UTC).strftime("%Y-%m-%dT%H:%MZ") for t in steps.start_ns[[0, -1]]
+    )
+    out.print(f"{one.region} — {one.kind}, every {one.step}, over its tables", soft_wrap=True, markup=False)
+    out.print(f"  {first} to {last}, {len(steps.value)} steps, mean {steps.value.mean():.6g} kg/kWh, {one.gas}")
+    about = f"{one.publisher}: {one.publication}. {one.file}"
+    out.print(f"  {about}" + (f" ({one.licence})" if one.licence else ""), "", sep="\n", soft_wrap=True, markup=False)
 
 
 def _show_fuel(rows: Sequence[FuelRow], gwp: Set) -> None:

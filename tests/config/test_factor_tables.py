@@ -39,6 +39,25 @@ def test_the_reporting_series_of_china_is_not_mixed_into_the_average() -> None:
     assert not {0.5703, 0.5810, 0.6101} & {r.value for r in grid_rows("CN", KIND)}
 
 
+def test_chinas_rest_of_the_market_rises_while_the_average_falls() -> None:
+    """It leaves out non-fossil power that was traded, so it is another kind and never a newer average."""
+    assert [r.value for r in grid_rows("CN", "ex_market")] == [0.5942, 0.5856, 0.6096]
+    assert [r.value for r in grid_rows("CN", KIND)] == sorted((r.value for r in grid_rows("CN", KIND)), reverse=True)
+
+
+def test_life_cycle_and_reporting_figures_are_kinds_of_their_own() -> None:
+    assert [(r.data_year, r.value) for r in grid_rows("CN", "product_footprint")] == [(2024, 0.5777)]
+    assert [r.value for r in grid_rows("CN", "ets_reporting")] == [0.581, 0.5703]
+    assert {r.publisher for r in shipped() if r.kind == "life_cycle"} == {"Ember"}
+    assert len({r.region for r in shipped() if r.kind == "life_cycle"}) == 212
+
+
+def test_what_is_not_ours_to_pass_on_is_not_shipped() -> None:
+    publishers = " ".join({r.publisher for r in shipped()})
+    assert not [name for name in ("AIB", "Green-e", "Electricity Maps", "IFI") if name in publishers]
+    assert not [r for r in shipped() if "memory" in r.source or "memory" in r.confidence]
+
+
 def test_no_series_mixes_publishers_or_overlaps() -> None:
     rows = sorted(shipped(), key=lambda r: (r.region, r.kind, r.valid_from))
     for key, series in groupby(rows, key=lambda r: (r.region, r.kind)):

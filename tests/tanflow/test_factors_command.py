@@ -125,6 +125,15 @@ def test_import_copies_the_table_and_says_what_to_write(tanflow: Tanflow, tmp_pa
     assert "utility" in tanflow("show", "GB", "-c", config).out
 
 
+def test_a_series_is_shown_with_its_span_and_mean(tanflow: Tanflow, tmp_path: Path) -> None:
+    (tmp_path / "h.csv").write_text("t,g\n2025-01-01 00:00,100\n2025-01-01 01:00,300\n")
+    about = "{file: h.csv, region: GB, unit: g/kWh, gas: co2, publisher: NESO, publication: hourly}"
+    (tmp_path / "gateway.yaml").write_text(CONFIG + f"factors: {{series: [{about}]}}\n")
+    said = tanflow("show", "GB", "-c", tmp_path / "gateway.yaml")
+    assert "2025-01-01T00:00Z to 2025-01-01T01:00Z, 2 steps, mean 0.2 kg/kWh, co2" in said.out
+    assert "NESO: hourly." in said.out
+
+
 @pytest.mark.parametrize(
     ("text", "code", "told"),
     [(ROW, 2, "columns missing"), (HEADER, 2, "has no rows"), (HEADER + ROW.replace("0.2", "0.3"), 1, "give the new")],
