@@ -14,13 +14,16 @@ from rich.console import Console
 
 from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
-from tanflow.commands import factors, gaps
+from tanflow.commands import factors, gaps, ledger
 from tanflow.commands.enter import enter
+from tanflow.commands.restate import restate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(gaps.app, name="gaps")
 app.add_typer(factors.app, name="factors")
 app.command()(enter)
+app.add_typer(ledger.app, name="ledger")
+app.command()(restate)
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
