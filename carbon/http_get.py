@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
@@ -29,7 +29,7 @@ class HttpGet:
     def __post_init__(self) -> None:
         c = self.config
         # Without `ca_certs` those of the system hold; certificates are always asked for.
-        trust = {"ca_certs": str(c.ca)} if c.ca else {}
+        trust: dict[str, Any] = {"ca_certs": str(c.ca)} if c.ca else {}
         if c.proxy:
             self._pool = urllib3.ProxyManager(c.proxy, num_pools=1, maxsize=1, retries=False, **trust)
         else:

@@ -29,7 +29,7 @@ class _Asked(Strict):
     every_s: Every = 1_800.0
     # Steps this old are asked for again: an estimate or forecast is replaced by the figure it stood for.
     look_back_h: Annotated[int, Field(ge=1, le=240)] = 48
-    timeout_s: Annotated[float, Field(ge=0.5, le=120)] = 20.0  # for the whole answer
+    timeout_s: Annotated[float, Field(ge=0.5, le=120)] = 10.0  # for the whole answer
     proxy: Url | None = None  # without user and password
     ca: Path | None = None  # authorities to trust instead of the system's
     token: Secret | None = None

@@ -66,6 +66,7 @@ QUANTITIES: dict[str, Quantity] = {
     # carbon and what is computed from several series
     "co2e": Quantity("kg", "kg", "delta", "emissions"),
     "co2e_rate": _gauge("kg/h", "kg_h", "emissions"),
+    "grid_intensity": _gauge("kg/kWh", "kg_kwh", "emissions"),  # of one interval, as a live provider says it
     "energy_intensity": Quantity("kWh/t", "kwh_t", "delta", "kpi"),
     "kpi": Quantity("1", "value", "delta", "kpi"),  # of a formula, in the unit it declares
     "grade": Quantity("1", "grade", "delta", "kpi"),  # 1 … 3 of a standard, 4 worse than its limit

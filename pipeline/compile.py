@@ -58,7 +58,9 @@ def components(gateway: Gateway) -> tuple[str, ...]:
     """Return the names of all components that count."""
     collectors = [f"collector.{name}" for name in gateway.connections]
     stages = [f"stage.{name}" for name in (*gateway.windows, *gateway.alerts)]
-    return (*collectors, *stages, "history", "ledger", "publisher", "log", *(f"sink.{name}" for name in gateway.sinks))
+    sinks = [f"sink.{name}" for name in gateway.sinks]
+    live = ["factors"] if gateway.factors.live else []
+    return (*collectors, *stages, "history", "ledger", "publisher", *live, "log", *sinks)
 
 
 def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = Path()) -> Plan:
