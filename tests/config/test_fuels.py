@@ -70,7 +70,9 @@ def test_bituminous_coal_has_its_carbon() -> None:
 
 def test_lng_is_left_out_where_its_tables_contradict_each_other() -> None:
     """41.868 · 0.0153 gives 2.33 t/t and 51.498 · 0.0172 gives 3.18 t/t for what is nearly the same methane."""
-    with pytest.raises(FuelError, match=r"set ndrc-24 has no factor of lng; to take it from desnz-2025 .*\{lng: desnz-2025\}"):
+    with pytest.raises(
+        FuelError, match=r"set ndrc-24 has no factor of lng; to take it from desnz-2025 .*\{lng: desnz-2025\}"
+    ):
         fuel_row("lng", "ndrc-24")
     assert fuel_row("lng", "desnz-2025", unit="t").co2 == 2598.26
 
