@@ -46,8 +46,8 @@ def new_factors(loaded: Loaded, lines: Mapping[int, Line], given: str) -> NewFac
     concerned = {key: steps for key, steps in new.items() if key in old and _content(old[key]) != _content(steps)}
     numbers = {n: concerned[line.key] for n, line in lines.items() if line.key in concerned}
     if not numbers:
-        needs = sorted({_what(f)[0] for steps in old.values() for f in steps.factors if _what(f)[0]})
-        words = f"{given} changes no factor of the account's lines; they use {', '.join('/'.join(w) for w in needs)}"
+        needs = sorted({what for steps in old.values() for factor in steps.factors for what in _what(factor)})
+        words = f"{given} changes no factor of the account's lines; they use {', '.join(needs)}"
         raise GatewayError(words if needs else "the ledger has no lines with factors yet")
     kinds = {_what(f) for key in concerned for steps in (old[key], new[key]) for f in steps.factors}
     return NewFactors(numbers, lambda factor: _what(factor) in kinds)
@@ -103,9 +103,14 @@ def _content(steps: FactorSteps) -> tuple[bytes, tuple[str, ...]]:
     return steps.start_ns.tobytes(), tuple(factor.version for factor in steps.factors)
 
 
-def _what(factor: Factor) -> tuple[tuple[str, ...], ...]:
-    """Return what a factor is of, whoever published it for whichever year: its id but for its first and last part."""
-    return tuple(tuple(part.split("/")[1:-1]) for part in factor.id.split("+"))
+def _what(factor: Factor) -> tuple[str, ...]:
+    """Return what a factor is of, whoever published it for whichever year, e.g. (`CN-GD/location_average`,).
+
+    Ids end in …/region or fuel/kind/year; a factor made of several joins theirs with a plus, one made with an analysis
+    has `+lab` at its end.
+    """
+    parts = [part.split("/") for part in factor.id.split("+")]
+    return tuple("/".join(p[-3:-1]) if len(p) > 2 else p[0] for p in parts if len(p) > 2 or p == ["lab"])
 
 
 # ── meters ────────────────────────────────────────────────────────────────────────────────────────
