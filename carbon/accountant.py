@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from carbon.books import Books
 from carbon.cells import Cells, close, cut, merge, none
 from carbon.entries import Activity, Entries
 from carbon.ledger import Ledger, Reason
+from carbon.refresh import refresh_virtual
 from pipeline import quality as q
 from pipeline.batch import DERIVED, Batch, Series, Window
 from pipeline.counters import Counters
@@ -28,7 +28,7 @@ _CHECKPOINT_S: Final = 60.0  # how much of the log a restart reads again
 
 @dataclass(slots=True)
 class Accountant:
-    """Follows the log for the ledger in `folder`; cursor and open cells lie in the ledger, beside what they led to.
+    """Follows the log for a ledger open for writing; cursor and open cells lie in the ledger, beside what they led to.
 
     An interval is booked when the latest tick has passed its end by the grace, however it is split over commits;
     amounts that come for a booked one are added to it in a new version. `position` is how far the log has been read,
@@ -36,7 +36,7 @@ class Accountant:
     """
 
     log: Log
-    folder: Path
+    ledger: Ledger
     books: Books
     stream_of: Series  # int32 by series id: which of the books' streams its amounts belong to, −1 none
     tick: int
@@ -51,8 +51,7 @@ class Accountant:
 
     def __post_init__(self) -> None:
         self._names = tuple(self.books.streams)
-        with Ledger.open(self.folder) as ledger:
-            self.position, state = ledger.cursor()
+        self.position, state = self.ledger.cursor()
         self.kept = self.position
         if state:
             self._booked_ns = int.from_bytes(state[:8], "little")
@@ -119,19 +118,21 @@ class Accountant:
         activity = close(cells.take(over), self.books.interval_ns, self.books.phase_ns)
         late = activity.start_ns < self._booked_ns
         kept = cells.take(~over)
-        with Ledger.open(self.folder, write=True) as ledger:
-            added = add_to_booked(ledger, self.books, activity.take(late))
-            with ledger.writing() as w:
-                for part, reason in ((activity.take(~late), Reason("live")), (added, Reason("late"))):
-                    if len(part):
-                        w.entries(self.books.entries(w, part), reason)
-                w.cursor(self.position, _pack(upto, kept, self._names))
+        with self.ledger.writing() as w:
+            added = add_to_booked(self.ledger, self.books, activity.take(late))
+            for part, reason in ((activity.take(~late), Reason("live")), (added, Reason("late"))):
+                if len(part):
+                    w.entries(self.books.entries(w, part), reason)
+            if len(activity):
+                first, last = int(activity.start_ns.min()), int(activity.start_ns.max())
+                refresh_virtual(self.ledger, w, self.books, first, last + 1)
+            w.cursor(self.position, _pack(upto, kept, self._names))
         # Only now: a ledger that could not be written leaves everything to be booked again.
         self._cells, self._booked_ns, self.kept = kept, upto, self.position
         self.counters.committed += len(activity)
 
     def _keep(self) -> None:
-        with Ledger.open(self.folder, write=True) as ledger, ledger.writing() as w:
+        with self.ledger.writing() as w:
             w.cursor(self.position, _pack(self._booked_ns, self._gathered(), self._names))
         self.kept = self.position
 

@@ -19,6 +19,7 @@ from carbon.factor import Factor, FactorSteps
 from carbon.lines import Rules
 from carbon.meters import MeterSteps, meter_steps
 from carbon.streams import Stream, streams
+from carbon.virtual import Formula, formula
 from config.bindings import bind
 from config.model import Gateway
 from config.points import DeviceMap
@@ -97,6 +98,13 @@ class Books:
     def names(self) -> tuple[str, ...]:
         """Keys of the streams in the order activities number them."""
         return tuple(self.streams)
+
+    @cached_property
+    def formulas(self) -> tuple[Formula, ...]:
+        """Return how each virtual meter follows from streams by number."""
+        numbers = {name: number for number, name in enumerate(self.names)}
+        made = ((s.virtual, numbers[name]) for name, s in self.streams.items() if s.virtual)
+        return tuple(formula(meter, number, numbers) for meter, number in made)
 
     @cached_property
     def _groups(self) -> tuple[tuple[FactorSteps, dict[int, Line]], ...]:

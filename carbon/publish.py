@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -73,7 +72,7 @@ class Publisher:
     """Follows the ledger; how far it has come is written with the rows it appends."""
 
     log: Log
-    folder: Path
+    ledger: Ledger
     ids: Mapping[str, int]
     clock: Clock
     revision: int
@@ -83,12 +82,11 @@ class Publisher:
     def __post_init__(self) -> None:
         state = self.log.reader.cursor(PUBLISHER).state
         self.seq = orjson.loads(state)["seq"] if state else 0
-        with Ledger.open(self.folder) as ledger:
-            if ledger.head().seq < self.seq:
-                raise GatewayError(
-                    f"{self.folder / 'ledger.db'} ends at block {ledger.head().seq}, but block {self.seq} has been "
-                    "published: this is not the ledger the log belongs to; put the right ledger.db back"
-                )
+        if (last := self.ledger.head().seq) < self.seq:
+            raise GatewayError(
+                f"ledger.db ends at block {last}, but block {self.seq} has been published: this is not the ledger the "
+                "log belongs to; put the right ledger.db back"
+            )
 
     async def run(self) -> None:
         """Follow the ledger for ever."""
@@ -99,14 +97,13 @@ class Publisher:
 
     async def step(self) -> None:
         """Append the rows of every block not yet published; a row is the last word on its series and time."""
-        with Ledger.open(self.folder) as ledger:
-            for block in ledger.blocks(self.seq):
-                for batch in self._rows(ledger, block):
-                    await self.log.append(Entry([batch]))
-                    self.counters.delivered += len(batch)
-                cursor = Cursor(PUBLISHER, self.log.position, orjson.dumps({"seq": block.seq}))
-                await self.log.append(Entry([self._head(block)], cursor=cursor))
-                self.seq = block.seq
+        for block in self.ledger.blocks(self.seq):
+            for batch in self._rows(block):
+                await self.log.append(Entry([batch]))
+                self.counters.delivered += len(batch)
+            cursor = Cursor(PUBLISHER, self.log.position, orjson.dumps({"seq": block.seq}))
+            await self.log.append(Entry([self._head(block)], cursor=cursor))
+            self.seq = block.seq
 
     def _header(self) -> Header:
         clock = self.clock
@@ -117,17 +114,17 @@ class Publisher:
         header = self._header()
         return make(header, header.received_ns, [self.ids[key] for key in head_keys()], [float(block.seq), *words])
 
-    def _rows(self, ledger: Ledger, block: Block) -> Iterator[Batch]:
+    def _rows(self, block: Block) -> Iterator[Batch]:
         if block.kind != "entries":
             return
         entries = block.entries()
         for start in range(0, len(entries), _ROWS):
             part = entries.take(slice(start, start + _ROWS))
             header = self._header()
-            yield concat(header, [*self._series(ledger, header, part)])
+            yield concat(header, [*self._series(header, part)])
 
-    def _series(self, ledger: Ledger, header: Header, entries: Entries) -> Iterator[Batch]:
-        known = ledger.lines
+    def _series(self, header: Header, entries: Entries) -> Iterator[Batch]:
+        known = self.ledger.lines
         for quantity, values in ((_CO2E, entries.co2e), (_ENERGY, entries.energy)):
             numbers = np.unique(entries.line)
             ids = [self.ids.get(line_series(known[n]).get(quantity, ""), -1) for n in numbers.tolist()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +64,8 @@ class Gateway:
     table: SeriesTable
     history: History
     books: Books
+    ledger: Ledger  # the accountant's, open for writing
+    booked: Ledger  # the publisher's
     board: Board = field(default_factory=Board)
     lag: LoopLag = field(default_factory=LoopLag)
     accepting: asyncio.Event = field(default_factory=asyncio.Event)
@@ -82,7 +84,7 @@ class Gateway:
         self.accepting.set()
         self.latest = Latest(len(self.table))
         self.ingests = {name: self._ingest(name) for name in self.config.connections}
-        self.consumers = [self._consumer(stage) for stage in stages(self.config, self.table.ids)]
+        self.consumers = [self._consumer(stage) for stage in stages(self.config, self.devices, self.table.ids)]
         self.deliveries = {name: self._delivery(name) for name in self.config.sinks}
         self._account()
         history = self.config.data.history
@@ -125,15 +127,15 @@ class Gateway:
         return Delivery(name, self.log, sink, self.clock, counters, config.batch_rows, config.backoff_max_s)
 
     def _account(self) -> None:
-        ids, folder = self.table.ids, self.directory.path
+        ids = self.table.ids
         stream_of = np.full(len(self.table), -1, np.int32)
         for number, stream in enumerate(self.books.streams.values()):
             if stream.series:
                 stream_of[ids[stream.series]] = number
         counters = self.board.component("ledger")
-        self.accountant = Accountant(self.log, folder, self.books, stream_of, ids[TICK_KEY], counters)
+        self.accountant = Accountant(self.log, self.ledger, self.books, stream_of, ids[TICK_KEY], counters)
         counters = self.board.component("publisher")
-        self.publisher = Publisher(self.log, folder, ids, self.clock, self.table.revision, counters)
+        self.publisher = Publisher(self.log, self.booked, ids, self.clock, self.table.revision, counters)
 
     def _local_floor(self) -> int:
         """Return the position every local reader has passed: history, ledger, stages and the connections' snapshots."""
@@ -246,17 +248,18 @@ class Gateway:
         await supervise(f"collector.{name}", work, ingest.counters, connection.backoff_max_s)
 
 
-def _belong_together(path: Path, log: Log, history: History) -> None:
-    """Raise GatewayError where the log is younger than its history: positions, and the ids of series, begin anew in it.
+def _belong_together(path: Path, log: Log, history: History, ledger: Ledger) -> None:
+    """Raise GatewayError where the log is younger than what was made of it: positions and ids begin anew in it.
 
-    What it accepts would count as archived already, and be let go without ever having been written.
+    What it accepts would count as archived or booked already, and be let go without ever having been written.
     """
-    if history.cursor > log.reader.last_position():
-        raise GatewayError(
-            f"{path}: the history reaches log position {history.cursor}, the log ends at "
-            f"{log.reader.last_position()}: this is not the log the history was made of. Put log.db back, or move "
-            f"{path / 'history'} away to start anew"
-        )
+    last = log.reader.last_position()
+    for name, reached in (("history", history.cursor), ("ledger.db", ledger.cursor()[0])):
+        if reached > last:
+            raise GatewayError(
+                f"{path}: {name} reaches log position {reached}, the log ends at {last}: this is not the log it was "
+                f"made of. Put log.db back, or move {path / name} away to start anew"
+            )
 
 
 def _task(name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -294,19 +297,20 @@ async def open_gateway(
     books = Books.planned(config, templates, plan.specs, base)
     plan.specs += account_specs(books)
     path = base / config.data.dir
-    with DataDirectory(path, config.data.ballast_mb) as directory:
+    with ExitStack() as held:
+        directory = held.enter_context(DataDirectory(path, config.data.ballast_mb))
         clock = clock or boot_clock(path)
+        ledger = held.enter_context(Ledger.open(path, write=True, now_ns=clock.now_ns))
+        booked = held.enter_context(Ledger.open(path))
         log = Log(path, clock, config.data.commit_ms / 1000)
         history = History(path / "history", config.data.history)
         try:
             await log.open_boot()
             await history.open()
-            _belong_together(path, log, history)
+            _belong_together(path, log, history, ledger)
             before = revision.stored(log)
             table = await revision.compile_table(log, plan, before)
-            with Ledger.open(path, write=True):
-                pass  # made at first use
-            gateway = Gateway(config, devices, clock, directory, log, table, history, books)
+            gateway = Gateway(config, devices, clock, directory, log, table, history, books, ledger, booked)
             since_ns = log.reader.last_received_ns(but=clock.boot)
             await gateway.recover(before)
             if 0 < since_ns < clock.now_ns():

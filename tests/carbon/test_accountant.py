@@ -9,7 +9,7 @@ import pytest
 
 from carbon.ledger import Ledger, verify
 from pipeline import quality as q
-from tests.carbon.plant import GAS, HOUR_S, IMPORT, PRESS, SUN, open_plant
+from tests.carbon.plant import CONFIG, GAS, HOUR_S, IMPORT, PRESS, SUN, open_plant
 
 LOCATION = "main.electricity/2/purchased_electricity/location"
 MARKET = "main.electricity/2/purchased_electricity/market"
@@ -126,3 +126,23 @@ async def test_what_the_ledger_says_comes_back_into_the_log(tmp_path: Path) -> N
         before = log.position
         await plant.gateway.publisher.step()
         assert log.position == before  # what is published is not published again
+
+
+async def test_a_virtual_meter_follows_its_parts_and_their_late_amounts(tmp_path: Path) -> None:
+    virtual = "accounting: {virtual: {rest: {asset: main, plus: [main.electricity], minus: [press.electricity]}}}\n"
+    async with open_plant(tmp_path, CONFIG.replace("connections:", virtual + "connections:", 1)) as plant:
+        rest = "main.electricity.rest/2/purchased_electricity/location"
+        await plant.append(IMPORT, [3600, 7200], [100.0, 50.0], 3600)
+        await plant.append(PRESS, [3600, 7200], [60.0, 50.0], 3600)
+        await plant.tick(3 * HOUR_S)
+        await plant.book()
+        assert plant.kwh(rest) == {0: 40.0, 1: 0.0}
+        await plant.append(PRESS, [3600], [5.0], 0)
+        await plant.tick(4 * HOUR_S)
+        await plant.book()
+        assert plant.kwh(rest) == {0: 35.0, 1: 0.0}
+        with Ledger.open(plant.folder) as ledger:
+            kinds = [block.reason.kind for block in ledger.blocks() if block.reason]
+            rows = [block.rows for block in ledger.blocks() if block.reason and block.reason.kind == "virtual"]
+        assert kinds == ["live", "virtual", "late", "virtual"]
+        assert rows[1] == 2  # the second hour is as it was: one version for each method of the first
