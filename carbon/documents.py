@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from carbon import evidence
+from carbon.evidence import Scans
 from carbon.ledger import Ledger, Reason, Writing
 from carbon.manual import Account
 from carbon.rebooking import rebook
@@ -52,12 +53,11 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row on its way in: its line, what it says, the hash of its evidence and a scan that is still to be kept."""
+    """A row on its way in: its line, what it says and the hash of its evidence."""
 
     line: int
     document: Document
     evidence: str
-    scan: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,20 @@ class Documents:
         Raises ConfigError with every mistake of the sheet, and then nothing has been entered.
         """
         problems: list[Problem] = []
-        rows = list(self._parsed(sheet, content, folder, problems))
+        scans = Scans(self.data, folder)
+        rows = list(self._parsed(sheet, content, scans, problems))
         with Ledger.open(self.data, write=True, now_ns=self.now_ns) as ledger, ledger.writing() as writing:
             filed = self._filed(sheet, rows, person, Register.of(ledger.documents()), problems)
             if problems:
                 raise ConfigError(_in_order(problems))
             if not filed:
                 raise ConfigError([sheet.problem(1, "", "holds no rows below its names of columns")])
-            for kept in (content, *(row.scan for row in rows if row.scan)):
+            for kept in (content, *scans.contents.values()):
                 evidence.keep(self.data, kept)
             before = Register.of(ledger.documents())
             done = [replace(row, seq=writing.document(row.to_json())) for row in filed]
-            entries = self._book(ledger, writing, before, done, person) if person.approved_by else 0
+            reason = Reason("manual", by=person.by, approved_by=person.approved_by)
+            entries = self._book(ledger, writing, before, done, reason) if person.approved_by else 0
         return Entered(tuple(done), not person.approved_by, entries, tuple(self._notes(done)))
 
     def approve(self, seqs: Collection[int], by: str) -> Entered:
@@ -104,12 +106,13 @@ class Documents:
             self._bookable(rows)
             writing.document({"type": APPROVAL, "approves": [row.seq for row in rows], "by": approver.by})
             by = ", ".join(dict.fromkeys(row.by for row in rows))
-            entries = self._book(ledger, writing, register, rows, Person(by[:_NAME_MAX], approver.by))
+            reason = Reason("manual", by=by, approved_by=approver.by)
+            entries = self._book(ledger, writing, register, rows, reason)
         return Entered(tuple(rows), False, entries, tuple(self._notes(rows)))
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────
 
-    def _parsed(self, sheet: Sheet, content: bytes, folder: Path | None, problems: list[Problem]) -> Iterable[_Row]:
+    def _parsed(self, sheet: Sheet, content: bytes, scans: Scans, problems: list[Problem]) -> Iterable[_Row]:
         own = evidence.sha256(content)
         for row in sheet.rows:
 
@@ -120,25 +123,11 @@ class Documents:
             if document is None:
                 continue
             try:
-                digest, scan = self._evidence(document.document, own, folder)
+                digest = scans.digest(document.document) if document.document else own
             except ValueError as error:
                 tell("document", str(error))
                 continue
-            yield _Row(row.line, document, digest, scan)
-
-    def _evidence(self, name: str, own: str, folder: Path | None) -> tuple[str, bytes]:
-        """Return the hash of a row's evidence and the scan to be kept; raises ValueError where it is not there."""
-        if not name:
-            return own, b""
-        if name.startswith("sha256:"):
-            digest = name.removeprefix("sha256:")
-            if not evidence.is_kept(self.data, digest):
-                raise ValueError(f"no file of this hash was handed in before: {digest[:12]}…")
-            return digest, b""
-        if folder is None:
-            raise ValueError("a request cannot name a file; hand it in first and write its sha256:…")
-        scan = evidence.read(folder / name)
-        return evidence.sha256(scan), scan
+            yield _Row(row.line, document, digest)
 
     # ── vetting ───────────────────────────────────────────────────────────────────────────────────
 
@@ -177,14 +166,17 @@ class Documents:
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────────
 
-    def _book(self, ledger: Ledger, writing: Writing, before: Register, rows: Sequence[Filed], person: Person) -> int:
+    def _book(self, ledger: Ledger, writing: Writing, before: Register, rows: Sequence[Filed], reason: Reason) -> int:
         """Write the entries that rows which stand now change, as one block; return how many."""
         after = Register.of(ledger.documents())
-        entries = rebook(self.account, ledger, writing, before, after, rows)
+        try:
+            entries = rebook(self.account, ledger, writing, before, after, rows)
+        except (ValueError, LookupError, OverflowError) as error:
+            raise Rejected(f"the documents cannot be booked together: {error}") from error
         if entries is None:
             return 0
         text = f"document{'s' if len(rows) > 1 else ''} {ranges([row.seq for row in rows])}, {rows[0].origin}"
-        writing.entries(entries, Reason("manual", text, person.by, person.approved_by))
+        writing.entries(entries, replace(reason, text=text))
         return len(entries)
 
     def _notes(self, rows: Sequence[Filed]) -> Iterable[str]:

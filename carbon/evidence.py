@@ -13,6 +13,7 @@ from config.errors import GatewayError
 
 FOLDER: Final = "documents"
 MAX_BYTES: Final = 32 * 1024 * 1024
+_TOGETHER: Final = 256 * 1024 * 1024  # of one sheet
 
 
 def sha256(content: bytes) -> str:
@@ -59,6 +60,36 @@ def keep(data: Path, content: bytes) -> str:
             Path(temporary).unlink() if temporary else None
         raise GatewayError(f"{folder} cannot take the file: {error.strerror}") from error
     return digest
+
+
+class Scans:
+    """The files one sheet names: beside it in `folder`, or handed in before; read once each, and not without end."""
+
+    def __init__(self, data: Path, folder: Path | None) -> None:
+        self._data, self._folder = data, folder
+        self._digests: dict[str, str] = {}
+        self.contents: dict[str, bytes] = {}  # by hash, still to be kept
+
+    def digest(self, name: str) -> str:
+        """Return the hash of a file by its name or by sha256:…; raises ValueError where there is none."""
+        if name not in self._digests:
+            self._digests[name] = self._look(name)
+        return self._digests[name]
+
+    def _look(self, name: str) -> str:
+        if name.startswith("sha256:"):
+            digest = name.removeprefix("sha256:")
+            if not is_kept(self._data, digest):
+                raise ValueError(f"no file of this hash was handed in before: {digest[:12]}…")
+            return digest
+        if self._folder is None:
+            raise ValueError("a request cannot name a file; hand it in first and write its sha256:…")
+        content = read(self._folder / name)
+        if sum(map(len, self.contents.values())) + len(content) > _TOGETHER:
+            raise ValueError(f"the scans of one sheet are more than {_TOGETHER >> 20} MiB together; split the sheet")
+        digest = sha256(content)
+        self.contents[digest] = content
+        return digest
 
 
 def _sync(folder: Path) -> None:

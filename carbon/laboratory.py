@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from carbon.entries import Line
@@ -14,6 +15,8 @@ from carbon.rows import SITE, Lab
 from carbon.streams import Stream
 from carbon.units import Mistaken, gas_ratio, heat_scale, reference_of
 from config.points import GasReference
+
+_ENERGIES: Final = ("kWh", "MJ", "GJ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,13 @@ def by_laboratory(
     site's, a later entered one before an earlier.
 
     Emissions are carbon per unit of energy times energy per unit of fuel, so all of a factor scales with the calorific
-    value: factor_lab = factor · NCV_lab / NCV. Only what is burnt on the site is touched.
+    value: factor_lab = factor · NCV_lab / NCV. Only what is burnt on the site is touched; a fuel counted by its energy
+    is not. Raises ValueError where the laboratory speaks of another unit.
     """
     found = [_finding(filed, filed.document, zone) for filed in labs if isinstance(filed.document, Lab)]
     mine = [f for f in found if f.filed.stream in (stream.key, f"{SITE}.{stream.carrier}")]
-    if line.scope != 1 or not mine or not all(factor.kwh > 0 for factor in factors.factors):
+    by_energy = any(factor.unit in _ENERGIES or factor.kwh <= 0 for factor in factors.factors)
+    if line.scope != 1 or not mine or by_energy:
         return factors
     starts = {EVER, *factors.start_ns.tolist()[1:], *(ns for f in mine for ns in (f.start_ns, f.end_ns))}
     parts = []

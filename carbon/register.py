@@ -141,6 +141,10 @@ class Register:
         """Return the rows that wait for approval."""
         return [row for row in self.rows.values() if self.state(row.seq) == "pending"]
 
+    def streams(self) -> list[str]:
+        """Return the keys of all streams there are rows of."""
+        return list(self._streams)
+
     def of_stream(self, stream: str, *kinds: str) -> list[Filed]:
         """Return every row of a stream there ever was, of some kinds."""
         rows = (self.rows[seq] for seq in self._streams.get(stream, ()))

@@ -11,7 +11,8 @@ from typing import Final
 from pydantic import ValidationError
 
 from carbon import certificates
-from carbon.laboratory import heat_value
+from carbon.entries import MICRO
+from carbon.laboratory import by_laboratory, heat_value
 from carbon.manual import BOOKED, NORMAL, Account, amount, unit_of
 from carbon.refrigerants import gas_factor
 from carbon.register import Register
@@ -23,7 +24,7 @@ from config.errors import GatewayError
 from config.explain import nearest
 
 Mistake = tuple[str, str]  # column ("" for the row), sentence
-_MOST_KG: Final = 9e12  # of CO₂e in one document: what 64 bits of milligrams hold
+_MOST: Final = 1e10  # kg of CO₂e or kWh of one document; 64 bits of milligrams hold 900 times that
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,14 @@ class Vetting:
             counted = f"{key} is metered by {metered.device or metered.key} and would count twice"
             yield "asset", f"{counted}; enter what a supplier counted as kind invoice"
             return
+        meters = self.account.config.accounting.meters
+        if isinstance(document, Index) and document.meter is not None and document.meter not in meters:
+            yield "meter", f"there is no meter '{document.meter}' in the register{nearest(document.meter, meters)}"
+            return
         try:
             self._computed(document, self.account.stream(document, unit_of(document)))
         except (ValueError, LookupError, GatewayError) as error:
             yield _column(error), str(error)
-        meters = self.account.config.accounting.meters
-        if isinstance(document, Index) and document.meter is not None and document.meter not in meters:
-            yield "meter", f"there is no meter '{document.meter}' in the register{nearest(document.meter, meters)}"
 
     def _fits_stream(self, document: Document) -> Iterator[Mistake]:
         """Yield what contradicts the rows of the same stream."""
@@ -145,14 +147,16 @@ class Vetting:
     def _computed(self, document: Document, stream: Stream) -> None:
         """Raise where the stream has no factor or the amount no meaning."""
         value = document.lost if isinstance(document, Stock) else Decimal(getattr(document, "quantity", 0))
-        units = amount(document, stream.unit, value) / 1e6
+        units = amount(document, stream.unit, value * self.account.ratio(document)) / MICRO
         if reference_of(document) is not None and stream.reference is None:
             raise Mistaken("celsius", "goes with a volume of gas only")
         rules = self.account.rules_of(stream, document.kind)
         if not rules:
-            raise ValueError(f"the account has no line for {stream.carrier}")
-        most = max(max(f.total, f.biogenic, f.kwh / 1e3) for _, steps in rules for f in steps.factors)
-        if units * max(most, 1e-3) > _MOST_KG:
+            raise Mistaken("carrier", f"the account has no line for {stream.carrier}")
+        labs = [r for asset in (SITE, stream.asset) for r in self.register.expected(f"{asset}.{stream.carrier}", "lab")]
+        steps = [by_laboratory(line, known, stream, labs, self.account.zone) for line, known in rules]
+        most = max(max(f.total, f.biogenic, f.kwh, 1.0) for known in steps for f in known.factors)
+        if units * most > _MOST:
             written = f"{value:f} {getattr(document, 'unit', '')}"
             raise Mistaken("quantity", f"{written} is more than any site uses; look at the unit")
 
@@ -172,21 +176,43 @@ class Vetting:
             yield _column(error), str(error)
 
     def _lab(self, document: Lab) -> Iterator[Mistake]:
+        """Yield what is wrong with a heat value, in itself and for what is kept of the fuel."""
+        gas = about(document.carrier).state == "gas"
         per = document.unit.partition("/")[2].strip()
-        for unit in ("t", "m3"):
-            try:
-                scale(per, unit)
-            except ValueError:
-                continue
-            try:
-                gas = unit == "m3" and about(document.carrier).state == "gas"
-                value = heat_value(document, unit, NORMAL if gas else None)
-                if not 0.1 <= value <= 60_000:
-                    raise Mistaken("ncv", f"{document.ncv:f} {document.unit} is {value:g} kWh/{unit}; no fuel has that")
-            except ValueError as error:
-                yield _column(error), str(error)
+        unit = next((unit for unit in ("t", "m3") if _converts(per, unit)), None)
+        if unit is None:
+            yield "unit", f"'{document.unit}' is not a heat value; write e.g. GJ/t, or MJ/m3 with celsius and kpa"
             return
-        yield "unit", f"'{document.unit}' is not a heat value; write e.g. GJ/t, or MJ/m3 with celsius and kpa"
+        try:
+            value = heat_value(document, unit, NORMAL if gas else None)
+        except ValueError as error:
+            yield _column(error), str(error)
+            return
+        if not 0.1 <= value <= 60_000:
+            yield "ncv", f"{document.ncv:f} {document.unit} is {value:g} kWh/{unit}; no fuel has that"
+        for key, kept in self._kept(document):
+            if kept != unit and kept != "kWh":
+                yield "unit", f"{key} is kept in {kept}; give the heat value per {kept}"
+
+    def _kept(self, lab: Lab) -> Iterator[tuple[str, str]]:
+        """Yield (stream, unit) of everything a laboratory speaks for."""
+        mine = self.account.streams.values() if lab.asset == SITE else self._of(lab.asset)
+        yield from ((s.key, s.unit) for s in mine if s.carrier == lab.carrier and s.role != "export")
+        for key in self.register.streams():
+            asset, _, carrier = key.partition(".")
+            rows = self.register.expected(key, *BOOKED) if carrier == lab.carrier and lab.asset in (SITE, asset) else []
+            yield from ((key, unit_of(row.document)) for row in rows[:1])
+
+    def _of(self, asset: str) -> list[Stream]:
+        return [s for s in self.account.streams.values() if s.asset == asset]
+
+
+def _converts(unit: str, wanted: str) -> bool:
+    try:
+        scale(unit, wanted)
+    except ValueError:
+        return False
+    return True
 
 
 def _index(document: Index, readings: list[tuple[int, Index]]) -> Iterator[Mistake]:

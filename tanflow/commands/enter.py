@@ -54,7 +54,7 @@ def enter(
 
 def _enter(documents: Documents, sheet: Path, worksheet: str, person: Person) -> None:
     try:
-        content = read(sheet)
+        content = read(sheet.resolve())
     except ValueError as error:
         raise ConfigError([Problem(str(sheet), 1, "sheet", str(error))]) from None
     table = read_sheet(sheet.name, content, worksheet)

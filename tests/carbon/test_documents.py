@@ -21,7 +21,7 @@ from carbon.register import same_person
 from carbon.sheets import read_sheet
 from config.errors import ConfigError, Rejected
 from pipeline.quality import MANUAL
-from tests.carbon.papers import BOTH, documents, enter, local_ns, xlsx, year_of
+from tests.carbon.papers import BOTH, CONFIG, documents, enter, local_ns, xlsx, year_of
 
 DIESEL = "genset.diesel/1/stationary_combustion/factor"
 GAS = "furnace-1.natural_gas/1/stationary_combustion/factor"
@@ -283,6 +283,47 @@ def test_production_and_what_belongs_to_the_whole_site(tmp_path: Path) -> None:
                   "delivery,site,diesel,2025-03-05,2025-03-05,500,L,,")  # fmt: skip
     assert year_of(office, 2025, "line-1.product/0/memo/none") == (1_200_000_000, 0)
     assert year_of(office, 2025, "site.diesel/1/stationary_combustion/factor")[0] == 500_000  # 0.5 m³
+
+
+def test_a_meter_of_the_register_brings_its_ratio_and_its_error(tmp_path: Path) -> None:
+    # 310 kWh behind a transformer of 400/5 are 310 · 80 = 24,800 kWh; class 1 and 0.5 make ±√1.25 %.
+    register = """
+accounting:
+  meters:
+    kwh-1: {serial: S1, accuracy: 1, ct: {ratio: 400/5, accuracy: 0.5}, shows: secondary}
+"""
+    office = documents(tmp_path, CONFIG + register)
+    head = "kind,asset,carrier,to,quantity,unit,meter"
+    enter(office, f"{head}\nindex,genset,electricity,2024-12-31,1000,kWh,kwh-1\n"
+                  "index,genset,electricity,2025-01-31,1310,kWh,kwh-1")  # fmt: skip
+    assert year_of(office, 2025, "genset.electricity/2/purchased_electricity/location")[0] == 24_800_000_000
+    with Ledger.open(office.data) as ledger:
+        (meter,) = ledger.meters.values()
+        assert (meter.meter, meter.serial) == ("kwh-1", "S1")
+        assert meter.uncertainty == pytest.approx(1.25**0.5 / 100)
+    with pytest.raises(ConfigError, match="meter: there is no meter 'kwh-2' in the register; did you mean 'kwh-1'"):
+        enter(office, f"{head}\nindex,genset,electricity,2025-02-28,1400,kWh,kwh-2")
+
+
+def test_a_heat_value_is_of_the_unit_its_fuel_is_kept_in(tmp_path: Path) -> None:
+    # 31,000 m³ · 33 MJ/m³, both at 20 °C, are 1,023 GJ, in whichever state the account keeps the volume;
+    # times 0.0153 tC/GJ · 0.99 · 44/12 = 0.055539 t/GJ are 56.816397 t.
+    office = documents(tmp_path)
+    enter(office, f"{HEAD},celsius\ndelivery,furnace-1,natural_gas,2025-01-01,2025-01-31,31000,m3,,,20")
+    head = "kind,asset,carrier,from,to,ncv,unit,celsius"
+    row = "lab,furnace-1,natural_gas,2025-01-01,2025-01-31"
+    for said, expected in (
+        ("48,GJ/t,", r"unit: furnace-1\.natural_gas is kept in m3; give the heat value per m3"),
+        ("33,MJ/m3,", "celsius: the calorific value of a gas per m3 needs the state"),
+        ("33000,GJ/m3,20", "ncv: .* no fuel has that"),
+        ("33,MJ,20", "unit: 'MJ' is not a heat value"),
+    ):
+        with pytest.raises(ConfigError, match=expected):
+            enter(office, f"{head}\n{row},{said}")
+    enter(office, f"{head}\n{row},33,MJ/m3,20")
+    assert year_of(office, 2025, GAS)[1] == pytest.approx(56_816_397_000, abs=10)
+    with pytest.raises(ConfigError, match="unit: "):  # and the other way round: a mass after a heat value per m³
+        enter(office, f"{HEAD}\ndelivery,furnace-1,natural_gas,2025-02-01,2025-02-28,3,t,,")
 
 
 CERTIFICATE = "kind,scheme,market,technology,production_month,mwh,cancelled_on,first_id,last_id"
