@@ -16,6 +16,7 @@ from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
 from tanflow.commands import factors, gaps, ledger
 from tanflow.commands.enter import enter
+from tanflow.commands.report import report
 from tanflow.commands.restate import restate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -24,6 +25,7 @@ app.add_typer(factors.app, name="factors")
 app.command()(enter)
 app.add_typer(ledger.app, name="ledger")
 app.command()(restate)
+app.command()(report)
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 

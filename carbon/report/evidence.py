@@ -10,8 +10,11 @@ import numpy as np
 
 from carbon.entries import MeterVersion
 from carbon.factor import GASES, Factor
+from carbon.register import Register
 from carbon.report.table import Cell, Column, Row, Table, Word, word
 from carbon.report.tally import Tally
+from carbon.rows import Certificate, Document, Lab, Stock, dump
+from carbon.uncertainty import half_interval, unstated
 
 MUCH: Final = 0.05  # share of a stream above which substitution is a finding
 _GAS: Final = {"co2": "CO₂", "ch4": "CH₄", "n2o": "N₂O", "fgas": "F", "mixed": "CO₂e"}
@@ -33,8 +36,8 @@ def factors(tally: Tally, fixed: tuple[tuple[str, int], ...]) -> Table:
         *(Column(f"kg_{gas}", "number", detail=True) for gas in GASES),
         Column("kg_biogenic", "number", detail=True), Column("kwh_per_unit", "number", detail=True),
         Column("publisher"), Column("publication"), Column("data_year"), Column("published_on", "date"),
-        Column("source"), Column("variant"), Column("uncertainty", "share"), Column("gwp"), Column("version", "hash", detail=True),
-        Column("location", "mass"), Column("market", "mass"),
+        Column("source"), Column("variant"), Column("uncertainty", "share"), Column("gwp"),
+        Column("version", "hash", detail=True), Column("location", "mass"), Column("market", "mass"),
     )  # fmt: skip
     return Table("factors", columns, tuple(rows), total=True, wide=True, fixed=fixed)
 
@@ -57,7 +60,7 @@ def _said(factor: Factor) -> tuple[Cell, ...]:
 
 def meters(tally: Tally, versions: Mapping[int, MeterVersion], end: date) -> Table:
     """Return the meters the amounts came through, with their calibration and what went through each."""
-    ours = np.isin(tally.line, list(tally.primary.values()))
+    ours = np.isin(tally.line, list(tally.primary))
     key = tally.meter * (max(tally.lines, default=0) + 1) + tally.line
     amounts, energies = (tally.by(key, tally.values[name], ours) for name in ("amount", "energy"))
     rows = []
@@ -88,102 +91,97 @@ def _state(meter: MeterVersion, end: date) -> tuple[Word, bool]:
     return (word("meter.in_order"), False) if meter.due else (word("meter.no_due_date"), False)
 
 
-def documents(found: Sequence[Mapping[str, Any]], first: date, last: date) -> Table:
+def documents(register: Register, upto: int, first: date, last: date) -> Table:
     """Return the documents of the period: what they say, who entered and who approved them, and their hash."""
-
-    def text(document: Mapping[str, Any], *names: str) -> str:
-        return next((str(document[name]) for name in names if document.get(name) not in (None, "")), "")
-
     rows = []
-    for document in found:
-        begins = text(document, "from", "month", "on", "date")
-        ends = text(document, "to", "month", "on", "date")
-        if begins and (begins[:10] > last.isoformat() or ends[:10] < first.isoformat()[: len(ends)]):
+    for filed in register.rows.values():
+        said = {key: str(cell) for key, cell in dump(filed.document).items()}
+        begins = said.get("from") or said.get("production_month") or said.get("to", "")
+        ends = said.get("to") or begins
+        outside = begins[:10] > last.isoformat() or ends < first.isoformat()[: len(ends)]
+        if filed.seq > upto or outside:
             continue
-        period = begins if begins == ends else f"{begins} – {ends}"
+        state = register.state(filed.seq)
         cells = (
-            text(document, "seq"), text(document, "kind"), text(document, "asset"),
-            text(document, "carrier", "product"), period,
-            text(document, "quantity", "amount", "mwh"), text(document, "unit"),
-            text(document, "entered_by", "by"), text(document, "approved_by"), text(document, "sha256"),
-            text(document, "document_number", "number"),
+            str(filed.seq), word(f"document_kind.{filed.document.kind}"), filed.document.asset,
+            said.get("carrier", said.get("technology", "")), begins if begins == ends else f"{begins} – {ends}",
+            *_quantity(filed.document), filed.by, register.approver(filed.seq), word(f"document_state.{state}"),
+            filed.evidence, said.get("document_number", ""), filed.document.note,
         )  # fmt: skip
-        rows.append(Row(cells))
+        rows.append(Row(cells, 0, "flag" if state == "pending" else ""))
     names = (
-        "block", "kind", "asset", "carrier", "period", "quantity", "unit", "entered_by", "approved_by", "sha256",
-        "number",
+        "block", "kind", "asset", "carrier", "period", "quantity", "unit", "entered_by", "approved_by", "state",
+        "sha256", "number", "note",
     )  # fmt: skip
     columns = tuple(Column(name, "hash" if name == "sha256" else "text") for name in names)
     return Table("documents", columns, tuple(rows), wide=True)
 
 
+def _quantity(document: Document) -> tuple[str, str]:
+    """Return a document's quantity as it was written, and its unit."""
+    if isinstance(document, Certificate):
+        return f"{document.mwh:f}", "MWh"
+    if isinstance(document, Stock):
+        return f"{document.lost:f}", document.unit
+    return f"{document.ncv if isinstance(document, Lab) else document.quantity:f}", document.unit
+
+
 def quality(tally: Tally, period_ns: int) -> Table:
     """Return how much of each stream is measured, estimated and substituted, and how much time its data stands for."""
-    rows = []
-    for stream, number in sorted(tally.primary.items()):
-        line = tally.lines[number]
-        mine = tally.line == number
-        names = ("amount", "energy", "estimated", "substituted", "covered_ns", "span_ns")
-        amount, energy, estimated, substituted, covered, span = (tally.add(tally.values[n], mine) for n in names)
-        shares = (_share(covered, span), _share(estimated, amount), _share(substituted, amount))
-        much = (shares[2] or 0) > MUCH
-        cells = (
-            stream, word(f"role.{line.role}"), amount, line.unit, energy, _share(span, period_ns), *shares
-        )  # fmt: skip
-        rows.append(Row(cells, 0, "flag" if much else ""))
+    streams: dict[str, list[int]] = {}
+    for number in sorted(tally.primary):
+        streams.setdefault(tally.lines[number].stream, []).append(number)
+    rows = [_stream(tally, name, numbers, period_ns) for name, numbers in sorted(streams.items())]
     columns = (
-        Column("stream"), Column("role"), Column("amount", "amount"), Column("unit"),
-        Column("energy", "energy", summed=False), Column("booked", "share"), Column("covered", "share"),
-        Column("estimated", "share"), Column("substituted", "share"),
+        Column("stream"), Column("role"), Column("entries", "count", summed=False), Column("amount", "amount"),
+        Column("unit"), Column("energy", "energy", summed=False), Column("booked", "share"),
+        Column("covered", "share"), Column("estimated", "share"), Column("substituted", "share"),
     )  # fmt: skip
     return Table("quality", columns, tuple(rows), notes=(word("note.quality"),))
+
+
+def _stream(tally: Tally, name: str, numbers: list[int], period_ns: int) -> Row:
+    line, mine = tally.lines[numbers[-1]], np.isin(tally.line, numbers)
+    names = ("count", "amount", "energy", "estimated", "substituted", "covered_ns", "span_ns")
+    count, amount, energy, estimated, substituted, covered, span = (tally.add(tally.values[n], mine) for n in names)
+    booked, time = _share(span, period_ns), _share(covered, span)
+    filled = _share(substituted, amount)
+    metered = line.role != "memo" and span <= count * _HOUR_NS  # longer pieces are entered by people: no gap
+    lacking = metered and min(booked or 0, time or 0) < 1 - MUCH
+    cells = (
+        name, word(f"role.{line.role}"), count, amount, line.unit, energy, booked, time,
+        _share(estimated, amount), filled,
+    )  # fmt: skip
+    return Row(cells, 0, "flag" if lacking or (filled or 0) > MUCH else "")
 
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def findings(tally: Tally, quality_table: Table, meter_table: Table, factor_table: Table) -> list[Word]:
-    """Return in sentences what a verifier will ask about."""
-    found: list[Word] = []
-    for row in quality_table.rows:
-        if row.sort == "flag":
-            share = row.cells[quality_table.column("substituted")]
-            found.append(word("finding.substituted", stream=str(row.cells[0]), share=_percent(share)))
-    states = {"meter.overdue": "finding.overdue", "meter.bypassed": "finding.bypassed"}
-    serial, due, state = (meter_table.column(name) for name in ("serial", "due", "state"))
-    for row in meter_table.rows:
-        if isinstance(said := row.cells[state], Word) and said.key in states:
-            values = {"meter": str(row.cells[0]), "serial": str(row.cells[serial]), "due": str(row.cells[due])}
-            found.append(word(states[said.key], **values))
-    found += [
-        word("finding.fallback", factor=str(row.cells[0]), published=str(row.cells[factor_table.column("data_year")]))
-        for row in factor_table.rows
-        if row.sort == "flag"
-    ]
-    return found + _market_gaps(tally) + _unregistered(tally)
-
-
-def _market_gaps(tally: Tally) -> list[Word]:
-    """Return what the market-based figure lacks: factors of its own, or lines at all."""
-    used = {}
-    for method in ("location", "market"):
-        mask = tally.lines_where(lambda x, m=method: x.role == "boundary" and x.scope == 2 and x.method == m)  # type: ignore[misc]
-        used[method] = {n for n in np.unique(tally.factor[mask]).tolist() if n >= 0}
-    if used["location"] and not used["market"]:
-        return [word("finding.no_market")]
-    same = {n for n in used["location"] & used["market"] if n in tally.factors and tally.factors[n].total}
-    return [word("finding.no_residual_mix", factor=tally.factors[n].id) for n in sorted(same)]
-
-
-def _unregistered(tally: Tally) -> list[Word]:
-    mask = tally.energy_of("boundary") & (tally.meter < 0) & (tally.values["energy"] > 0)
-    streams = sorted({tally.lines[n].stream for n in np.unique(tally.line[mask]).tolist()})
-    return [word("finding.unregistered", streams=", ".join(streams[:10]), count=len(streams))] if streams else []
-
-
-def _percent(share: Cell) -> str:
-    return f"{100 * share:.1f} %" if isinstance(share, int | float) else ""
+def uncertainty(tally: Tally, versions: Mapping[int, MeterVersion]) -> Table:
+    """Return half the 95 % interval of each scope and total, and how much of it rests on factors that state none."""
+    parts = [("scope.1", (1,), "location"), ("scope.2_location", (2,), "location"), ("scope.2_market", (2,), "market"),
+             ("scope.3", (3,), "location"), ("figure.location", (1, 2, 3), "location"),
+             ("figure.market", (1, 2, 3), "market")]  # fmt: skip
+    rows = []
+    for key, scopes, method in parts:
+        mask = np.any([tally.scope(scope, method) for scope in scopes], axis=0)
+        amount, meter, factor = (
+            tally.mass[mask],
+            tally.meter[mask].astype(np.int32),
+            tally.factor[mask].astype(np.int32),
+        )
+        half = half_interval(amount, meter, factor, versions, dict(tally.factors))
+        total = int(amount.sum())
+        share = half / abs(total) if total else None
+        silent = unstated(amount, factor, dict(tally.factors)) if total else None
+        rows.append(Row((word(key), total, round(half), share, silent)))
+    columns = (
+        Column("source"), Column("co2e", "mass", summed=False), Column("half_interval", "mass", summed=False),
+        Column("uncertainty", "share"), Column("unstated", "share"),
+    )  # fmt: skip
+    return Table("uncertainty", columns, tuple(rows), notes=(word("note.uncertainty"),))
 
 
 def lines(tally: Tally, versions: Mapping[int, MeterVersion], labels: Sequence[Cell]) -> Table:

@@ -112,8 +112,9 @@ def _figures(report: Report, words: Words) -> list[tuple[str, str, str, str]]:
     for row, name in ((3, "own"), (5, "green")):
         said.append((words(f"figure.{name}"), words.cell("share", power.rows[row].cells[2]), "", ""))
     said.append((words("figure.biogenic"), words.cell("mass", scopes.total[table.column("biogenic")]), "t CO₂", ""))
-    unsure = words("none") if report.uncertainty is None else f"± {words.cell('share', report.uncertainty)}"
-    said.append((words("figure.uncertainty"), unsure, "", words("figure.location")))
+    unsure = report.table("uncertainty").rows[4].cells
+    note = words("figure.unstated", share=words.cell("share", unsure[4])) if unsure[4] else words("figure.location")
+    said.append((words("figure.uncertainty"), f"± {words.cell('share', unsure[3])}", "", note))
     corrected = printed(report.table("restatements"))
     change = sum(c for row in corrected.rows if isinstance(c := row[11], int))
     note = words("figure.restated_sum", change=words.cell("mass", change)) if corrected.rows else ""

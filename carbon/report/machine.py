@@ -36,7 +36,7 @@ def to_json(report: Report, words: Words) -> bytes:
     findings = [{"key": f.key if isinstance(f, Word) else None, "text": words.say(f)} for f in report.findings]
     answer = {
         "format": FORMAT, "language": words.language, "cover": told, "figures": figures,
-        "uncertainty": report.uncertainty, "findings": findings,
+        "findings": findings,
         "tables": {table.name: _table(table, words) for table in report.tables},
     }  # fmt: skip
     return orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

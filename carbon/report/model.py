@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 from carbon.ledger import Head, Ledger
+from carbon.register import Register
 from carbon.report import evidence, places, restated, totals
+from carbon.report.findings import findings
 from carbon.report.places import Flow
 from carbon.report.rounding import printed
 from carbon.report.table import Table, Word
@@ -83,7 +85,6 @@ class Report:
     tables: tuple[Table, ...]
     findings: tuple[Word | str, ...]
     flows: tuple[Flow, ...]
-    uncertainty: float | None  # half the 95 % interval of the location-based total, as a share
 
     def table(self, name: str) -> Table:
         """Return a table by its name; raises KeyError."""
@@ -91,9 +92,11 @@ class Report:
 
 
 def report(
-    ledger: Ledger, gateway: Gateway, period: Period, *, as_of: int | None = None, now_ns: int | None = None
-) -> Report:
-    """Return the report of a period as the ledger stands, or stood at block `as_of`.
+    ledger: Ledger, gateway: Gateway, period: Period, *, as_of: int | None = None, now_ns: int | None = None,
+    remarks: Sequence[str] = (), green: int | None = None,
+) -> Report:  # fmt: skip
+    """Return the report of a period as the ledger stands, or stood at block `as_of`; `remarks` are further findings,
+    `green` the electricity bought under instruments without emissions [mWh], where the ledger's factors do not tell.
 
     Raises GatewayError for a block that is not there and for a period without any entry.
     """
@@ -105,16 +108,16 @@ def report(
         raise GatewayError(
             f"the ledger has no entry in {_said(period)}; look at another period, or let it be booked first"
         )
-    tables = _tables(ledger, gateway, period, tally, head, now)
+    tables = _tables(ledger, gateway, period, tally, head, now, green)
     named = {table.name: table for table in tables}
-    found = evidence.findings(tally, named["quality"], named["meters"], named["factors"])
+    found = findings(tally, named["quality"], named["meters"], named["factors"])
     tops = places.places(tally, fed_by(gateway))
     cover = _cover(gateway, period, head, now)
-    return Report(cover, totals.figures(tally), tables, tuple(found), tuple(places.flows(tops)), None)
+    return Report(cover, totals.figures(tally), tables, (*found, *remarks), tuple(places.flows(tops)))
 
 
 def _tables(
-    ledger: Ledger, gateway: Gateway, period: Period, tally: Tally, head: Head, now_ns: int
+    ledger: Ledger, gateway: Gateway, period: Period, tally: Tally, head: Head, now_ns: int, green: int | None
 ) -> tuple[Table, ...]:
     labels, edges = period.labels, period.edges_ns
     tops = places.places(tally, fed_by(gateway))
@@ -122,7 +125,7 @@ def _tables(
     shown = dict(zip((c.key for c in scopes.columns), printed(scopes).total, strict=True))
     fixed = tuple((m, value) for m in totals.METHODS if isinstance(value := shown[m], int))
     through = max(min(edges[-1], now_ns) - edges[0], 1)
-    documents = [d for d in ledger.documents() if d["seq"] <= head.seq]
+    register = Register.of(ledger.documents())
     return (
         scopes,
         totals.iso(tally),
@@ -131,14 +134,15 @@ def _tables(
         totals.months(tally, labels),
         totals.energy(tally),
         totals.energy_months(tally, labels),
-        places.shares(tally),
+        places.shares(tally, green),
         places.areas(tops),
         evidence.quality(tally, through),
+        evidence.uncertainty(tally, ledger.meters),
         places.assets(tops),
         restated.table(restated.changes(ledger, edges, head.seq, period.zone), labels),
         evidence.factors(tally, fixed),
         evidence.meters(tally, ledger.meters, period.last),
-        evidence.documents(documents, period.first, period.last),
+        evidence.documents(register, head.seq, period.first, period.last),
         evidence.lines(tally, ledger.meters, labels),
     )
 

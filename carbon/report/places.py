@@ -106,7 +106,7 @@ def _give_own(
     tally: Tally, fed_by: Mapping[str, str], found: Mapping[tuple[str, str], Place], tops: list[Place]
 ) -> None:
     """Put the own generation used behind the meter it feeds: the one named by its asset, or the site's only one."""
-    makers = {tally.lines[n].asset for n in tally.primary.values() if tally.lines[n].role == "own"}
+    makers = {tally.lines[n].asset for n in tally.primary if tally.lines[n].role == "own"}
     power = [place for place in tops if place.carrier == "electricity"]
     named = [p for maker in makers if (p := found.get((fed_by.get(maker, ""), "electricity"))) and p in power]
     meter = named[0] if named else power[0] if len(power) == 1 else None
@@ -190,12 +190,15 @@ def flows(tops: list[Place]) -> list[Flow]:
     return found
 
 
-def shares(tally: Tally) -> Table:
-    """Return what share of the electricity consumed was own and what share green by the market-based method."""
+def shares(tally: Tally, green_bought: int | None = None) -> Table:
+    """Return what share of the electricity consumed was own and what share green by the market-based method.
+
+    `green_bought` [mWh] is what instruments without emissions cover; else what the ledger multiplied by 0.
+    """
     bought = _electricity(tally, "boundary")
     used = own_used(tally)
     consumed = bought + used
-    green = used + _green(tally)
+    green = used + (_green(tally) if green_bought is None else green_bought)
     rows: list[tuple[str, Cell, Cell]] = [
         ("bought", bought, _share(bought, consumed)),
         ("made", tally.add(tally.values["energy"], tally.energy_of("own")), None),

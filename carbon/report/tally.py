@@ -55,31 +55,44 @@ class Tally:
         return tuple(sorted(np.unique(self.line).tolist(), key=lambda n: self.lines[n].key))
 
     @cached_property
-    def primary(self) -> Mapping[str, int]:
-        """The one line of each stream that its energy and coverage are counted on."""
+    def primary(self) -> frozenset[int]:
+        """The lines that streams' energy and coverage are counted on, of each stream those of one key.
+
+        A stream's lines all hold the same amounts; a line has several numbers where the configuration has changed.
+        """
 
         def rank(number: int) -> tuple[int, int, int]:
             line = self.lines[number]
             return line.scope == 3, _BEFORE[line.method], number
 
-        chosen: dict[str, int] = {}
+        chosen: dict[str, str] = {}
         for number in sorted(self.used, key=rank):
-            chosen.setdefault(self.lines[number].stream, number)
-        return chosen
+            chosen.setdefault(self.lines[number].stream, self.lines[number].key)
+        return frozenset(n for n in self.used if chosen[self.lines[n].stream] == self.lines[n].key)
+
+    @cached_property
+    def _pairs(self) -> frozenset[tuple[str, int, str, str]]:
+        lines = (self.lines[n] for n in self.used)
+        return frozenset((line.stream, line.scope, line.category, line.method) for line in lines)
+
+    def counts(self, line: Line, method: str) -> bool:
+        """Whether a line is part of a method's total: scope 2 by its own lines only, others also by their one line."""
+        if line.method not in ("location", "market"):
+            return True
+        twin = (line.stream, line.scope, line.category, method)
+        return line.method == method or (line.scope != 2 and twin not in self._pairs)
 
     def lines_where(self, test: Callable[[Line], bool]) -> Mask:
         """Return which sums belong to the lines that pass a test."""
         return np.isin(self.line, [n for n in self.used if test(self.lines[n])])
 
     def scope(self, scope: int, method: str = "location", role: str = "boundary") -> Mask:
-        """Return the sums of a scope by one method: a line without a market figure counts in both."""
-        other = "market" if method == "location" else "location"
-        return self.lines_where(lambda line: line.scope == scope and line.role == role and line.method != other)
+        """Return the sums of a scope by one method."""
+        return self.lines_where(lambda x: x.scope == scope and x.role == role and self.counts(x, method))
 
     def energy_of(self, *roles: str) -> Mask:
         """Return the sums that hold the energy of streams of these roles, each stream once."""
-        ours = [n for n in self.primary.values() if self.lines[n].role in roles]
-        return np.isin(self.line, ours)
+        return np.isin(self.line, [n for n in self.primary if self.lines[n].role in roles])
 
     def add(self, values: Integers, mask: Mask) -> int:
         """Return the exact sum of a column's chosen values."""
@@ -87,7 +100,8 @@ class Tally:
 
     def by_month(self, values: Integers, mask: Mask) -> list[int]:
         """Return the exact sums by month."""
-        return self._by(self.month, self.months, values, mask)
+        found = self.by(self.month, values, mask)
+        return [found.get(month, 0) for month in range(self.months)]
 
     def by_line(self, values: Integers, mask: Mask | None = None) -> dict[int, int]:
         """Return the exact sums by line; lines without any are left out."""
@@ -100,11 +114,6 @@ class Tally:
         totals = np.zeros(len(names), np.int64)
         np.add.at(totals, place, values[chosen])
         return dict(zip(names.tolist(), totals.tolist(), strict=True))
-
-    def _by(self, keys: Integers, size: int, values: Integers, mask: Mask) -> list[int]:
-        totals = np.zeros(size, np.int64)
-        np.add.at(totals, keys[mask], values[mask])
-        return [int(n) for n in totals]
 
     def carriers(self, numbers: Iterable[int]) -> list[str]:
         """Return the carriers of some lines, each once, in order of their names."""

@@ -10,6 +10,8 @@ from carbon.factor import GASES
 from carbon.report.table import Cell, Column, Row, Table, Word, word
 from carbon.report.tally import Mask, Tally
 from carbon.report.words import term
+from carbon.standard_coal import tce_per_unit
+from config.carriers import about
 
 SCOPES: Final = (1, 2, 3)
 CATEGORIES: Final = {
@@ -20,18 +22,21 @@ CATEGORIES: Final = {
 # Losses and what energy took to arrive are products used by the organisation: ISO 14064-1:2018, annex B.3 and B.5.
 _ISO: Final = {1: 1, 2: 2, 4: 3}
 METHODS: Final = ("location", "market")
-JOULE_PER_MWH: Final = (36, 10)  # 1 mWh = 3.6 J
-COAL: Final = (1229, 10_000)  # mg of standard coal per mWh: 0.1229 kgce/kWh, GB/T 2589-2020
+_BURN: Final = ("stationary_combustion", "mobile_combustion")
+_HEAT: Final = ("purchased_heat", "purchased_steam", "purchased_cooling")
+_HEATS: Final = ("heat", "hot_water", "steam", "cooling")
+_MG_PER_MWH: Final = 1000  # of standard coal, where a kWh is a tonne of it: 1e9 mg by 1e6 mWh
 
 
 def joules(energy: int) -> int:
-    """Return the heat [J] of an energy [mWh]."""
-    return energy * JOULE_PER_MWH[0] // JOULE_PER_MWH[1]
+    """Return the heat [J] of an energy [mWh]: 3.6 J each."""
+    return energy * 36 // 10
 
 
-def coal(energy: int) -> int:
-    """Return the standard coal [mg] of an energy [mWh] by its calorific value."""
-    return energy * COAL[0] // COAL[1]
+def coal(carrier: str, energy: int) -> int:
+    """Return the standard coal [mg] of an energy [mWh] of a carrier, by its heat (GB/T 2589-2020)."""
+    electric = "electricity" if about(carrier).category == "own_generation" else carrier
+    return round(energy * _MG_PER_MWH * tce_per_unit(electric, "kWh", kwh_per_unit=1.0))
 
 
 def scopes(tally: Tally) -> Table:
@@ -78,33 +83,46 @@ def gases(tally: Tally) -> Table:
 
 def gbt(tally: Tally) -> Table:
     """Return the terms of GB/T 32150: E = burn + process + electricity + heat in − out − recovered."""
-    heat = ("purchased_heat", "purchased_steam", "purchased_cooling")
-    burn = ("stationary_combustion", "mobile_combustion")
 
-    def of(role: str, test: Callable[[Line], bool]) -> Mask:
-        return tally.lines_where(lambda line: line.role == role and line.method != "market" and test(line))
+    def taken(test: Callable[[Line], bool]) -> Mask:
+        return tally.lines_where(lambda x: x.role == "boundary" and x.method != "market" and test(x))
 
-    terms: list[tuple[str, Mask, int]] = [
-        ("burn", of("boundary", lambda x: x.scope == 1 and x.category in burn), 1),
-        ("process", of("boundary", lambda x: x.scope == 1 and x.category not in burn), 1),
-        ("electricity_in", of("boundary", lambda x: x.scope == 2 and x.category not in heat), 1),
-        ("heat_in", of("boundary", lambda x: x.scope == 2 and x.category in heat), 1),
-        ("electricity_out", of("export", lambda x: x.scope == 2 and x.category not in heat), -1),
-        ("heat_out", of("export", lambda x: x.scope == 2 and x.category in heat), -1),
+    terms = (
+        ("burn", taken(lambda x: x.scope == 1 and x.category in _BURN)),
+        ("process", taken(lambda x: x.scope == 1 and x.category not in _BURN)),
+        ("electricity_in", taken(lambda x: x.scope == 2 and x.category not in _HEAT)),
+        ("heat_in", taken(lambda x: x.scope == 2 and x.category in _HEAT)),
+    )
+    carbon = tally.values["co2"] + tally.values["mixed"]
+    rows = [
+        Row((word(f"gbt.{name}"), c := tally.add(carbon, mask), (e := tally.add(tally.mass, mask)) - c, e))
+        for name, mask in terms
     ]
-    rows = [Row((word(f"gbt.{name}"), *_carbon_and_rest(tally, mask, sign))) for name, mask, sign in terms]
+    for name, carriers in (("electricity_out", ("electricity",)), ("heat_out", _HEATS)):
+        c, e = -given_away(tally, carbon, carriers), -given_away(tally, tally.mass, carriers)
+        rows.append(Row((word(f"gbt.{name}"), c, e - c, e)))
     rows.append(Row((word("gbt.recovered"), 0, 0, 0)))
     columns = (
         Column("source"), Column("co2", "mass"), Column("other_gases", "mass"),
         Column("co2e", "mass", ("co2", "other_gases")),
     )  # fmt: skip
-    return Table("gbt", columns, tuple(rows), total=True, rounds="across", notes=(word("note.gbt"),))
+    notes = (word("note.gbt"), word("note.given_away"))
+    return Table("gbt", columns, tuple(rows), total=True, rounds="across", notes=notes)
 
 
-def _carbon_and_rest(tally: Tally, mask: Mask, sign: int) -> tuple[int, int, int]:
-    carbon = sign * abs(tally.add(tally.values["co2"] + tally.values["mixed"], mask))
-    total = sign * abs(tally.add(tally.mass, mask))
-    return carbon, total - carbon, total
+def given_away(tally: Tally, mass: Integers, carriers: Sequence[str]) -> int:
+    """Return what energy given away weighs [mg] at the mean factor of the same carrier bought in the same month."""
+    total, energy = 0, tally.values["energy"]
+    for carrier in carriers:
+        ours = tally.lines_where(lambda x, c=carrier: x.carrier == c)  # type: ignore[misc]
+        bought = tally.by_month(energy, ours & tally.energy_of("boundary"))
+        weight = tally.by_month(mass, ours & tally.scope(2))
+        out = tally.by_month(energy, ours & tally.energy_of("export"))
+        mean = sum(weight), sum(bought)
+        for sold, heavy, all_of in zip(out, weight, bought, strict=True):
+            part, whole = (heavy, all_of) if all_of > 0 else mean
+            total += sold * part // whole if whole > 0 else 0
+    return total
 
 
 def energy(tally: Tally) -> Table:
@@ -115,7 +133,7 @@ def energy(tally: Tally) -> Table:
         for carrier in tally.carriers(found):
             total = sum(value for n, value in found.items() if tally.lines[n].carrier == carrier)
             if total:
-                cells = (term("carrier", carrier), word(f"role.{role}"), total, joules(total), coal(total))
+                cells = (term("carrier", carrier), word(f"role.{role}"), total, joules(total), coal(carrier, total))
                 rows.append(Row(cells, 0, "memo" if sort else ""))
     columns = (
         Column("carrier"), Column("origin"), Column("energy", "energy"), Column("heat", "heat"), Column("coal", "coal")

@@ -15,6 +15,8 @@ from carbon.entries import MICRO, Activity, Line, MeterVersion
 from carbon.factor import Factor, FactorSteps
 from carbon.ledger import Ledger, Reason
 from carbon.ledger.book import Writing
+from carbon.register import Filed
+from carbon.rows import parse
 from config.model import Gateway
 from pipeline.factors import Provenance
 
@@ -148,11 +150,11 @@ def plant(folder: Path) -> Ledger:
             much = {kind: np.where(np.arange(len(start)) % 12 == 0, amount, 0)} if asset != "main-meter" else {}
             _power(w, asset, Activity.make(start, span, np.zeros(len(start)), amount, **much), meter)
         _fuels(w, start, span)
-        w.document(
-            {"kind": "delivery", "asset": "furnace-1", "carrier": "wood", "from": "2025-03-01", "to": "2025-03-31",
-             "quantity": "12.5", "unit": "t", "entered_by": "=cmd|'/c calc'!A1", "approved_by": "韩梅梅",
-             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "document_number": "+86"}
-        )  # fmt: skip
+        row = {"kind": "delivery", "carrier": "wood", "from": "2025-03-01", "to": "2025-03-30", "quantity": "12.5",
+               "unit": "t", "asset": "furnace-1", "document_number": "+86", "note": "@SUM(A1) " + EVIL}  # fmt: skip
+        document = parse(row, lambda column, message: None)
+        assert document is not None
+        w.document(Filed(0, document, "9f86d081" * 8, "march.csv:2", "=cmd|'/c calc'!A1", "韩梅梅").to_json())
     _restated(ledger, start, span)
     return ledger
 
@@ -160,10 +162,10 @@ def plant(folder: Path) -> Ledger:
 def _power(w: Writing, asset: str, activity: Activity, meter: int) -> None:
     area, stream = PLACES.get(asset, "utilities"), f"{asset}.electricity"
     if asset == "pv-1":
-        book(w, activity, line("pv-1.solar", area, "pv", "own", 2, "own_generation", "factor"), NOTHING)
+        book(w, activity, line("pv-1.solar", area, "pv", "own", 1, "own_generation", "factor"), NOTHING)
         export = Activity.make(activity.start_ns, activity.span_ns, activity.stream, activity.amount // 10)
-        out = line("main-meter.electricity.export", area, "meter", "export", 2, "purchased_electricity", "location")
-        book(w, export, out, GRID)
+        out = line("main-meter.electricity.export", area, "meter", "export", 0, "exported_electricity", "none")
+        book(w, export, out, NOTHING)
         return
     role = "boundary" if asset == "main-meter" else "breakdown"
     kind = asset.split("-")[0] if role == "breakdown" else "meter"
@@ -174,7 +176,7 @@ def _power(w: Writing, asset: str, activity: Activity, meter: int) -> None:
     rest = activity.take(np.arange(len(activity)) % 3 != 0)
     for part, by in ((green, GREEN), (rest, RESIDUAL)):
         book(w, part, market, by, meter=number)
-    book(w, activity, line(stream, area, kind, role, 3, "td_losses", "factor"), LOSSES, meter=number)
+    book(w, activity, line(stream, area, kind, role, 3, "td_losses", "location"), LOSSES, meter=number)
 
 
 def _fuels(w: Writing, start: np.ndarray, span: np.ndarray) -> None:

@@ -1,0 +1,92 @@
+"""`tanflow report`: the account of a year or a month as HTML to print, a workbook, JSON or CSV."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+
+from carbon.books import Books
+from carbon.ledger import Ledger
+from carbon.manual import Account
+from carbon.report import html, machine, xlsx
+from carbon.report.model import Period, Report
+from carbon.report.model import report as make
+from carbon.report.remarks import NONE, remarks
+from carbon.report.words import Language, Words
+from config.errors import GatewayError
+from config.load import Loaded, load
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Format(StrEnum):
+    """What a report is written as."""
+
+    html = "html"
+    xlsx = "xlsx"
+    json = "json"
+    csv = "csv"
+
+
+class Lang(StrEnum):
+    """What a report is written in."""
+
+    en = "en"
+    zh = "zh-CN"
+
+
+def report(
+    year: Annotated[int, typer.Option(help="Year on the site's clock.", min=1990, max=2100)],
+    month: Annotated[int | None, typer.Option(help="Only this month of it.", min=1, max=12)] = None,
+    format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.html,
+    lang: Annotated[Lang, typer.Option(help="Language of the words.")] = Lang.en,
+    out: Annotated[Path | None, typer.Option(help="File to write; - for standard output.")] = None,
+    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    data: Annotated[Path | None, typer.Option(help="Data directory; default: the configuration's.")] = None,
+    as_of: Annotated[int | None, typer.Option(help="As the ledger stood at this block.", min=1)] = None,
+) -> None:
+    """Report a year or a month of the account; docs/report.md says what stands in it."""
+    loaded = load(config)
+    zone = ZoneInfo(loaded.gateway.site.zone)
+    made = _made(loaded, data or loaded.path.parent / loaded.gateway.data.dir, Period(year, month, zone), as_of)
+    language: Language = lang.value
+    path = out or Path(f"report-{year}{f'-{month:02d}' if month else ''}.{format.value}")
+    try:
+        _write(made, Words(language, zone), format, path)
+    except OSError as error:
+        raise GatewayError(f"{path} cannot be written: {error.strerror or error}; choose another --out") from None
+    if str(path) != "-":
+        err.print(f"{path}: ledger block {made.cover.head.seq}, {len(made.findings)} findings", markup=False)
+
+
+def _made(loaded: Loaded, folder: Path, period: Period, as_of: int | None) -> Report:
+    base = loaded.path.parent
+    with Ledger.open(folder) as ledger:
+        said = NONE
+        if as_of is None:  # the comparisons know the present only
+            books = Books.of(loaded.gateway, loaded.templates, base)
+            account = Account.of(loaded.gateway, loaded.templates, base)
+            said = remarks(books, account, ledger, period)
+        return make(ledger, loaded.gateway, period, as_of=as_of, remarks=said.sentences, green=said.green)
+
+
+def _write(made: Report, words: Words, format: Format, path: Path) -> None:
+    if format is Format.xlsx:
+        if str(path) == "-":
+            raise GatewayError("a workbook is no text for the terminal; give it a file with --out")
+        xlsx.write(made, words, path)
+        return
+    if format is Format.json:
+        content = machine.to_json(made, words)
+    else:
+        content = (html.to_html if format is Format.html else machine.to_csv)(made, words).encode()
+    if str(path) == "-":
+        sys.stdout.buffer.write(content)
+        return
+    path.write_bytes(content)
