@@ -25,6 +25,7 @@ DATA = ROOT / "tests" / "data"
 DOC = ROOT / "docs" / "substitution.md"
 SEED, COUNT = 2018, 2_000
 DAYS = (1, 3, 7)
+OTHER_DAYS = (1 / 24, 1 / 4, 1 / 2, 10, 14)
 HOUR_NS = 3_600_000_000_000
 
 Numbers = npt.NDArray[np.float64]
@@ -52,7 +53,7 @@ def condat() -> Stretch:
 class Judged:
     """What became of many holes of one length: filled and true totals [1e-6 unit]."""
 
-    days: int
+    days: float
     filled: Numbers
     true: Numbers
 
@@ -86,10 +87,10 @@ def conservative(direction: Direction = "up") -> Design:
     return fill
 
 
-def judge(year: Stretch, days: int, design: Design, *, seed: int = SEED, count: int = COUNT) -> Judged:
+def judge(year: Stretch, days: float, design: Design, *, seed: int = SEED, count: int = COUNT) -> Judged:
     """Cut `count` random holes of whole measured time into the year, one at a time, and fill each from the rest."""
     day = 24 * HOUR_NS // year.interval_ns
-    length = days * day
+    length = round(days * day)
     gaps = np.concatenate([[0], np.cumsum(year.missing > 0)])
     filled, true = [], []
     for first in np.random.default_rng(seed).integers(0, len(year.amount) - length + 1, count).tolist():
@@ -194,14 +195,25 @@ def elsewhere() -> Iterator[str]:
             yield f"| {name} | {side} | " + " | ".join(shown) + " |"
 
 
-def _days(days: int) -> str:
-    return f"{days} day" + "s" * (days > 1)
+def lengths() -> Iterator[str]:
+    """Yield the table of shorter and longer gaps of the steel year."""
+    yield "| may err | " + " | ".join(map(_days, OTHER_DAYS)) + " |"
+    yield "|---|" + "---|" * len(OTHER_DAYS)
+    up = [judge(steel(), days, conservative("up")) for days in OTHER_DAYS]
+    down = [judge(steel(), days, conservative("down")) for days in OTHER_DAYS]
+    yield "| up | " + " | ".join(f"{100 * j.not_understated:.1f} %, {100 * j.of_all:+.0f} %" for j in up) + " |"
+    yield "| down | " + " | ".join(f"{100 * j.not_overstated:.1f} %, {100 * j.of_all:+.0f} %" for j in down) + " |"
+
+
+def _days(days: float) -> str:
+    number, unit = (days, "day") if days >= 1 else (days * 24, "hour")
+    return f"{number:g} {unit}" + "s" * (number > 1)
 
 
 def main() -> None:
     """Write the tables into the document, between their marks."""
     text = DOC.read_text(encoding="utf-8")
-    for name, table in (("results", results), ("others", others), ("elsewhere", elsewhere)):
+    for name, table in (("results", results), ("others", others), ("lengths", lengths), ("elsewhere", elsewhere)):
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)

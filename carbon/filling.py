@@ -32,6 +32,7 @@ class Aids:
 
     check: str = ""  # a second meter of the same flow
     driver: str = ""  # what it depends on
+    counted: int | None = None  # what its counter says of the one gap there is [1e-6 unit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,14 @@ def read_courses(ledger: Ledger, books: Books, grid: Grid) -> dict[str, Course]:
 def plan(
     books: Books, found: Mapping[str, Course], period: slice, streams: Collection[str], aids: Aids = Aids()
 ) -> list[Planned]:
-    """Return every open gap of some streams that begins in a period, with what would fill it."""
-    return [
-        Planned(gap, found[key].unit, _filling(books, found, gap, aids))
-        for key in streams
-        for gap in gaps(found[key], period)
-    ]
+    """Return every open gap of some streams that begins in a period, with what would fill it.
+
+    Raises GatewayError where a counter's difference is given and there is not one gap it can stand for.
+    """
+    open_ = [gap for key in streams for gap in gaps(found[key], period)]
+    if aids.counted is not None and len(open_) != 1:
+        raise GatewayError(f"a counter's difference is of one gap, here are {len(open_)}; narrow --from and --to")
+    return [Planned(gap, found[gap.stream].unit, _filling(books, found, gap, aids)) for gap in open_]
 
 
 def write(writing: Writing, books: Books, found: Mapping[str, Course], planned: Planned, signed: Signed) -> None:
@@ -114,6 +117,7 @@ def _evidence(books: Books, found: Mapping[str, Course], gap: Gap, stream: Strea
     parent, siblings, why = _above(books, found, stream)
     asset = books.config.areas[stream.area].assets[stream.asset]
     return Evidence(
+        counted=aids.counted,
         parent=parent.stretch if parent else None,
         siblings=tuple(s.stretch for s in siblings),
         no_parent=why,

@@ -7,6 +7,7 @@ Like windows begin on the same weekday and hour. Their totals, not single interv
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,13 +64,27 @@ def like_windows(stretch: Stretch, hole: Hole, starts: Indices, direction: Direc
 
 
 def _measured(stretch: Stretch, hole: Hole, starts: Indices) -> Indices:
-    """Return the nearest of the windows that lie within the stretch, have no gap, and do not touch the hole."""
+    """Return the nearest of the windows that lie within the stretch, have no gap, and touch neither hole nor another.
+
+    Windows that overlap would be judged by what they have in common: their residuals would be too small.
+    """
     length = len(hole.missing)
     inside = starts[(starts >= 0) & (starts + length <= len(stretch.amount))]
     gaps = np.concatenate([[0], np.cumsum(stretch.missing > 0)])
-    apart = inside[(gaps[inside + length] == gaps[inside]) & (np.abs(inside - hole.first) >= length)]
+    whole = inside[gaps[inside + length] == gaps[inside]]
+    sides = np.sort(whole[whole > hole.first]), np.sort(whole[whole < hole.first])[::-1]
+    apart = np.array([start for side in sides for start in _apart(side, hole.first, length)], np.int64)
     nearest: Indices = apart[np.argsort(np.abs(apart - hole.first), kind="stable")[:MOST]]
     return nearest
+
+
+def _apart(starts: Indices, first: int, length: int) -> Iterator[int]:
+    """Yield the starts, each further from `first` than the one before, that are a window's length apart."""
+    last = first
+    for start in starts.tolist():
+        if abs(start - last) >= length:
+            yield start
+            last = start
 
 
 def _nearest(windows: Indices, first: int) -> tuple[Indices, Indices]:

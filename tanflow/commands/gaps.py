@@ -35,6 +35,9 @@ From = Annotated[str, typer.Option("--from", help="First day, e.g. 2025-01-01; d
 To = Annotated[str, typer.Option("--to", help="Day after the last one, e.g. 2026-01-01; default: now.")]
 Check = Annotated[str, typer.Option("--check", help="With one stream: a second meter of the same flow.")]
 Driver = Annotated[str, typer.Option("--driver", help="With one stream: the stream it depends on, e.g. product.")]
+Counted = Annotated[
+    float | None, typer.Option(help="With one stream and one gap: what its counter went on by, in the stream's unit.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +54,18 @@ class _Period:
 def list_(
     config: Config = Path("gateway.yaml"), data: Data = None, start: From = "", end: To = "",
     stream: Annotated[str, typer.Option(help="Only this stream, e.g. furnace-1.natural_gas.")] = "",
-    check: Check = "", driver: Driver = "",
+    check: Check = "", driver: Driver = "", counted: Counted = None,
 ) -> None:  # fmt: skip
     """Show what is missing of each stream, and what would fill it."""
+    aids = _aids(stream, check, driver, counted)
     books, folder = _open(config, data)
     period = _period(start, end, books.zone)
     with Ledger.open(folder) as ledger:
         grid, rows = account_grid(ledger, books, period.start_ns, period.end_ns)
         found = read_courses(ledger, books, grid)
-    chosen = _chosen(found, stream, (check, driver))
+    chosen = _chosen(found, stream, aids)
     table = _table("stream", "missing", "filled", "substituted", "gaps")
-    planned = plan(books, found, rows, chosen, Aids(check, driver))
+    planned = plan(books, found, rows, chosen, aids)
     findings = []
     for key in chosen:
         known = standing(found[key], rows)
@@ -83,13 +87,14 @@ def fill(
     config: Config = Path("gateway.yaml"), data: Data = None, start: From = "", end: To = "",
     stream: Annotated[str, typer.Option(help="The stream, e.g. furnace-1.natural_gas.")] = "",
     all_: Annotated[bool, typer.Option("--all", help="Every stream.")] = False,
-    check: Check = "", driver: Driver = "",
+    check: Check = "", driver: Driver = "", counted: Counted = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be filled, and write nothing.")] = False,
 ) -> None:  # fmt: skip
     """Fill the gaps of a stream: new entries in the ledger, with method, reason and approver."""
     if bool(stream) == all_:
         raise typer.BadParameter("give one of --stream and --all")
     signed = _signed(by, approved_by, reason)
+    aids = _aids(stream, check, driver, counted)
     books, folder = _open(config, data)
     period = _period(start, end, books.zone)
     with Ledger.open(folder, write=not dry_run) as ledger, ExitStack() as stack:
@@ -97,7 +102,7 @@ def fill(
         writing = None if dry_run else stack.enter_context(ledger.writing())
         grid, rows = account_grid(ledger, books, period.start_ns, period.end_ns)
         found = read_courses(ledger, books, grid)
-        planned = plan(books, found, rows, _chosen(found, stream, (check, driver)), Aids(check, driver))
+        planned = plan(books, found, rows, _chosen(found, stream, aids), aids)
         if writing:
             for gap in planned:
                 write(writing, books, found, gap, signed)
@@ -121,11 +126,16 @@ def _signed(by: str, approved_by: str, reason: str) -> Signed:
     return Signed(by.strip(), approved_by.strip(), reason.strip())
 
 
-def _chosen(found: Mapping[str, Course], stream: str, aids: Sequence[str]) -> Collection[str]:
+def _aids(stream: str, check: str, driver: str, counted: float | None) -> Aids:
+    aids = Aids(check, driver, None if counted is None else round(counted * MICRO))
+    if aids != Aids() and not stream:
+        raise typer.BadParameter("--check, --driver and --counted say something of one stream; name it with --stream")
+    return aids
+
+
+def _chosen(found: Mapping[str, Course], stream: str, aids: Aids) -> Collection[str]:
     """Return the streams that are meant; raises GatewayError for one that the ledger does not have."""
-    if any(aids) and not stream:
-        raise typer.BadParameter("--check and --driver say something of one stream; name it with --stream")
-    for name in filter(None, (stream, *aids)):
+    for name in filter(None, (stream, aids.check, aids.driver)):
         if name not in found:
             hint = nearest(name, found) or f"; it has {', '.join(sorted(found)[:5]) or 'none'}"
             raise GatewayError(f"the ledger has no metered stream '{name}'{hint}")

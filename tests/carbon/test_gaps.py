@@ -175,6 +175,12 @@ def test_a_gap_is_filled_once_on_every_line(account: Account) -> None:
     assert reason.text.startswith("cable cut [upper 95 % bound of 39 windows like it (not counter: ")
 
 
+def test_two_readings_of_the_counter_go_before_everything(account: Account) -> None:
+    account.book(but(3000, 3001), only=(MAIN,))
+    assert "1: difference of two readings of the counter" in account.fill("--stream", MAIN, "--counted", "310")
+    assert account.course(MAIN).amount[2999:3003].tolist() == [120 * MICRO, 155 * MICRO, 155 * MICRO, 120 * MICRO]
+
+
 def test_what_was_filled_is_no_evidence_for_another_gap(account: Account) -> None:
     account.book(but(3000, 3000 + 168), only=(MAIN,))
     account.fill("--stream", MAIN)

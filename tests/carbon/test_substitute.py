@@ -234,6 +234,14 @@ def test_lower_bounds_lie_below_and_never_below_zero() -> None:
         assert 0 <= down.total <= up.total
 
 
+def test_windows_that_overlap_are_not_taken_for_two() -> None:
+    rng = np.random.default_rng(6)
+    hole = Hole(20 * WEEK, np.ones(8 * 24))  # longer than a week: every other week only
+    found = like_windows(stretch(weeks(42, rng), hole), hole, hole.first + WEEK * np.arange(-52, 53), "up", 0.95)
+    assert not isinstance(found, str)
+    assert found.count == 20
+
+
 def test_other_gaps_are_not_taken_for_like_windows() -> None:
     rng = np.random.default_rng(5)
     year = weeks(40, rng)
