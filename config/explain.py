@@ -21,6 +21,8 @@ _FORMS: Final = {
     r"^opc\.tcp://[^\s]+$": "must look like opc.tcp://host:4840",
     r"^https?://[^\s]+$": "must look like http://host:8086",
     r"^(15|30|60)min$": "must be 15min, 30min or 60min",
+    r"^(15min|30min|60min|shift|day|month)$": "must be 15min, 30min, 60min, shift, day or month",
+    r"^[^\W_][\w-]*(\.[^\W_][\w-]*)?$": "must be the name of a window, or asset.kpi",
 }
 _HIDDEN: Final = re.compile(r"pass|token|secret|url|user|key|host", re.IGNORECASE)
 _SECRET: Final = "a secret is never written here; write {env: VARIABLE} or {file: path}"
@@ -149,5 +151,7 @@ def _bare(kind: Any) -> Any:
 
 
 def _tagged(member: Any, tag: str) -> bool:
-    field = member.model_fields.get("protocol") if isinstance(member, type) and issubclass(member, BaseModel) else None
-    return field is not None and tag in get_args(field.annotation)
+    if not (isinstance(member, type) and issubclass(member, BaseModel)):
+        return False
+    fields = [member.model_fields.get(key) for key in ("protocol", "type")]
+    return any(f is not None and tag.removeprefix("type ") in get_args(f.annotation) for f in fields)

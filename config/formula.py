@@ -38,11 +38,11 @@ _COMPARE: Final = ("<=", ">=", "==", "!=", "<", ">")
 
 
 class FormulaError(ValueError):
-    """What is wrong in a formula; `column` counts from 1."""
+    """What is wrong in a formula: `why`, at `column`, which counts from 1."""
 
     def __init__(self, message: str, column: int) -> None:
         super().__init__(f"column {column}: {message}")
-        self.column = column
+        self.column, self.why = column, message
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from config.formula import Node
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A gauge or state: holds from sample to sample, at most `hold_ns`."""
+    """A gauge or state: holds from sample to sample, at most `hold_ns`; `energy` and `co2e` as for an amount."""
 
     key: str
     unit: str
     hold_ns: int
+    energy: str = ""
+    co2e: str = ""
 
 
 @dataclass(frozen=True, slots=True)

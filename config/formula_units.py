@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from config.formula import Call, FormulaError, Name, Node, Number
@@ -16,6 +17,7 @@ from config.formula_plan import (
     Constant,
     Expression,
     Input,
+    Level,
     Meaning,
     Over,
     Resolve,
@@ -131,7 +133,7 @@ class _Checker:
         try:
             found = inner.check(meaning.tree)
         except FormulaError as error:
-            raise FormulaError(f"in '{node.text}', {error}", node.column) from None
+            raise FormulaError(error.why, node.column) from None
         self.measured |= inner.measured
         return found
 
@@ -159,8 +161,7 @@ class _Checker:
         if name == "integral":
             if found.celsius:
                 raise FormulaError("a temperature in °C cannot be integrated; subtract another first", node.column)
-            unit: Any = found.unit * unit_of("h")
-            return Typed(Over("integral", found.value), unit)
+            return Typed(Over("integral", found.value), _combined("*", found.unit, unit_of("h")))
         return Typed(Over(name, found.value), found.unit, found.celsius)
 
     def _amount(self, name: str, argument: Node) -> Typed:
@@ -172,7 +173,8 @@ class _Checker:
             return inner._amounts(name, meaning.tree)
         if name == "sum" and not isinstance(meaning, Amount):
             raise FormulaError(f"'{argument.text}' is no counter; write mean() or integral()", argument.column)
-        key = meaning.key if name == "sum" and isinstance(meaning, Amount) else getattr(meaning, name, "")
+        followed = {"energy": meaning.energy, "co2e": meaning.co2e} if isinstance(meaning, Amount | Level) else {}
+        key = meaning.key if name == "sum" and isinstance(meaning, Amount) else followed.get(name, "")
         if not key:
             what = "kWh" if name == "energy" else "kg CO₂e"
             message = f"no {what} follow from '{argument.text}'; name the point its asset is accounted by"
@@ -228,8 +230,7 @@ def _calculated(name: str, given: list[Typed], column: int) -> Typed:
         return Typed(Apply(name, (given[0].value,)), _powered(given[0].unit, 0.5))
     if name == "^":
         return _raised(given[0], given[1], column)
-    unit: Any = given[0].unit * given[1].unit if name == "*" else given[0].unit / given[1].unit
-    return Typed(Apply(name, (given[0].value, given[1].value)), unit)
+    return Typed(Apply(name, (given[0].value, given[1].value)), _combined(name, given[0].unit, given[1].unit))
 
 
 def _raised(base: Typed, exponent: Typed, column: int) -> Typed:
@@ -244,6 +245,14 @@ def _raised(base: Typed, exponent: Typed, column: int) -> Typed:
     return Typed(Apply("^", (base.value, power)), _powered(base.unit, power.value))
 
 
+@cache
+def _combined(sign: str, one: pint.Unit, other: pint.Unit) -> pint.Unit:
+    combined: Any = one * other if sign == "*" else one / other
+    found: pint.Unit = combined
+    return found
+
+
+@cache
 def _powered(unit: pint.Unit, power: float) -> pint.Unit:
     raised: Any = unit**power
     found: pint.Unit = raised
@@ -313,6 +322,7 @@ def _levelled(unit: str) -> tuple[pint.Unit, bool]:
     return unit_of("K" if unit == "delta_degC" else unit), False
 
 
+@cache
 def _factor(given: pint.Unit, wanted: pint.Unit) -> float:
     return 1.0 if given == wanted and str(given) == str(wanted) else float((1.0 * given).to(wanted).magnitude)
 

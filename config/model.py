@@ -16,10 +16,11 @@ from config.factor_series import FactorSeries
 from config.points import Carrier, DeviceMap, Point
 from config.providers import LiveFactors
 from config.strict import Name, Seconds, Secret, Strict
+from config.windows import Window
 
 AssetType = Literal[
-    "meter", "compressor", "furnace", "chiller", "boiler", "pump", "fan", "motor", "pv", "storage",
-    "vehicle_charger", "building", "data_hall", "production_line", "other",
+    "meter", "compressor", "compressor_station", "furnace", "chiller", "chiller_plant", "boiler", "pump", "fan",
+    "motor", "pv", "storage", "vehicle_charger", "building", "data_hall", "production_line", "other",
 ]  # fmt: skip
 
 # ── the plant ─────────────────────────────────────────────────────────────────────────────────────
@@ -55,7 +56,13 @@ class Asset(Strict):
     # Energy from registers where a device has them, else by integrating power; or say which.
     energy: Literal["auto", "counter", "integrate", "none"] = "auto"
     max_hold_s: Seconds = 300.0  # longest step between power samples that is integrated
-    devices: dict[Name, Device]
+    # What its type asks for and no device shows: sizes, drive, area …; which point plays a part under another name;
+    # which figures it gets; the machines a station or plant is made of.
+    facts: dict[Name, float | str] = {}
+    roles: dict[Name, Name] = {}
+    kpis: Literal["auto", "none"] | tuple[Name, ...] = "auto"
+    members: tuple[Name, ...] = ()
+    devices: dict[Name, Device] = {}  # none: what people enter of it is all there is
 
 
 class Area(Strict):
@@ -110,21 +117,10 @@ class Factors(Strict):
     live: LiveFactors | None = None  # asked while the gateway runs; what it leaves out is counted by the others, flagged
 
 
-class EnergyIntensity(Strict):
-    """Energy per tonne of product over each window of the site's hours, with its completeness."""
-
-    type: Literal["energy_intensity"]
-    energy: Annotated[tuple[str, ...], Field(min_length=1)]  # asset.point of counters or integrated power
-    product: str  # asset.point of a mass counter
-    every: Annotated[str, StringConstraints(pattern=r"^(15|30|60)min$")] = "60min"
-    shifts_only: bool = False  # leave out windows outside the site's shifts
-    grace_s: Seconds = 30.0
-
-
 class Threshold(Strict):
     """An alert while a window's value stays above a limit; clears below `clear_below` (hysteresis)."""
 
-    window: Name
+    window: Annotated[str, StringConstraints(pattern=r"^[^\W_][\w-]*(\.[^\W_][\w-]*)?$")]  # its name, or asset.kpi
     above: float
     clear_below: float
     hold_s: Annotated[float, Field(ge=0, le=7 * 86_400)] = 0.0
@@ -228,7 +224,7 @@ class Gateway(Strict):
     connections: dict[Name, Connection]
     areas: dict[Name, Area]
     sinks: dict[Name, InfluxSink] = {}
-    windows: dict[Name, EnergyIntensity] = {}
+    windows: dict[Name, Window] = {}
     alerts: dict[Name, Threshold] = {}
 
     def dump(self) -> dict[str, Any]:

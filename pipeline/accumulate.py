@@ -35,7 +35,8 @@ class Sums(NamedTuple):
     @classmethod
     def fresh(cls, n: int) -> Self:
         low, high, first, last = np.full((4, n), np.nan)
-        return cls(np.zeros(n), np.zeros(n, np.int64), low, high, first, last, np.zeros(n, np.uint16), np.zeros(n, bool))
+        quality, touched = np.zeros(n, np.uint16), np.zeros(n, bool)
+        return cls(np.zeros(n), np.zeros(n, np.int64), low, high, first, last, quality, touched)
 
     @classmethod
     def copied(cls, window: Mapping[str, Any]) -> Self:

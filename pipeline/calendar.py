@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
+from config.windows import During
 from pipeline.clock import SECOND_NS
 
 DAY_NS: Final = 86_400 * SECOND_NS
@@ -33,7 +34,7 @@ class Calendar:
     zone: ZoneInfo
     every: str  # 15min, 30min, 60min, shift, day, month
     shifts: tuple[tuple[time, time], ...] = ()
-    during: Literal["always", "shifts", "off_shift"] = "always"
+    during: During = "always"
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,12 +13,13 @@ import orjson
 from config.bindings import BoundDevice, series_key
 from config.carriers import about, counted_in
 from config.connections import MqttConnection
-from config.errors import GatewayError
 from config.fuels import FuelError, FuelRow, fuel_row, units_per
-from config.model import EnergyIntensity, Gateway
+from config.kpis import Figures
+from config.model import Gateway
 from config.points import REGISTERS, Point
 from config.quantities import AMOUNT_OF, QUANTITIES, conversion
-from pipeline.batch import ALERT, DERIVED, WINDOW
+from pipeline.batch import DERIVED
+from pipeline.compile_windows import STAGE, figures_of, window_specs
 from pipeline.factors import FactorTimeline
 from pipeline.gaps import gap_key
 from pipeline.heartbeat import GATEWAY, HEALTH, TICK_KEY, health_key
@@ -57,7 +59,7 @@ class Plan:
 def components(gateway: Gateway) -> tuple[str, ...]:
     """Return the names of all components that count."""
     collectors = [f"collector.{name}" for name in gateway.connections]
-    stages = [f"stage.{name}" for name in (*gateway.windows, *gateway.alerts)]
+    stages = [f"stage.{name}" for name in (STAGE, *gateway.alerts)]
     sinks = [f"sink.{name}" for name in gateway.sinks]
     live = ["factors"] if gateway.factors.live else []
     return (*collectors, *stages, "history", "ledger", "publisher", *live, "log", *sinks)
@@ -68,23 +70,22 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
 
     Raises GatewayError for a window over energy that nothing computes.
     """
-    plan = Plan(rules=_rules(gateway))
+    plan, devices = Plan(), list(devices)
     plan.grid = plan.add(grid_timeline(gateway, gateway.site.region, gateway.factors.kind, base))
     tables = tuple(base / t for t in gateway.factors.tables)
     accounted: set[tuple[str, str]] = set()
     for device in devices:
         plan.specs += _Device(gateway, device, plan, accounted, tables).specs()
     plan.specs += _own(gateway)
-    keys = {s.key for s in plan.specs}
-    for name, window in gateway.windows.items():
-        plan.specs += _window(gateway, name, window, keys)
-    for name in gateway.alerts:
-        plan.specs.append(_alert(gateway, name))
+    found = figures_of(gateway, devices, {s.key for s in plan.specs})
+    plan.specs += window_specs(gateway, found)
+    plan.rules = _rules(gateway, found)
     return plan
 
 
-def _rules(gateway: Gateway) -> bytes:
+def _rules(gateway: Gateway, found: Figures) -> bytes:
     said = gateway.model_dump(mode="json", include={"site": {"zone", "shifts"}, "windows": True, "alerts": True})
+    said["figures"] = hashlib.sha256(" ".join(map(str, found)).encode()).hexdigest()
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
 
@@ -314,38 +315,3 @@ def _own(gateway: Gateway) -> Iterator[Spec]:
             name = counter if counter.endswith("_s") else f"{counter}_count"
             key = health_key(component, counter)
             yield Spec(key, place, Like(GATEWAY, "health", "1", Kind.GAUGE, "gateway", name))
-
-
-def window_keys(window: EnergyIntensity, name: str) -> tuple[str, str]:
-    """Return the keys of a window's intensity and completeness; they belong to the asset that makes the product."""
-    asset = window.product.split(".")[0]
-    return series_key(asset, name, "energy_intensity"), series_key(asset, name, "completeness")
-
-
-def _window(gateway: Gateway, name: str, window: EnergyIntensity, keys: set[str]) -> Iterator[Spec]:
-    for point in window.energy:
-        if f"{point}.energy" not in keys:
-            owner = point.split(".")[0]
-            raise GatewayError(
-                f"windows.{name}.energy: '{point}' is metered, but '{owner}' is not accounted by it: its kWh are not "
-                f"known; name the point that is, or change areas.*.assets.{owner}.energy"
-            )
-    asset = window.product.split(".")[0]
-    for key in window_keys(window, name):
-        quantity = key.rsplit(".", 1)[1]
-        about = QUANTITIES[quantity]
-        field_name = "completeness" if quantity == "completeness" else f"{quantity}_{about.suffix}"
-        tags = _tags(gateway, asset=asset, window=name)
-        yield Spec(key, tags, Like(name, quantity, about.unit, Kind.DELTA, "kpi", field_name, stratum=WINDOW))
-
-
-def alert_key(gateway: Gateway, name: str) -> str:
-    """Return the key of an alert's series."""
-    window = gateway.windows[gateway.alerts[name].window]
-    return series_key(window.product.split(".")[0], name, "alert")
-
-
-def _alert(gateway: Gateway, name: str) -> Spec:
-    key = alert_key(gateway, name)
-    tags = _tags(gateway, asset=key.split(".")[0], alert=name, severity=gateway.alerts[name].severity)
-    return Spec(key, tags, Like(name, "alert", "1", Kind.STATE, "alert", "alert_state", stratum=ALERT))

@@ -8,19 +8,22 @@ from typing import Any, Final, Protocol
 import orjson
 
 from pipeline.batch import Batch, Header
-from pipeline.clock import Clock
+from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
 from pipeline.log.log import Log
 from pipeline.log.writer import Cursor, Entry
 
 _CHUNK_ROWS: Final = 50_000
+_SMALL: Final = 4_096  # bytes of state stored with every step
+_BYTES_PER_S: Final = 100_000  # of a larger one: flash wears, and what is not stored is replayed
 State = dict[str, Any]
 
 
 class Stage(Protocol):
     """A computation over several series or a stretch of time: `(state, batch) → (state, rows)`, state as JSON.
 
-    It is shown only strata below the one it appends to, so no stage can ever feed itself.
+    Arrays in a state are numpy's, and lists when it comes from disk. A stage is shown only strata below the one it
+    appends to, so none can ever feed itself.
     """
 
     @property
@@ -42,6 +45,7 @@ class Consumer:
     counters: Counters
     position: int = field(init=False)
     _state: State = field(init=False)
+    _stored: tuple[int, int] = (0, 0)  # bytes of the state last stored, and when [monotonic ns]
 
     def __post_init__(self) -> None:
         cursor = self.log.reader.cursor(self.stage.name)
@@ -66,12 +70,22 @@ class Consumer:
             self.counters.received += len(batch)
             state, out = stage.fold(state, batch, header)
             rows += [out] if len(out) else []
-        cursor = Cursor(stage.name, windows[-1].position, orjson.dumps(state))
+        position = windows[-1].position
         if rows:
-            await self.log.append(Entry(rows, cursor=cursor))
+            await self.log.append(Entry(rows, cursor=self._cursor(position, state)))
             self.counters.committed += sum(map(len, rows))
-        else:
-            self.log.ride(cursor)
-        self.position, self._state = cursor.position, state
+        elif self._due():
+            self.log.ride(self._cursor(position, state))
+        self.position, self._state = position, state
         self.counters.backlog = self.log.reader.rows_after(self.position)
         return True
+
+    def _due(self) -> bool:
+        """Return whether a state without rows is worth storing: a small one always is, a large one now and then."""
+        size, at_ns = self._stored
+        return (self.clock.monotonic_ns() - at_ns) * _BYTES_PER_S >= (size - _SMALL) * SECOND_NS
+
+    def _cursor(self, position: int, state: State) -> Cursor:
+        stored = orjson.dumps(state, option=orjson.OPT_SERIALIZE_NUMPY)
+        self._stored = len(stored), self.clock.monotonic_ns()
+        return Cursor(self.stage.name, position, stored)

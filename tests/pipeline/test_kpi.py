@@ -1,4 +1,4 @@
-"""Energy per tonne of each window: known answers, calendars of real zones, and sums that must always hold."""
+"""Figures over windows: known answers, calendars of real zones, late data, and sums that must always hold."""
 
 from __future__ import annotations
 
@@ -13,46 +13,74 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.formula_plan import AmountOf, Apply, Expression, Input, Over
 from pipeline import quality as q
 from pipeline.batch import WINDOW, Batch, Header, concat, make
-from pipeline.intensity import Calendar, Intensity
+from pipeline.calendar import Calendar
+from pipeline.figures import Kpi, Limits
+from pipeline.kpi import Windows
 from tests.pipeline.tables import HEADER, HOUR, SECOND, START
 
-GAS, POWER, MASS, TICK, INTENSITY, COMPLETENESS, OTHER = range(7)
+GAS, POWER, MASS, TICK, INTENSITY, COMPLETENESS, OTHER, LEVEL, FLOW, GRADE = range(10)
+IDS = {"gas": GAS, "power": POWER, "mass": MASS, "level": LEVEL, "flow": FLOW}
+NAMES = {INTENSITY: "kWh/t", COMPLETENESS: "share", GRADE: "grade"}
 OUT = Header("w", 1, "boot", START, 0, WINDOW)
 MINUTE = 60 * SECOND
 QUARTER = 15 * MINUTE
+LENGTHS = {15 * MINUTE: "15min", 30 * MINUTE: "30min", HOUR: "60min"}
 Row = tuple[str, int, float, int]  # which, end, value, quality
 
 
-def calendar(zone: str = "UTC", length_ns: int = HOUR, shifts: Sequence[tuple[time, time]] = ()) -> Calendar:
-    return Calendar(ZoneInfo(zone), length_ns, shifts)
+def calendar(
+    zone: str = "UTC", length_ns: int = HOUR, shifts: Sequence[tuple[time, time]] = (), every: str = ""
+) -> Calendar:
+    return Calendar(ZoneInfo(zone), every or LENGTHS[length_ns], tuple(shifts), "shifts" if shifts else "always")
 
 
-def stage(energy: Sequence[int] = (GAS,), grace_ns: int = 30 * SECOND, **known: Any) -> Intensity:
-    when = calendar(**known)
-    return Intensity("w", when, frozenset(energy), MASS, TICK, grace_ns, INTENSITY, COMPLETENESS)
+def intensity_of(energy: Sequence[str]) -> Expression:
+    """Return the plan of kWh per tonne: (e1 + e2 …) / mass."""
+    total: Expression = Over("sum", AmountOf(energy[0]))
+    for one in energy[1:]:
+        total = Apply("+", (total, Over("sum", AmountOf(one))))
+    return Apply("/", (total, Over("sum", AmountOf("mass"))))
+
+
+def figure(plan: Expression, grace_ns: int = 30 * SECOND, keep_ns: int = 26 * HOUR, **known: Any) -> Kpi:
+    more = {name: known.pop(name) for name in ("sane", "limits", "grade") if name in known}
+    return Kpi("a.w", plan, calendar(**known), grace_ns, keep_ns, INTENSITY, COMPLETENESS, **more)
+
+
+def stage(energy: Sequence[int] = (GAS,), **known: Any) -> Windows:
+    names = {number: name for name, number in IDS.items()}
+    return Windows([figure(intensity_of([names[e] for e in energy]), **known)], IDS, TICK)
 
 
 def amount(series: int, end_ns: int, span_ns: int, value: float, quality: int = 0) -> Batch:
     return make(HEADER, end_ns, [series], value, quality, span_ns)
 
 
+def sample(at_ns: int, value: float, series: int = LEVEL, quality: int = 0) -> Batch:
+    return make(HEADER, at_ns, [series], value, quality)
+
+
 def tick(at_ns: int) -> Batch:
     return make(HEADER, at_ns, [TICK], 0.0)
 
 
-def rows(intensity: Intensity, *batches: Batch) -> list[Row]:
+def through_json(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state as it is after it has been on disk."""
+    stored: dict[str, Any] = orjson.loads(orjson.dumps(state, option=orjson.OPT_SERIALIZE_NUMPY))
+    return stored
+
+
+def rows(windows: Windows, *batches: Batch, state: dict[str, Any] | None = None) -> list[Row]:
     """Return everything that comes out, the state going through JSON after every batch as it does on disk."""
-    state: dict[str, Any] = {}
-    found: list[Row] = []
+    state, found = state or {}, list[Row]()
     for batch in batches:
-        state, out = intensity.fold(state, batch, OUT)
-        state = orjson.loads(orjson.dumps(state))
-        assert set(out.span_ns.tolist()) <= {intensity.calendar.length_ns}
-        names = {INTENSITY: "kWh/t", COMPLETENESS: "share"}
+        state, out = windows.fold(state, batch, OUT)
+        state = through_json(state)
         columns = (out.series.tolist(), out.time_ns.tolist(), out.value.tolist(), out.quality.tolist())
-        found += [(names[s], t, v, quality) for s, t, v, quality in zip(*columns, strict=True)]
+        found += [(NAMES[s], t, v, quality) for s, t, v, quality in zip(*columns, strict=True)]
     return found
 
 
@@ -144,19 +172,59 @@ def test_an_interval_over_two_windows_is_shared_by_time() -> None:
     ]
 
 
-def test_rows_that_come_after_their_window_are_counted_and_change_nothing() -> None:
-    intensity, state = stage(), dict[str, Any]()
-    for batch in (
-        amount(GAS, START + HOUR, HOUR, 100.0),
+def test_what_comes_late_opens_its_window_again() -> None:
+    """100 kWh and 1 t in time, 5 kWh an hour late: 100 kWh/t, then 105 on the same series and time, told once."""
+    found = rows(
+        stage(),
+        amount(GAS, START + HOUR, HOUR // 2, 100.0),
         amount(MASS, START + HOUR, HOUR, 1.0),
+        tick(START + HOUR + 30 * SECOND),
+        amount(GAS, START + HOUR // 2, HOUR // 2, 5.0),
         tick(START + 2 * HOUR),
-    ):
-        state, _ = intensity.fold(state, batch, OUT)
-    state, out = intensity.fold(state, amount(GAS, START + HOUR, HOUR, 5.0), OUT)
-    assert len(out) == 0
+        tick(START + 2 * HOUR + 20 * SECOND),
+    )
+    assert found == [
+        ("share", START + HOUR, 0.5, 0),
+        ("kWh/t", START + HOUR, 100.0, 0),
+        ("share", START + HOUR, 1.0, 0),
+        ("kWh/t", START + HOUR, 105.0, 0),
+    ]
+
+
+def test_a_window_touched_again_and_again_is_told_once_each_grace() -> None:
+    late = [amount(GAS, START + n * SECOND, SECOND, 1.0) for n in range(1, 121)]
+    stream = [b for n, one in enumerate(late) for b in (one, tick(START + 2 * HOUR + n * SECOND))]
+    found = rows(stage(), tick(START + HOUR), tick(START + 2 * HOUR - 1), *stream)
+    told = [at for name, at, *_ in found if name == "share" and at == START + HOUR]
+    assert len(told) == 1 + 3  # when it closed, and after each 30 s of not quite two minutes
+
+
+def test_what_comes_after_a_window_is_forgotten_is_counted() -> None:
+    state: dict[str, Any] = {}
+    windows = stage(keep_ns=3 * HOUR)
+    for batch in (amount(GAS, START + HOUR, HOUR, 100.0), tick(START + 2 * HOUR), tick(START + 4 * HOUR)):
+        state, _ = windows.fold(state, batch, OUT)
+    state, _ = windows.fold(state, amount(GAS, START + HOUR, HOUR, 5.0), OUT)
     assert state["late"] == 1
-    state, out = intensity.fold(state, tick(START + 3 * HOUR), OUT)
-    assert (out.time_ns.tolist(), out.value.tolist()) == ([START + 2 * HOUR], [0.0])  # the silent hour after it
+    state, out = windows.fold(state, tick(START + 4 * HOUR + MINUTE), OUT)
+    assert START + HOUR not in out.time_ns.tolist()
+
+
+def test_a_changed_definition_begins_with_the_next_window() -> None:
+    """From 01:20 on the figure counts power too: the hour begun is not told by either definition, the next is."""
+    state: dict[str, Any] = {}
+    for batch in (amount(GAS, START + HOUR, HOUR, 9.0), tick(START + HOUR + 20 * MINUTE)):
+        state, _ = stage().fold(state, batch, OUT)
+    found = rows(
+        stage([GAS, POWER]),
+        amount(GAS, START + 3 * HOUR, 2 * HOUR, 40.0),
+        amount(POWER, START + 3 * HOUR, 2 * HOUR, 20.0),
+        amount(MASS, START + 3 * HOUR, 2 * HOUR, 2.0),
+        tick(START + 2 * HOUR + MINUTE),
+        tick(START + 3 * HOUR + MINUTE),
+        state=through_json(state),
+    )
+    assert found == [("share", START + 3 * HOUR, 1.0, 0), ("kWh/t", START + 3 * HOUR, 30.0, 0)]
 
 
 def test_bad_rows_count_neither_as_amount_nor_as_time() -> None:
@@ -200,7 +268,7 @@ def test_other_series_are_not_looked_at() -> None:
     ],
 )
 def test_windows_stand_on_the_sites_clock(zone: str, at: tuple[int, ...], start: tuple[int, ...]) -> None:
-    assert calendar(zone).start(utc(*at)) == utc(*start)
+    assert calendar(zone).around(utc(*at))[0] == utc(*start)  # type: ignore[index]
 
 
 @pytest.mark.parametrize(("day", "hours"), [((2026, 3, 29), 23), ((2026, 10, 25), 25), ((2026, 7, 1), 24)])
@@ -237,7 +305,8 @@ def test_shifts_over_midnight_leave_out_the_other_windows() -> None:
 
 def test_a_shift_of_a_whole_day_leaves_out_nothing() -> None:
     around = calendar("UTC", shifts=[(time(6), time(6))])
-    assert all(around.counts(START + n * HOUR) for n in range(24))
+    starts, _ = around.windows([(START, START + 20 * HOUR)])
+    assert {START + n * HOUR for n in range(24)} <= set(starts.tolist())
 
 
 intervals = st.lists(
@@ -261,13 +330,11 @@ def test_windows_together_hold_what_the_intervals_do(
     for series, span, value, quality in given_:
         at += span // 2
         state, _ = intensity.fold(state, amount(series, at, span, value, quality), OUT)
-    for series in (GAS, POWER, MASS):
-        kept = [w["sums"][str(series)] for w in state.get("open", {}).values() if str(series) in w["sums"]]
+    kept = [] if not state else list(next(iter(state["groups"].values()))["windows"].values())
+    for slot, series in enumerate((GAS, POWER, MASS)):
         mine = [(span, value) for s, span, value, _ in given_ if s == series]
-        assert sum(v for v, _ in kept) == pytest.approx(sum(v for _, v in mine), rel=1e-9, abs=1e-6)
-        assert sum(t for _, t in kept) == sum(span for span, _ in mine)
-    starts = sorted(int(s) for s in state.get("open", {}))
-    assert all(b - a >= length for a, b in itertools.pairwise(starts))
+        assert sum(w["total"][slot] for w in kept) == pytest.approx(sum(v for _, v in mine), rel=1e-9, abs=1e-6)
+        assert sum(w["covered"][slot] for w in kept) == sum(span for span, _ in mine)
 
 
 @given(

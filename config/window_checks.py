@@ -1,0 +1,154 @@
+"""A plant → what is wrong with its windows and the alerts on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import time
+
+from config.carriers import about, counted_in
+from config.explain import nearest
+from config.kpis import figures
+from config.model import Asset
+from config.plant_checks import Finding, Loc, Plant
+from config.points import Point
+from config.quantities import AMOUNT_OF
+from config.windows import EnergyIntensity, Formula
+
+Points = dict[str, dict[str, Point]]  # of every asset by full name
+
+
+def check_windows(plant: Plant) -> Iterator[Finding]:
+    """Yield everything wrong with windows and alerts."""
+    assets = {name: asset for _, name, asset in plant.assets()}
+    points = {name: points_of(plant, asset) for name, asset in assets.items()}
+    for name, window in plant.gateway.windows.items():
+        if isinstance(window, EnergyIntensity):
+            yield from _intensity(plant, name, window, points, assets)
+        if plant.is_whole("site"):
+            yield from _shifts(plant, name, window)
+    yield from _figures(plant, points)
+
+
+def points_of(plant: Plant, asset: Asset) -> dict[str, Point]:
+    """Return the points of an asset by full name, as far as they can be told."""
+    return {name: point for device in asset.devices.values() for name, point in plant.points(device).items()}
+
+
+def untold(plant: Plant) -> Callable[[str], bool]:
+    """Return the test whether what a reference names may stand in a block that is wrong itself."""
+    if any(p[0] == "areas" and len(p) < 4 for p in plant.broken):
+        return lambda reference: True
+    names = {str(p[3]) for p in plant.broken if p[0] == "areas"}
+    names |= {asset for _, asset, _, _, d in plant.devices() if d.template and d.template not in plant.templates}
+    return lambda reference: reference.partition(".")[0] in names
+
+
+# ── the site's shifts ─────────────────────────────────────────────────────────────────────────────
+
+
+def _shifts(plant: Plant, name: str, window: EnergyIntensity | Formula) -> Iterator[Finding]:
+    shifts = [(s.start, s.end) for s in plant.gateway.site.shifts.values()]
+    if isinstance(window, Formula):
+        key = "during" if window.during != "always" else "every" if window.every == "shift" else ""
+    else:
+        key = "shifts_only" if window.shifts_only else ""
+    if key and not shifts:
+        yield ("windows", name, key), "the site has no shifts; add site.shifts or leave this out"
+    elif key == "every" and _overlap(shifts):
+        yield ("windows", name, key), "the site's shifts overlap; what falls in two cannot be counted by shift"
+
+
+def _overlap(shifts: list[tuple[time, time]]) -> bool:
+    """Return whether any minute of the day lies in two shifts."""
+    taken: set[int] = set()
+    for begin, end in shifts:
+        first, last = (t.hour * 60 + t.minute for t in (begin, end))
+        minutes = {m % 1440 for m in range(first, last if last > first else last + 1440)}
+        if taken & minutes:
+            return True
+        taken |= minutes
+    return False
+
+
+# ── formulas and alerts ───────────────────────────────────────────────────────────────────────────
+
+
+def _figures(plant: Plant, points: Points) -> Iterator[Finding]:
+    """Yield what is wrong with formulas, and alerts on what is not computed."""
+    hidden, found = untold(plant), figures(plant.gateway, points)
+    for window, why in found.wrong:
+        # names of an energy_intensity are told one by one; an asset that is wrong itself, at its own place
+        entry = plant.gateway.windows[window]
+        if isinstance(entry, Formula) and not hidden(entry.asset):
+            yield ("windows", window, "formula"), why
+    for name, figure in found.own.items():
+        if figure.window in found.found:
+            yield ("windows", name), f"'{figure.window}' is a figure of the asset's type already; call this otherwise"
+    names = plant.names("windows")
+    for name, alert in plant.gateway.alerts.items():
+        where, window = ("alerts", name, "window"), alert.window
+        if window in names or found.named(window) or ("." in window and hidden(window)):
+            continue
+        asset, dot, kpi = window.partition(".")
+        if not dot:
+            yield where, f"there is no window '{window}'{nearest(window, names)}"
+            continue
+        why = next((f"; {left.why}" for left in found.left if (left.asset, left.kpi) == (asset, kpi)), "")
+        yield where, f"asset '{asset}' has no figure '{kpi}'{why or nearest(window, found.found)}"
+
+
+# ── energy per tonne ──────────────────────────────────────────────────────────────────────────────
+
+
+def _intensity(
+    plant: Plant, name: str, window: EnergyIntensity, points: Points, assets: dict[str, Asset]
+) -> Iterator[Finding]:
+    path, hidden = ("windows", name), untold(plant)
+    for index, reference in enumerate(window.energy):
+        if not hidden(reference):
+            where = (*path, "energy", index)
+            yield from _refer(points, reference, where) or _energy(points, assets, reference, where)
+    if not hidden(window.product):
+        product = (*path, "product")
+        yield from _refer(points, window.product, product) or _product(points, window.product, product)
+
+
+def _refer(points: dict[str, dict[str, Point]], reference: str, path: Loc) -> list[Finding]:
+    asset, dot, point = reference.partition(".")
+    if not dot:
+        return [(path, f"'{reference}' must be written asset.point")]
+    if asset not in points:
+        return [(path, f"there is no asset '{asset}'{nearest(asset, points)}")]
+    if point not in points[asset]:
+        return [(path, f"asset '{asset}' has no point '{point}'{nearest(point, points[asset])}")]
+    return []
+
+
+def _energy(points: dict[str, dict[str, Point]], assets: dict[str, Asset], reference: str, path: Loc) -> list[Finding]:
+    asset, _, name = reference.partition(".")
+    point, energy = points[asset][name], assets[asset].energy
+    if point.quantity == "energy_index" and point.effective_kind == "counter":
+        return []
+    carrier = point.carrier or assets[asset].carrier
+    if point.quantity in ("volume_index", "mass_index"):
+        if about(carrier).fuel and counted_in(point, assets[asset].carrier):
+            return []
+        return [
+            (path, f"a {AMOUNT_OF[point.quantity]} of {carrier} has no known energy content; name an energy counter")
+        ]
+    if point.quantity != "power":
+        return [(path, f"'{reference}' shows {point.quantity}; name a counter of energy or gas, or a power")]
+    counters = [n for n, p in points[asset].items() if p.quantity == "energy_index" and p.effective_kind == "counter"]
+    if energy == "integrate" or (energy == "auto" and not counters):
+        return []
+    if counters:
+        return [(path, f"'{reference}' is not integrated, because '{asset}' counts energy; name {asset}.{counters[0]}")]
+    return [(path, f"'{reference}' is not integrated; set energy: integrate at asset '{asset}'")]
+
+
+def _product(points: dict[str, dict[str, Point]], reference: str, path: Loc) -> list[Finding]:
+    asset, _, name = reference.partition(".")
+    point = points[asset][name]
+    if point.quantity == "mass_index" and point.effective_kind == "counter":
+        return []
+    return [(path, f"'{reference}' shows {point.quantity}; the product is a counter of mass (quantity mass_index)")]
