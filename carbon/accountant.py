@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -13,8 +12,9 @@ import numpy as np
 from carbon.books import Books
 from carbon.cells import Cells, close, cut, merge, none
 from carbon.entries import Activity, Entries
-from carbon.ledger import Ledger, Reason
+from carbon.ledger import Ledger, Reason, Writing
 from carbon.refresh import refresh_virtual
+from carbon.repricing import repriced
 from pipeline import quality as q
 from pipeline.batch import DERIVED, Batch, Series, Window
 from pipeline.counters import Counters
@@ -41,11 +41,13 @@ class Accountant:
     stream_of: Series  # int32 by series id: which of the books' streams its amounts belong to, −1 none
     tick: int
     counters: Counters
+    intensity: int = -1  # series of what a live provider says of the grid, −1: none is asked
     position: int = 0
     kept: int = 0
     _names: tuple[str, ...] = field(init=False)
     _cells: Cells = field(default_factory=none)
     _fresh: list[Cells] = field(default_factory=list)
+    _reopened: set[int] = field(default_factory=set)  # intervals whose live factor came or changed after booking
     _booked_ns: int = 0  # every interval that ends by then has been booked
     _watermark_ns: int = 0
 
@@ -53,6 +55,8 @@ class Accountant:
         self._names = tuple(self.books.streams)
         self.position, state = self.ledger.cursor()
         self.kept = self.position
+        if self.books.live:
+            self.books.live.open(self.ledger)
         if state:
             self._booked_ns = int.from_bytes(state[:8], "little")
             self._cells, gone = Cells.unpack(state[8:], self._names)
@@ -77,7 +81,7 @@ class Accountant:
         for window in windows:
             self._collect(window)
             self.position = window.position
-            if self._due():
+            if self._due() or self._reopened:
                 await asyncio.to_thread(self._book)
         self.counters.backlog = self.log.reader.rows_after(self.position)
         return bool(windows)
@@ -85,7 +89,7 @@ class Accountant:
     async def checkpoint(self) -> None:
         """Keep the open cells, so that the log behind them can go."""
         if self.position > self.kept:
-            await asyncio.to_thread(self._keep)
+            await asyncio.to_thread(self._book if self._reopened else self._keep)
 
     def _collect(self, window: Window) -> None:
         for batch in window.batches:
@@ -102,6 +106,9 @@ class Accountant:
         ticks = batch.time_ns[batch.series == self.tick]
         if len(ticks):
             self._watermark_ns = max(self._watermark_ns, int(ticks.max()) - self.books.grace_ns)
+        if self.books.live:
+            touched = self.books.live.hear(batch, self.intensity)
+            self._reopened |= {start for start in touched if start < self._booked_ns}
 
     def _due(self) -> bool:
         """Whether an interval has ended since the last one was booked."""
@@ -112,13 +119,14 @@ class Accountant:
         return self._cells
 
     def _book(self) -> None:
-        upto = self.books.interval_of(self._watermark_ns)
+        upto = max(self.books.interval_of(self._watermark_ns), self._booked_ns)
         cells = self._gathered()
         over = cells.quarter_ns < upto
         activity = close(cells.take(over), self.books.interval_ns, self.books.phase_ns)
         late = activity.start_ns < self._booked_ns
         kept = cells.take(~over)
         with self.ledger.writing() as w:
+            self._reprice(w)
             added = add_to_booked(self.ledger, self.books, activity.take(late))
             for part, reason in ((activity.take(~late), Reason("live")), (added, Reason("late"))):
                 if len(part):
@@ -126,19 +134,29 @@ class Accountant:
             if len(activity):
                 first, last = int(activity.start_ns.min()), int(activity.start_ns.max())
                 refresh_virtual(self.ledger, w, self.books, first, last + 1)
-            w.cursor(self.position, _pack(upto, kept, self._names))
+            w.cursor(self.position, self._pack(upto, kept))
         # Only now: a ledger that could not be written leaves everything to be booked again.
-        self._cells, self._booked_ns, self.kept = kept, upto, self.position
+        self._cells, self._booked_ns, self.kept, self._reopened = kept, upto, self.position, set()
+        if self.books.live:
+            self.books.live.forget()
         self.counters.committed += len(activity)
+
+    def _reprice(self, writing: Writing) -> None:
+        """Book anew what was booked before its live factor was known, or was revised."""
+        if self.books.live and self._reopened:
+            entries = repriced(self.ledger, writing, self.books, self._reopened)
+            if len(entries):
+                writing.entries(entries, Reason("late", f"factor: {self.books.live.said.publisher} has said more"))
 
     def _keep(self) -> None:
         with self.ledger.writing() as w:
-            w.cursor(self.position, _pack(self._booked_ns, self._gathered(), self._names))
+            w.cursor(self.position, self._pack(self._booked_ns, self._gathered()))
         self.kept = self.position
 
-
-def _pack(booked_ns: int, cells: Cells, names: Sequence[str]) -> bytes:
-    return booked_ns.to_bytes(8, "little") + cells.pack(names)
+    def _pack(self, booked_ns: int, cells: Cells) -> bytes:
+        """Return what a restart begins with; what is known of live factors follows the cells."""
+        live = self.books.live.pack() if self.books.live else b""
+        return booked_ns.to_bytes(8, "little") + cells.pack(self._names) + live
 
 
 def add_to_booked(ledger: Ledger, books: Books, late: Activity) -> Activity:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from carbon.compute import compute
 from carbon.entries import Activity, Entries, Line, MeterVersion
 from carbon.factor import Factor, FactorSteps
 from carbon.lines import Rules
+from carbon.live_factors import LiveFactors
 from carbon.meters import MeterSteps, meter_steps
 from carbon.streams import Stream, streams
 from carbon.virtual import Formula, formula
@@ -47,6 +48,7 @@ class Books:
     rules: Mapping[str, tuple[tuple[Line, FactorSteps], ...]]
     uncovered: FactorSteps  # electricity that no certificate and no contract covers
     meters: Mapping[str, MeterSteps] = field(default_factory=dict)  # by stream; one without has no register entry
+    live: LiveFactors | None = None  # of the location, where a provider is asked for them
 
     @classmethod
     def of(cls, config: Gateway, templates: Mapping[str, DeviceMap], base: Path = Path()) -> Self:
@@ -65,7 +67,12 @@ class Books:
             for key, stream in found.items()
             if stream.device in by_device
         }
-        return cls(config, found, {key: rules.of(stream) for key, stream in found.items()}, rules.market, meters)
+        books = cls(config, found, {key: rules.of(stream) for key, stream in found.items()}, rules.market, meters)
+        live = config.factors.live
+        if live is None:
+            return books
+        asked = LiveFactors.of(live, rules.location, books.interval_ns, books.phase_ns, zone)
+        return replace(books, live=asked)
 
     # ── intervals ─────────────────────────────────────────────────────────────────────────────────
 
@@ -115,6 +122,12 @@ class Books:
                 groups.setdefault(id(steps), (steps, {}))[1][number] = line
         return tuple(groups.values())
 
+    def live_lines(self) -> Iterator[tuple[FactorSteps, set[str]]]:
+        """Yield the configured factors live ones stand for, with the keys of their lines."""
+        for steps, lines in self._groups:
+            if self.live and self.live.speaks_for(steps):
+                yield steps, {line.key for line in lines.values()}
+
     def entries(self, numbers: Numbers, activity: Activity) -> Entries:
         """Return the entries of every line of activities, whose streams are numbered as in `names`."""
         meters = self._meters(numbers, activity)
@@ -125,7 +138,8 @@ class Books:
             line_of[present] = [numbers.line(lines[s]) for s in present]
             mine = line_of[activity.stream] >= 0
             rows = activity.take(mine)
-            parts.append(compute(rows, line_of[rows.stream], steps, numbers.factor, meters[mine]))
+            factors = self.live.instead(steps, rows) if self.live else steps
+            parts.append(compute(rows, line_of[rows.stream], factors, numbers.factor, meters[mine]))
         return Entries.join(parts)
 
     def _meters(self, numbers: Numbers, activity: Activity) -> npt.NDArray[np.int32]:

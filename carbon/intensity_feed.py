@@ -12,14 +12,13 @@ import orjson
 
 from carbon.http_get import HttpGet
 from carbon.json_paths import Unreadable, iso
-from carbon.live_steps import HOUR_NS, Grade, Step, vet
+from carbon.live_steps import HOUR_NS, QUALITY, Step, vet
 from carbon.providers import Ask, Provider, Said, provider, read
 from config.bindings import series_key
 from config.errors import GatewayError, Rejected, Unavailable
 from config.model import Gateway
 from config.providers import LiveFactors
 from config.quantities import QUANTITIES
-from pipeline import quality as q
 from pipeline.batch import Batch, Header, Reject, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
@@ -34,11 +33,6 @@ LONGEST_S: Final = 6 * 3_600.0  # a day's steps are still asked for at the next 
 _QUANTITY: Final = "grid_intensity"
 _FIRST_S: Final = 30.0
 _REFUSED_S: Final = 3_600.0  # a token or address that is wrong is not mended by asking
-_QUALITY: Final[dict[Grade, int]] = {
-    "actual": q.GOOD,
-    "estimated": q.UNCERTAIN | q.QUANTITY_ESTIMATED,
-    "forecast": q.UNCERTAIN | q.FACTOR_FALLBACK,
-}
 _RAW_BYTES: Final = 2_000
 _POLL_S: Final = 1.0
 
@@ -57,13 +51,6 @@ def live_specs(config: Gateway) -> Iterator[Spec]:
     name = f"{_QUANTITY}_{about.suffix}"
     like = Like(GATEWAY, _QUANTITY, about.unit, Kind.GAUGE, about.measurement, name)
     yield Spec(intensity_key(config), tuple(sorted(said.items())), like)
-
-
-def grade_of(quality: int) -> Grade:
-    """Return the grade a row's quality stands for."""
-    if quality & q.FACTOR_FALLBACK:
-        return "forecast"
-    return "estimated" if quality & q.QUANTITY_ESTIMATED else "actual"
 
 
 @dataclass(slots=True)
@@ -193,7 +180,7 @@ class IntensityFeed:
             [s.start_ns + s.span_ns for s in steps],
             [self.series] * len(steps),
             [s.kg_per_kwh for s in steps],
-            [_QUALITY[s.grade] for s in steps],
+            [QUALITY[s.grade] for s in steps],
             [s.span_ns for s in steps],
         )
 

@@ -10,9 +10,16 @@ from typing import Final, Literal
 import orjson
 
 from carbon.json_paths import iso
+from pipeline import quality as q
 from pipeline.batch import Reject
 
 Grade = Literal["actual", "estimated", "forecast"]
+WORSE: Final[tuple[Grade, ...]] = ("actual", "estimated", "forecast")
+QUALITY: Final[dict[Grade, int]] = {
+    "actual": q.GOOD,
+    "estimated": q.UNCERTAIN | q.QUANTITY_ESTIMATED,
+    "forecast": q.UNCERTAIN | q.FACTOR_FALLBACK,
+}
 HIGHEST: Final = 2.0  # kg/kWh: above the dirtiest grid there is
 HOUR_NS: Final = 3_600 * 1_000_000_000
 _HORIZON_NS: Final = 96 * HOUR_NS  # nobody forecasts further
@@ -26,6 +33,13 @@ class Step:
     span_ns: int
     kg_per_kwh: float
     grade: Grade
+
+
+def grade_of(quality: int) -> Grade:
+    """Return the grade a row's quality stands for."""
+    if quality & q.FACTOR_FALLBACK:
+        return "forecast"
+    return "estimated" if quality & q.QUANTITY_ESTIMATED else "actual"
 
 
 def vet(

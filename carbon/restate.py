@@ -141,14 +141,15 @@ def restate_factors(
         for of_group, lines in groups.values():
             rows = np.flatnonzero(free & np.isin(before.line, lines))
             if len(rows):
-                after = _anew(before.take(rows), of_group, numbers)
+                after = anew(before.take(rows), of_group, numbers)
                 other = after.factor != before.factor[rows]
                 yield rows[other], after.take(other)
 
     return _restate(ledger, set(steps), span, reason, change, dry_run, progress)
 
 
-def _anew(before: Entries, steps: FactorSteps, numbers: Numbers) -> Entries:
+def anew(before: Entries, steps: FactorSteps, numbers: Numbers) -> Entries:
+    """Return entries computed with other factors, their activity kept."""
     activity = Activity(
         before.start_ns, before.span_ns, before.line, before.amount, before.estimated, before.substituted,
         before.covered_ns, _without_fallback(before.quality), before.peak,

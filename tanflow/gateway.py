@@ -13,6 +13,7 @@ import numpy as np
 
 from carbon.accountant import Accountant
 from carbon.books import Books
+from carbon.intensity_feed import COMPONENT, LONGEST_S, IntensityFeed, intensity_key, live_specs
 from carbon.ledger import Ledger
 from carbon.publish import Publisher, account_specs
 from config.bindings import BoundDevice, bind
@@ -133,7 +134,8 @@ class Gateway:
             if stream.series:
                 stream_of[ids[stream.series]] = number
         counters = self.board.component("ledger")
-        self.accountant = Accountant(self.log, self.ledger, self.books, stream_of, ids[TICK_KEY], counters)
+        intensity = ids.get(intensity_key(self.config), -1) if self.config.factors.live else -1
+        self.accountant = Accountant(self.log, self.ledger, self.books, stream_of, ids[TICK_KEY], counters, intensity)
         counters = self.board.component("publisher")
         self.publisher = Publisher(self.log, self.booked, ids, self.clock, self.table.revision, counters)
 
@@ -222,7 +224,15 @@ class Gateway:
         work |= {f"stage.{c.stage.name}": c.run for c in self.consumers}
         work |= {f"sink.{name}": d.run for name, d in self.deliveries.items()}
         work |= self.beside
-        return {name: self._supervised(name, run) for name, run in work.items()}
+        live = {COMPONENT: self._live_factors()} if self.config.factors.live else {}
+        return {name: self._supervised(name, run) for name, run in work.items()} | live
+
+    async def _live_factors(self) -> None:
+        live = self.config.factors.live
+        assert live is not None  # asked for only where there is one
+        counters, series = self.board.component(COMPONENT), self.table.ids[intensity_key(self.config)]
+        feed = IntensityFeed(live, self.log, self.clock, series, self.table.revision, counters)
+        await supervise(COMPONENT, feed.run, counters, LONGEST_S)
 
     async def _supervised(self, name: str, work: Work) -> None:
         await supervise(name, work, self.board.component(name), _BACKOFF_MAX_S)
@@ -295,7 +305,7 @@ async def open_gateway(
     devices = list(bind(config, templates))
     plan = compile_plan(config, devices, base)
     books = Books.planned(config, templates, plan.specs, base)
-    plan.specs += account_specs(books)
+    plan.specs += [*account_specs(books), *live_specs(config)]
     path = base / config.data.dir
     with ExitStack() as held:
         directory = held.enter_context(DataDirectory(path, config.data.ballast_mb))
