@@ -193,10 +193,11 @@ def _shares(account: Account, stream: Stream, rows: Sequence[Filed], edges: set[
     cuts = set(edges)
     for first, last, _, _ in found:
         cuts.update(bounds(first, last, account.zone), month_starts(first, last, account.zone))
+    ordered = sorted(cuts)
     meters: dict[tuple[int, int], MeterVersion | None] = {}
     sums: dict[tuple[int, int], int] = {}
     for first, last, whole, meter in found:
-        for start, end, share in split(whole, first, last, cuts, account.zone):
+        for start, end, share in split(whole, first, last, ordered, account.zone):
             sums[start, end] = sums.get((start, end), 0) + share
             meters[start, end] = meter.versions[int(meter.at(np.array([start]))[0])] if meter else None
     return [_Share(Part(*span, total), meters[span]) for span, total in sorted(sums.items())]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from fractions import Fraction
+from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -32,22 +33,32 @@ def month_starts(first: date, last: date, zone: ZoneInfo) -> list[int]:
     return [midnight_ns(date(month // 12, month % 12 + 1, 1), zone) for month in months]
 
 
-def split(amount: int, first: date, last: date, edges_ns: Iterable[int], zone: ZoneInfo) -> list[Part]:
-    """Return the parts of a period cut at every edge within it; a day of 23 or 25 hours weighs as much as any other.
+def split(amount: int, first: date, last: date, edges_ns: Sequence[int], zone: ZoneInfo) -> list[Part]:
+    """Return the parts of a period cut at the edges (ascending) within it; days of 23 or 25 hours weigh as any.
 
     A part that ends after d of n days brings what is booked up to there to the amount · d/n, rounded. So parts sum to
     the amount, each is within 1 of its exact share, and cutting one finer moves nothing between the others, which
     giving what is left over to the largest remainders would do.
     """
     start, end = bounds(first, last, zone)
-    edges = [start, *sorted({edge for edge in edges_ns if start < edge < end}), end]
-    days = (last - first).days + 1
-    upto = [round(amount * _days(edge, first, zone) / days) for edge in edges]
+    inside = edges_ns[bisect_right(edges_ns, start) : bisect_left(edges_ns, end)]
+    edges = [start, *dict.fromkeys(inside), end]
+    begin, days = first.toordinal(), (last - first).days + 1
+    upto = []
+    for edge in edges:
+        day, past, length = _place(edge, zone)
+        upto.append(_rounded(amount * ((day - begin) * length + past), days * length))
     return [Part(edges[i], edges[i + 1], upto[i + 1] - upto[i]) for i in range(len(edges) - 1)]
 
 
-def _days(time_ns: int, first: date, zone: ZoneInfo) -> Fraction:
-    """Return how many local days lie between the beginning of `first` and an instant."""
+@lru_cache(maxsize=65_536)
+def _place(time_ns: int, zone: ZoneInfo) -> tuple[int, int, int]:
+    """Return (day as its ordinal, time since its beginning, its length) of an instant."""
     day = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).astimezone(zone).date()
     begin, end = bounds(day, day, zone)
-    return (day - first).days + Fraction(time_ns - begin, end - begin)
+    return day.toordinal(), time_ns - begin, end - begin
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    """Return the quotient to the nearest whole number, halves upwards."""
+    return (2 * numerator + denominator) // (2 * denominator)

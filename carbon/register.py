@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import merge
 from typing import Any, Final, Literal, Self
 
 import orjson
@@ -82,7 +83,7 @@ class Register:
     _approved: dict[int, str] = field(default_factory=dict)
     _replaced: dict[int, int] = field(default_factory=dict)  # by a row that stands
     _corrections: dict[int, int] = field(default_factory=dict)  # by one that stands or waits
-    _streams: dict[str, list[int]] = field(default_factory=dict)
+    _streams: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # by key and kind
     _twins: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -100,7 +101,7 @@ class Register:
     def add(self, filed: Filed) -> None:
         """Add a row; it stands at once where somebody approved it."""
         self.rows[filed.seq] = filed
-        self._streams.setdefault(filed.stream, []).append(filed.seq)
+        self._streams.setdefault((filed.stream, filed.document.kind), []).append(filed.seq)
         if (old := filed.document.replaces) is not None and old in self.rows:
             self._corrections[old] = filed.seq
             self._twins.pop(identity(self.rows[old].document, self.rows[old].evidence), None)
@@ -141,15 +142,15 @@ class Register:
         """Return the rows that wait for approval."""
         return [row for row in self.rows.values() if self.state(row.seq) == "pending"]
 
-    def streams(self) -> list[str]:
+    def streams(self) -> set[str]:
         """Return the keys of all streams there are rows of."""
-        return list(self._streams)
+        return {stream for stream, _ in self._streams}
 
-    def of_stream(self, stream: str, *kinds: str) -> list[Filed]:
-        """Return every row of a stream there ever was, of some kinds."""
-        rows = (self.rows[seq] for seq in self._streams.get(stream, ()))
-        return [row for row in rows if row.document.kind in kinds]
+    def of_stream(self, stream: str, *kinds: str) -> Iterator[Filed]:
+        """Yield every row of a stream there ever was, of some kinds, in the order they were entered."""
+        for seq in merge(*(self._streams.get((stream, kind), ()) for kind in kinds)):
+            yield self.rows[seq]
 
-    def expected(self, stream: str, *kinds: str) -> list[Filed]:
-        """Return the rows of a stream that stand once all that waits is approved."""
-        return [row for row in self.of_stream(stream, *kinds) if row.seq not in self._corrections]
+    def expected(self, stream: str, *kinds: str) -> Iterator[Filed]:
+        """Yield the rows of a stream that stand once all that waits is approved."""
+        return (row for row in self.of_stream(stream, *kinds) if row.seq not in self._corrections)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
 from pydantic import ValidationError
@@ -128,16 +129,17 @@ class Vetting:
     def _fits_stream(self, document: Document) -> Iterator[Mistake]:
         """Yield what contradicts the rows of the same stream."""
         key = f"{document.asset}.{getattr(document, 'carrier', '')}"
-        others = [r for r in self.register.expected(key, *BOOKED) if r.seq != document.replaces]
-        if not others:
+        others = (r for r in self.register.expected(key, *BOOKED) if r.seq != document.replaces)
+        old = next(others, None)
+        if old is None:
             return
-        old, unit = others[0], unit_of(others[0].document)
+        unit = unit_of(old.document)
         if unit_of(document) != unit:
             yield "unit", f"{key} is kept in {unit} since document {old.seq}; write a unit that converts to it"
         elif (old.document.kind == "index") != isinstance(document, Index):
             yield "kind", f"{key} is entered as kind {old.document.kind} (document {old.seq}); both would count twice"
         elif isinstance(document, Index):
-            readings = [(r.seq, r.document) for r in others if isinstance(r.document, Index)]
+            readings = [(r.seq, r.document) for r in (old, *others) if isinstance(r.document, Index)]
             yield from _index(document, readings)
 
     def _metered(self, key: str) -> Stream | None:
@@ -166,7 +168,7 @@ class Vetting:
         key = f"{document.asset}.{document.carrier}"
         counted = [s for s in self.account.streams.values() if s.carrier == document.carrier]
         mine = counted if document.asset == SITE else [s for s in counted if s.asset == document.asset]
-        by_hand = self.register.expected(key, "index")
+        by_hand = any(self.register.expected(key, "index"))
         if not mine and not by_hand:
             yield "asset", f"nothing meters {key}; enter what an unmetered asset took as kind delivery"
             return
@@ -200,8 +202,8 @@ class Vetting:
         yield from ((s.key, s.unit) for s in mine if s.carrier == lab.carrier and s.role != "export")
         for key in self.register.streams():
             asset, _, carrier = key.partition(".")
-            rows = self.register.expected(key, *BOOKED) if carrier == lab.carrier and lab.asset in (SITE, asset) else []
-            yield from ((key, unit_of(row.document)) for row in rows[:1])
+            if carrier == lab.carrier and lab.asset in (SITE, asset):
+                yield from ((key, unit_of(row.document)) for row in islice(self.register.expected(key, *BOOKED), 1))
 
     def _of(self, asset: str) -> list[Stream]:
         return [s for s in self.account.streams.values() if s.asset == asset]

@@ -121,7 +121,7 @@ def test_parts_sum_to_the_whole_and_none_is_off_by_one(
     start, end = bounds(first, last, zone)
     months = month_starts(first, last, zone)
     edges = [start + hour * 3_600_000_000_000 for hour in hours]
-    parts = split(amount, first, last, [*months, *edges], zone)
+    parts = split(amount, first, last, sorted([*months, *edges]), zone)
     assert sum(part.amount for part in parts) == amount
     assert [p.start_ns for p in parts] == [start, *(p.end_ns for p in parts[:-1])]
     assert parts[-1].end_ns == end
