@@ -6,7 +6,7 @@ it has no entry at all; a delta of a counter that spans a hole stands for all of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -111,15 +111,29 @@ def courses(ledger: Ledger, grid: Grid, live: Collection[str], upto: int | None 
     Streams of `live` are expected up to the last interval any stream is booked for, others up to their own last one.
     """
     lines = ledger.lines
+    wanted = _one_of_each(lines)
     found: dict[str, Course] = {}
-    for entries in ledger.read(grid.start_ns, grid.start_ns + grid.count * grid.interval_ns, upto=upto):
-        # Lines of one stream have the same amounts; those not by the market come last and so prevail.
-        for number in sorted(np.unique(entries.line).tolist(), key=lambda n: lines[n].method != "market"):
-            course = found.setdefault(lines[number].stream, _empty(lines[number], grid))
-            _write(course, entries.take(entries.line == number))
+    for entries in ledger.read(grid.start_ns, grid.start_ns + grid.count * grid.interval_ns, wanted, upto):
+        order = np.argsort(entries.line, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(entries.line[order])) + 1):
+            line = lines[int(entries.line[rows[0]])]
+            course = found.get(line.stream)
+            if course is None:
+                course = found[line.stream] = _empty(line, grid)
+            _write(course, entries.take(rows))
     metered = {key: course for key, course in found.items() if course.booked.any()}
     end = max((_last(course) for course in metered.values()), default=0)
     return {key: _bounded(course, end if key in live else _last(course)) for key, course in metered.items()}
+
+
+def _one_of_each(lines: Mapping[int, Line]) -> set[int]:
+    """Return the lines to look at: all of a stream have the same amounts, so those beside the main one are spared.
+
+    A stream may have several main lines, one after the other, as its place in the plant changed.
+    """
+    main = {n for n, line in lines.items() if line.method != "market" and line.scope != 3}
+    streams = {lines[n].stream for n in main}
+    return main | {n for n, line in lines.items() if line.stream not in streams}
 
 
 def _empty(line: Line, grid: Grid) -> Course:
