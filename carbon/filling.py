@@ -69,6 +69,8 @@ def account_grid(ledger: Ledger, books: Books, start_ns: int, end_ns: int) -> tu
 
 def read_courses(ledger: Ledger, books: Books, grid: Grid) -> dict[str, Course]:
     """Return the course of every stream of the ledger that is metered; virtual ones follow from their parts."""
+    if books.live:
+        books.live.open(ledger)  # what is filled counts by what is known of its hours
     found = courses(ledger, grid, books.streams.keys())
     return {key: c for key, c in found.items() if key not in books.streams or books.streams[key].virtual is None}
 

@@ -59,7 +59,12 @@ class LiveFactors:
     keep_ns: int
     _rows: dict[int, Row] = field(default_factory=dict)
     _months: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _oldest: int = 0  # start of the first of them: most of what is asked for is older
     _ledger: Ledger | None = None
+    _standing: FactorSteps = field(init=False)  # the configured figures, as what they are here: a fallback
+
+    def __post_init__(self) -> None:
+        self._standing = fallbacks(self.base)
 
     @classmethod
     def of(cls, config: Config, base: FactorSteps, interval_ns: int, phase_ns: int, zone: ZoneInfo) -> Self:
@@ -89,11 +94,13 @@ class LiveFactors:
                 total, seconds = self._months.get(month, (0, 0))
                 lasting = old.span_ns // SECOND_NS
                 self._months[month] = (total + sign * round(old.value * _NANO) * lasting, seconds + sign * lasting)
+        self._oldest = min(self._oldest, start) if self._rows else start
         self._rows[start] = row
 
     def forget(self) -> None:
         """Let go of steps nobody revises any more, and of all months but the last two."""
         self._rows, self._months = dict(self._lasting()), dict(sorted(self._months.items())[-2:])
+        self._oldest = min(self._rows, default=0)
 
     def _lasting(self) -> list[tuple[int, Row]]:
         oldest = max(self._rows, default=0) - self.keep_ns - _KEEP_NS
@@ -103,7 +110,7 @@ class LiveFactors:
 
     def speaks_for(self, given: FactorSteps) -> bool:
         """Whether factors are those of the location, or of the market where the location stands in for it."""
-        return given is self.base or given.factors == fallbacks(self.base).factors
+        return given is self.base or given.factors == self._standing.factors
 
     def instead(self, given: FactorSteps, activity: Activity) -> FactorSteps:
         """Return the factors of activities: live ones where `given` are those spoken for, else `given` themselves."""
@@ -123,7 +130,7 @@ class LiveFactors:
 
     def replaceable(self, factor: Factor) -> bool:
         """Whether a factor was put here: not by a person, nor by a configuration without a live provider."""
-        return self._own(factor) or factor in fallbacks(self.base).factors
+        return self._own(factor) or factor in self._standing.factors
 
     def _own(self, factor: Factor) -> bool:
         return factor.id.startswith(self._name)
@@ -148,6 +155,8 @@ class LiveFactors:
 
     def covering(self, start: int) -> Factor | None:
         """Return the mean by time of the steps that cover an interval, None unless they cover all of it."""
+        if start + self.interval_ns <= self._oldest or not self._rows:
+            return None
         end, total, value = start + self.interval_ns, 0, 0.0
         grade: Grade = "actual"
         for at, row in self._rows.items():
@@ -170,7 +179,7 @@ class LiveFactors:
             return self._factor(
                 f"{self._name}-mean/{name}", total / seconds / _NANO, self._year(start), text, "fallback"
             )
-        return fallback(self.base.factors[int(self.base.at(np.array([start], np.int64))[0])])
+        return self._standing.factors[int(self._standing.at(np.array([start], np.int64))[0])]
 
     def _factor(self, id: str, value: float, year: int, text: str, variant: Variant) -> Factor:
         said = self.said
@@ -191,7 +200,12 @@ class LiveFactors:
         return zstandard.ZstdCompressor(level=3).compress(state)
 
     def open(self, ledger: Ledger) -> None:
-        """Go on where the accountant of a ledger was; what was known of another provider or zone is let go."""
+        """Go on where the accountant of a ledger was; what was known of another provider or zone is let go.
+
+        Opening it again on the same ledger does nothing: what the accountant knows is newer than what it has written.
+        """
+        if self._ledger is ledger:
+            return
         self._ledger = ledger
         frame = zstandard.ZstdDecompressor().decompressobj()
         frame.decompress(ledger.cursor()[1][_BOOKED:])  # the open cells, which come first
@@ -200,6 +214,7 @@ class LiveFactors:
         if state.get("who") == self._name:
             self._rows = {row[0]: Row(*row[1:]) for row in state["rows"]}
             self._months = {month: (total, seconds) for month, total, seconds in state["months"]}
+            self._oldest = min(self._rows, default=0)
 
 
 def fallback(factor: Factor) -> Factor:

@@ -19,6 +19,8 @@ def refresh_virtual(ledger: Ledger, writing: Writing, books: Books, start_ns: in
     Whoever books, restates, fills or enters amounts calls it in the same transaction.
     """
     changed = 0
+    if books.live:
+        books.live.open(ledger)
     for start, end in ledger.windows(start_ns, end_ns) if books.formulas else ():
         made = books.entries(writing, combine(books.formulas, activity_in(ledger, books, start, end)))
         standing = Entries.join(list(ledger.read(start, end, set(np.unique(made.line).tolist()))))
