@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +16,7 @@ from carbon.ledger import Block, Ledger
 from config.bindings import series_key
 from config.errors import GatewayError
 from config.quantities import QUANTITIES
-from pipeline.batch import LEDGER, WINDOW, Batch, Header, concat, make
+from pipeline.batch import LEDGER, WINDOW, Batch, Header, make
 from pipeline.clock import Clock
 from pipeline.counters import Counters
 from pipeline.heartbeat import GATEWAY
@@ -26,7 +26,7 @@ from pipeline.series import Kind, Like, Spec
 
 PUBLISHER: Final = "ledger.publisher"  # a name no stage or sink can have
 _POLL_S: Final = 1.0
-_ROWS: Final = 20_000  # a commit
+_ROWS: Final = 20_000  # one commit, about
 _WORDS: Final = 8  # a head is 256 bits; a number of a database holds 32 of them exactly
 _CO2E: Final = "account_co2e"
 _ENERGY: Final = "account_energy"
@@ -97,13 +97,22 @@ class Publisher:
 
     async def step(self) -> None:
         """Append the rows of every block not yet published; a row is the last word on its series and time."""
+        batches: list[Batch] = []
+        last = None
         for block in self.ledger.blocks(self.seq):
-            for batch in self._rows(block):
-                await self.log.append(Entry([batch]))
-                self.counters.delivered += len(batch)
-            cursor = Cursor(PUBLISHER, self.log.position, orjson.dumps({"seq": block.seq}))
-            await self.log.append(Entry([self._head(block)], cursor=cursor))
-            self.seq = block.seq
+            batches += self._rows(block)
+            last = block
+            if sum(map(len, batches)) >= _ROWS:
+                await self._append(batches, block)
+                batches, last = [], None
+        if last is not None:
+            await self._append(batches, last)
+
+    async def _append(self, batches: Sequence[Batch], upto: Block) -> None:
+        cursor = Cursor(PUBLISHER, self.log.position, orjson.dumps({"seq": upto.seq}))
+        await self.log.append(Entry([*batches, self._head(upto)], cursor=cursor))
+        self.counters.delivered += sum(map(len, batches))
+        self.seq = upto.seq
 
     def _header(self) -> Header:
         clock = self.clock
@@ -114,14 +123,11 @@ class Publisher:
         header = self._header()
         return make(header, header.received_ns, [self.ids[key] for key in head_keys()], [float(block.seq), *words])
 
-    def _rows(self, block: Block) -> Iterator[Batch]:
+    def _rows(self, block: Block) -> list[Batch]:
         if block.kind != "entries":
-            return
-        entries = block.entries()
-        for start in range(0, len(entries), _ROWS):
-            part = entries.take(slice(start, start + _ROWS))
-            header = self._header()
-            yield concat(header, [*self._series(header, part)])
+            return []
+        header = self._header()
+        return [batch for batch in self._series(header, block.entries()) if len(batch)]
 
     def _series(self, header: Header, entries: Entries) -> Iterator[Batch]:
         known = self.ledger.lines
