@@ -50,10 +50,15 @@ def _cover(book: Workbook, report: Report, words: Words) -> None:
 
 
 def _new(book: Workbook, title: str, widths: Iterable[int]) -> Any:
-    sheet = book.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
+    sheet = book.create_sheet(sheet_title(title))
     for number, width in enumerate(widths, 1):
         sheet.column_dimensions[get_column_letter(number)].width = width
     return sheet
+
+
+def sheet_title(title: str) -> str:
+    """Return a title as a worksheet may bear it."""
+    return re.sub(r"[\[\]:*?/\\]", " ", title)[:31]
 
 
 def _text(sheet: Any, text: str, font: Font | None = None) -> SheetCell:

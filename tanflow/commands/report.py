@@ -5,22 +5,18 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 
-from carbon.books import Books
-from carbon.ledger import Ledger
-from carbon.manual import Account
-from carbon.report import html, machine, xlsx
-from carbon.report.model import Period, Report
-from carbon.report.model import report as make
-from carbon.report.remarks import NONE, remarks
-from carbon.report.words import Language, Words
 from config.errors import GatewayError
 from config.load import Loaded, load
+
+if TYPE_CHECKING:  # what makes reports is imported by those who ask for one: a gateway needs none of it
+    from carbon.report.model import Period, Report
+    from carbon.report.words import Words
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -52,13 +48,15 @@ def report(
     as_of: Annotated[int | None, typer.Option(help="As the ledger stood at this block.", min=1)] = None,
 ) -> None:
     """Report a year or a month of the account; docs/report.md says what stands in it."""
+    from carbon.report.model import Period
+    from carbon.report.words import Words
+
     loaded = load(config)
     zone = ZoneInfo(loaded.gateway.site.zone)
     made = _made(loaded, data or loaded.path.parent / loaded.gateway.data.dir, Period(year, month, zone), as_of)
-    language: Language = lang.value
     path = out or Path(f"report-{year}{f'-{month:02d}' if month else ''}.{format.value}")
     try:
-        _write(made, Words(language, zone), format, path)
+        _write(made, Words(lang.value, zone), format, path)
     except OSError as error:
         raise GatewayError(f"{path} cannot be written: {error.strerror or error}; choose another --out") from None
     if str(path) != "-":
@@ -66,6 +64,12 @@ def report(
 
 
 def _made(loaded: Loaded, folder: Path, period: Period, as_of: int | None) -> Report:
+    from carbon.books import Books
+    from carbon.ledger import Ledger
+    from carbon.manual import Account
+    from carbon.report.model import report as make
+    from carbon.report.remarks import NONE, remarks
+
     base = loaded.path.parent
     with Ledger.open(folder) as ledger:
         said = NONE
@@ -77,6 +81,8 @@ def _made(loaded: Loaded, folder: Path, period: Period, as_of: int | None) -> Re
 
 
 def _write(made: Report, words: Words, format: Format, path: Path) -> None:
+    from carbon.report import html, machine, xlsx
+
     if format is Format.xlsx:
         if str(path) == "-":
             raise GatewayError("a workbook is no text for the terminal; give it a file with --out")
