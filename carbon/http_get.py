@@ -11,7 +11,7 @@ import urllib3
 
 from carbon.providers import Ask
 from config.errors import Rejected, Unavailable
-from config.providers import LiveFactors
+from config.providers import LiveProvider
 from pipeline.retry_after import retry_after
 
 MOST_BYTES: Final = 2_000_000  # two weeks of half hours are a tenth of it
@@ -23,7 +23,7 @@ _BUSY: Final = (408, 425, 429)
 class HttpGet:
     """Asks one service; blocking, used by one thread at a time. What it says of a failure names the host only."""
 
-    config: LiveFactors
+    config: LiveProvider
     _pool: urllib3.PoolManager = field(init=False)
 
     def __post_init__(self) -> None:

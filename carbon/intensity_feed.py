@@ -17,7 +17,7 @@ from carbon.providers import Ask, Provider, Said, provider, read
 from config.bindings import series_key
 from config.errors import GatewayError, Rejected, Unavailable
 from config.model import Gateway
-from config.providers import LiveFactors
+from config.providers import LiveProvider
 from config.quantities import QUANTITIES
 from pipeline.batch import Batch, Header, Reject, make
 from pipeline.clock import SECOND_NS, Clock
@@ -61,7 +61,7 @@ class IntensityFeed:
     restart asks nobody before its time and appends nothing twice.
     """
 
-    config: LiveFactors
+    config: LiveProvider
     log: Log
     clock: Clock
     series: int

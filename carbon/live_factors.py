@@ -22,7 +22,7 @@ from carbon.ledger import Ledger
 from carbon.live_steps import HOUR_NS, WORSE, Grade, grade_of
 from carbon.local_time import month_name, months
 from carbon.providers import Said, provider
-from config.providers import LiveFactors as Config
+from config.providers import LiveProvider
 from pipeline.batch import Batch
 from pipeline.clock import SECOND_NS
 from pipeline.factors import Provenance
@@ -67,7 +67,7 @@ class LiveFactors:
         self._standing = fallbacks(self.base)
 
     @classmethod
-    def of(cls, config: Config, base: FactorSteps, interval_ns: int, phase_ns: int, zone: ZoneInfo) -> Self:
+    def of(cls, config: LiveProvider, base: FactorSteps, interval_ns: int, phase_ns: int, zone: ZoneInfo) -> Self:
         """Return it for a configured provider, before anything was said."""
         client = provider(config)
         return cls(client.said, base, interval_ns, phase_ns, zone, max(config.look_back_h * HOUR_NS, client.reach_ns))

@@ -12,7 +12,7 @@ import orjson
 from carbon.json_paths import Unreadable, at, get, instant, iso, items, number, same
 from carbon.live_steps import HOUR_NS, Grade, Step
 from config import secrets
-from config.providers import ElectricityMaps, HttpJson, LiveFactors, UkCarbonIntensity
+from config.providers import ElectricityMaps, HttpJson, LiveProvider, UkCarbonIntensity
 from pipeline.batch import Reject
 
 _RAW_BYTES: Final = 2_000  # of what is refused, kept
@@ -53,7 +53,7 @@ class Provider(Protocol):
         """Yield the steps of a parsed answer, and what cannot be one; raises Unreadable."""
 
 
-def provider(config: LiveFactors) -> Provider:
+def provider(config: LiveProvider) -> Provider:
     """Return the client of the provider a configuration names."""
     if isinstance(config, ElectricityMaps):
         return _ElectricityMaps(config)

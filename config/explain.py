@@ -26,6 +26,10 @@ _FORMS: Final = {
 }
 _HIDDEN: Final = re.compile(r"pass|token|secret|url|user|key|host", re.IGNORECASE)
 _SECRET: Final = "a secret is never written here; write {env: VARIABLE} or {file: path}"
+_TAGS: Final = {
+    "protocol": "modbus, opcua, mqtt",
+    "provider": "electricity_maps, uk_carbon_intensity, http_json",
+}
 _BLOCKS: Final = ("dict_type", "model_type", "model_attributes_type", "mapping_type")
 _SENTENCES: Final = {
     "string_type": "must be text",
@@ -82,7 +86,8 @@ def _by_kind(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind == "literal_error":
         return f"must be {context['expected']}"
     if kind.startswith("union_tag"):
-        return f"needs 'protocol:' with one of {context.get('expected_tags', 'modbus, opcua, mqtt')}"
+        key = str(context["discriminator"]).strip("'")
+        return f"needs '{key}:' with one of {context.get('expected_tags', _TAGS.get(key, 'those known'))}"
     return re.sub(r"^(Input|String|Tuple|Value|Data|Dictionary) should", "must", message)
 
 
@@ -153,5 +158,5 @@ def _bare(kind: Any) -> Any:
 def _tagged(member: Any, tag: str) -> bool:
     if not (isinstance(member, type) and issubclass(member, BaseModel)):
         return False
-    fields = [member.model_fields.get(key) for key in ("protocol", "type")]
+    fields = [member.model_fields.get(key) for key in ("protocol", "type", "provider")]
     return any(f is not None and tag.removeprefix("type ") in get_args(f.annotation) for f in fields)

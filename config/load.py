@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from config.errors import ConfigError, Problem
 from config.explain import explain
@@ -86,7 +87,7 @@ def _validate(data: Any, top: Place, folder: Path) -> tuple[Plant | None, list[F
         return _plant(Gateway.model_validate(data), folder), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-    findings = [(_stands(d["loc"], d["type"]), explain(d, Gateway)) for d in details]
+    findings = [(_stands(d), explain(d, Gateway)) for d in details]
     if not isinstance(data, dict):
         return None, findings
     extra = {locate(top, d["loc"])[1] for d in details if d["type"] == "extra_forbidden"}
@@ -105,11 +106,12 @@ def _plant(gateway: Gateway, folder: Path, broken: frozenset[Loc] = frozenset())
     return Plant(_rebase(gateway, folder), {**load_all(), **gateway.templates}, folder, broken)
 
 
-def _stands(loc: Loc, kind: str) -> Loc:
-    """Return the path of what is wrong: a missing key is its block's mistake, a wrong protocol its own."""
-    if kind == "missing":
+def _stands(error: ErrorDetails) -> Loc:
+    """Return the path of what is wrong: a missing key is its block's mistake, a wrong tag stands at its key."""
+    loc: Loc = error["loc"]
+    if error["type"] == "missing":
         return loc[:-1]
-    return (*loc, "protocol") if kind == "union_tag_invalid" else loc
+    return (*loc, error["ctx"]["discriminator"].strip("'")) if error["type"] == "union_tag_invalid" else loc
 
 
 def _block(loc: Loc) -> Loc:

@@ -14,7 +14,7 @@ from config.accounting import Accounting
 from config.connections import Connection
 from config.factor_series import FactorSeries
 from config.points import Carrier, DeviceMap, Point
-from config.providers import LiveFactors
+from config.providers import LiveProvider
 from config.strict import Name, Seconds, Secret, Strict
 from config.windows import Window
 
@@ -114,7 +114,7 @@ class Factors(Strict):
     publishers: tuple[str, ...] = ()  # of several that know a region and kind, the first named here is followed
     tables: tuple[Path, ...] = ()  # further CSV or YAML files of grid or fuel factors, in the form of config/factors
     series: tuple[FactorSeries, ...] = ()  # hourly or quarter-hour factors; the tables serve where these have gaps
-    live: LiveFactors | None = None  # asked while the gateway runs; what it leaves out is counted by the others, flagged
+    live: LiveProvider | None = None  # asked as it goes; what it leaves out counts by the others, flagged
 
 
 class Threshold(Strict):

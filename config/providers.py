@@ -22,7 +22,7 @@ Every = Annotated[float, Field(ge=300, le=86_400)]  # they publish by the half h
 Pointer = Annotated[str, StringConstraints(pattern=r"^([^.\s]+(\.[^.\s]+)*)?$")]
 
 
-class _Asked(Strict):
+class Asked(Strict):
     """How a provider is reached: over TLS that is verified, following no redirect."""
 
     url: Url
@@ -49,7 +49,7 @@ class _Asked(Strict):
         return self
 
 
-class ElectricityMaps(_Asked):
+class ElectricityMaps(Asked):
     """Electricity Maps: hourly, flow-traced, direct (operational) intensity of a zone; asks for a token."""
 
     provider: Literal["electricity_maps"]
@@ -69,7 +69,7 @@ class ElectricityMaps(_Asked):
         return 3_600 * SECOND_NS
 
 
-class UkCarbonIntensity(_Asked):
+class UkCarbonIntensity(Asked):
     """NESO's Carbon Intensity API for Great Britain: half hours, forecast first and then what was; no token."""
 
     provider: Literal["uk_carbon_intensity"]
@@ -85,7 +85,7 @@ class UkCarbonIntensity(_Asked):
         return 1_800 * SECOND_NS
 
 
-class HttpJson(_Asked):
+class HttpJson(Asked):
     """Any other service that answers with JSON: where in it the steps stand, and what they are."""
 
     provider: Literal["http_json"]
@@ -111,4 +111,4 @@ class HttpJson(_Asked):
         return int(self.step.removesuffix("min")) * 60 * SECOND_NS
 
 
-LiveFactors = Annotated[ElectricityMaps | UkCarbonIntensity | HttpJson, Field(discriminator="provider")]
+LiveProvider = Annotated[ElectricityMaps | UkCarbonIntensity | HttpJson, Field(discriminator="provider")]

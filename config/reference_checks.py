@@ -13,6 +13,7 @@ from config.connections import MqttConnection, Tls
 from config.errors import GatewayError
 from config.factor_checks import check_factors, check_fuels
 from config.plant_checks import RESERVED, Finding, Loc, Plant
+from config.providers import Asked
 from config.strict import Secret
 from config.tariff_checks import check_tariff
 from config.virtual_checks import check_virtual
@@ -34,8 +35,9 @@ def check_references(plant: Plant) -> Iterator[Finding]:
     for block in ("connections", "sinks"):
         for name, entry in getattr(plant.gateway, block).items():
             yield from _files((block, name), entry)
-    if plant.gateway.api:
-        yield from _files(("api",), plant.gateway.api)
+    for path, entry in ((("api",), plant.gateway.api), (("factors", "live"), plant.gateway.factors.live)):
+        if entry is not None:
+            yield from _files(path, entry)
 
 
 def _names(plant: Plant) -> Iterator[Finding]:
@@ -77,5 +79,5 @@ def _files(path: Loc, block: BaseModel) -> Iterator[Finding]:
                 yield (*path, key), str(error)
         elif isinstance(value, Tls):
             yield from _files((*path, key), value)
-        elif isinstance(block, Tls) and isinstance(value, Path) and not value.is_file():
+        elif isinstance(block, Tls | Asked) and isinstance(value, Path) and not value.is_file():
             yield (*path, key), f"there is no file {value}"
