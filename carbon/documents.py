@@ -103,7 +103,7 @@ class Documents:
             rows = [self._approvable(register, seq, approver.by) for seq in sorted(set(seqs))]
             if not rows:
                 raise Rejected("say which documents: their numbers")
-            self._bookable(rows)
+            self._bookable(register, rows)
             writing.document({"type": APPROVAL, "approves": [row.seq for row in rows], "by": approver.by})
             by = ", ".join(dict.fromkeys(row.by for row in rows))
             reason = Reason("manual", by=by, approved_by=approver.by)
@@ -157,9 +157,9 @@ class Documents:
             raise Rejected(f"{by} entered document {seq}; it takes a second person to approve it")
         return row
 
-    def _bookable(self, rows: Sequence[Filed]) -> None:
+    def _bookable(self, register: Register, rows: Sequence[Filed]) -> None:
         """Raise Rejected for a row the configuration has no place for any more."""
-        vetting = Vetting(self.account, Register(), date.max)
+        vetting = Vetting(self.account, register, date.max)
         for row in rows:
             for _, message in vetting.fits_account(row.document):
                 raise Rejected(f"document {row.seq} can no longer be approved: {message}")

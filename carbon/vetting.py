@@ -65,13 +65,8 @@ class Vetting:
         twin = self.register.twin(document, evidence)
         if twin is not None and twin != document.replaces:
             origin = self.register.rows[twin].origin
-            yield (
-                "",
-                (
-                    f"was entered already as document {twin} ({origin}, {self.register.state(twin)}); if it is really "
-                    "another one, give its document_number"
-                ),
-            )
+            known = f"was entered already as document {twin} ({origin}, {self.register.state(twin)})"
+            yield "", f"{known}; if it is really another one, give its document_number"
         if document.replaces is not None:
             yield from (("replaces", message) for message in self._replaced(document, document.replaces))
 

@@ -115,3 +115,14 @@ def test_an_invoice_is_never_booked_and_waits_like_any_other(office: Documents) 
     assert compared(office) == []
     assert office.approve([1], "Bo").entries == 0
     assert len(compared(office)) == 1
+
+
+def test_an_invoice_is_held_against_a_meter_read_by_hand(office: Documents) -> None:
+    head = "kind,asset,carrier,from,to,quantity,unit"
+    enter(
+        office, f"{head}\nindex,genset,electricity,,2025-02-28,1000,kWh\nindex,genset,electricity,,2025-03-31,2000,kWh"
+    )
+    enter(office, f"{head}\ninvoice,genset,electricity,2025-03-01,2025-03-31,1002,kWh", Person("Ann"))
+    office.approve([row.seq for row in office.register().pending()], "Bo")
+    (found,) = compared(office)
+    assert (found.metered, found.finding) == (1000, "")
