@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -95,6 +96,10 @@ class Ledger:
                 self._documents.append(block.seq)
             self._seen = block.seq
 
+    def _known(self) -> Definitions:
+        self._look()
+        return self._defined
+
     def head(self) -> Head:
         """Return where the chain stands."""
         return self._file.head()
@@ -134,8 +139,7 @@ class Ledger:
         """
         self._file.begin()
         try:
-            self._look()
-            writing = Writing(self._file, self._defined, self._now_ns)
+            writing = Writing(self._file, self._known, self._now_ns)
             yield writing
             writing.define()
             self._file.commit()
@@ -209,8 +213,12 @@ def _block(stored: Stored) -> Block:
 class Writing:
     """What one transaction appends; numbers it gives are good within this ledger for ever."""
 
-    def __init__(self, file: LedgerFile, defined: Definitions, now_ns: Callable[[], int]) -> None:
-        self._file, self._defined, self._now_ns = file, defined, now_ns
+    def __init__(self, file: LedgerFile, known: Callable[[], Definitions], now_ns: Callable[[], int]) -> None:
+        self._file, self._known, self._now_ns = file, known, now_ns
+
+    @cached_property
+    def _defined(self) -> Definitions:
+        return self._known()  # read at first use: who only writes a cursor waits for nothing
 
     def line(self, line: Line) -> int:
         """Return the number of a line."""
@@ -226,7 +234,7 @@ class Writing:
 
     def define(self) -> None:
         """Chain the definitions made so far; happens by itself before their first use."""
-        if (body := self._defined.take_fresh()) is not None:
+        if "_defined" in vars(self) and (body := self._defined.take_fresh()) is not None:
             self._file.append("define", self._now_ns(), body)
 
     def entries(self, entries: Entries, reason: Reason) -> int:

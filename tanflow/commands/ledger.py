@@ -122,9 +122,9 @@ def one_line(lines: Mapping[int, Line], text: str) -> int:
 
 
 def bar() -> Progress:
-    """Return a progress bar that leaves nothing behind."""
+    """Return a progress bar that leaves nothing behind, and says nothing in a pipe."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=err, transient=True)
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -231,6 +231,7 @@ def test_parts_stay_within_the_whole(tmp_path: Path) -> None:
 fractions = st.fractions(min_value=0, max_value=10_000, max_denominator=10**6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(10**15), 10**15), min_size=1, max_size=20), fractions)
 def test_multiplication_is_exact_and_rounds_half_to_even(amounts: list[int], by: Fraction) -> None:
     found = multiply(np.array(amounts, np.int64), by)
