@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 from carbon.books import Books
 from carbon.entries import Line, MeterVersion
@@ -22,6 +23,8 @@ from config.fuels import fuel_sets
 from config.load import Loaded
 from config.meters import Meter, ratio
 from config.model import Gateway
+
+_LEAST: Final = Fraction(1, 10_000)  # of what was applied; beyond, a ratio is a slip of the keyboard
 
 # ── factors ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,6 +144,8 @@ def new_ratio(
     corrections = {}
     for number, version in booked.items():
         true, applied = _ratios(loaded, name, meter, version, ct, pt)
+        if not _LEAST < true / applied < 1 / _LEAST:
+            raise GatewayError(f"{name} was booked with ratio {float(applied):g}; {float(true):g} cannot be meant")
         if true != applied:
             corrections[number] = Correction(replace(version, ratio=float(true)), true / applied)
     if not corrections:

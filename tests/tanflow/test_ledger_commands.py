@@ -222,6 +222,7 @@ def test_a_new_factor_table_restates_what_it_names(tanflow: Tanflow, factory: Pa
         (("--activity", "mian-ct", "--ct", "300/5", *DAYS, "--reason", "x"), "did you mean 'main-ct'?"),
         (("--activity", "main-ct", "--ct", "300:5", *DAYS, "--reason", "x"), "'300:5' is no ratio"),
         (("--activity", "main-ct", "--ct", "400/5", *DAYS, "--reason", "x"), "there is nothing to restate"),
+        (("--activity", "main-ct", "--ct", "99999999/5", *DAYS, "--reason", "x"), "2e+07 cannot be meant"),
         (("--activity", "press-ct", "--ct", "300/5", *DAYS, "--reason", "x"), "does not say which ct"),
         (("--activity", "main-ct", "--pt", "100", *DAYS, "--reason", "x"), "does not say which pt"),
     ],
