@@ -186,6 +186,8 @@ def _add(columns: dict[str, Any], at: int, booked: Entries, i: int) -> None:
     columns["amount"][at] += booked.amount[i] - booked.substituted[i]
     columns["estimated"][at] += booked.estimated[i]
     columns["covered_ns"][at] += booked.covered_ns[i]
-    kept = booked.quality[i : i + 1] & np.uint16(0xFFFF ^ q.SUBSTITUTED)
+    kept = booked.quality[i : i + 1]
+    if booked.substituted[i] and not booked.estimated[i]:  # the doubt was that of the filling, which falls away
+        kept = kept & np.uint16(0xFFFF ^ (q.SUBSTITUTED | q.QUANTITY_ESTIMATED | q.SEVERITY))
     columns["quality"][at] = q.merge(columns["quality"][at : at + 1], kept)[0]
     columns["peak"][at] = np.fmax(columns["peak"][at], booked.peak[i])

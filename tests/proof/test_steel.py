@@ -12,19 +12,25 @@ each quarter of an hour, see tests/pipeline/test_convert.py where this is proven
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from carbon.entries import MICRO, Entries
+from carbon.factor import FactorSteps
+from carbon.ledger import Ledger, Reason, verify
+from carbon.restate import Span, restate_factors
 from config.bindings import bind
 from pipeline import quality as q
 from pipeline.clock import Clock
 from simulators.registers import RegisterMap
 from simulators.replay import Replay, ReplayDevice
 from simulators.serve_modbus import ModbusServer, Unit
-from tanflow.gateway import open_gateway
+from tanflow.gateway import Gateway, open_gateway
 from tests.proof.running import newest, running, stored, written
 from tests.services.influxd import Influxd
 from tests.waiting import until
@@ -38,6 +44,7 @@ KWH, KG_PER_KWH = 959_636.71, 0.4585
 STEP_KWH = 0.01
 START_KWH = 2**32 * STEP_KWH - 300_000  # the register rolls over within the year …
 RESET_ROW = 30_000  # … and is set to zero late in it
+JULY = tuple(int(datetime(2018, m, 1, tzinfo=ZoneInfo("Asia/Seoul")).timestamp()) * 10**9 for m in (7, 8))
 POLL_S = 0.001  # what the half hour between two polls lasts on the wall
 
 CONFIG = """
@@ -102,6 +109,30 @@ class Meter(Unit):
         return super().read(function, address, count)
 
 
+def booked(gateway: Gateway) -> dict[str, int]:
+    """Return the ledger's energy [mWh] and CO₂ [mg] of the plant, location-based."""
+    with Ledger.open(gateway.directory.path) as ledger:
+        (line,) = [n for n, known in ledger.lines.items() if known.method == "location" and known.scope == 2] or [-1]
+        rows = Entries.join(list(ledger.read(lines={line})))
+    return {"energy": int(rows.energy.sum()), "co2": int(rows.co2.sum())}
+
+
+def restate_july(gateway: Gateway) -> int:
+    """Give July another factor; return the ledger's last block."""
+    with Ledger.open(gateway.directory.path, write=True) as ledger:
+        (line,) = [n for n, known in ledger.lines.items() if known.method == "location" and known.scope == 2]
+        (factor,) = {
+            f for f in ledger.factors.values() if "location" in f.id and f.provenance.variant == "exact" and f.kwh
+        }
+        other = replace(factor, kg=(0.5, 0.0, 0.0, 0.0, 0.0))
+        span = Span(*JULY, ZoneInfo("Asia/Seoul"))
+        difference = restate_factors(
+            ledger, {line: FactorSteps.constant(other)}, span, Reason("restatement", "a corrected figure", "Li")
+        )
+        assert difference.changed == 31 * 24
+        return ledger.head().seq
+
+
 def recorded() -> ReplayDevice:
     replay = Replay.model_validate(
         {
@@ -131,9 +162,14 @@ async def test_a_year_of_steel_in_influxdb_and_in_the_history(influx: Influxd, t
         async with open_gateway(loaded.gateway, loaded.templates, base=tmp_path, clock=clock) as gateway:
             async with running(gateway):
                 await until(lambda: newest(gateway, "plant.sequence.count") >= reads, 120, "the year is read")
+                await until(lambda: booked(gateway)["energy"] >= (KWH - 1) * MICRO, 120, "the year is booked")
+                account = booked(gateway)
+                restated = restate_july(gateway)
+                await until(lambda: gateway.publisher.seq >= restated, 120, "the restatement is published")
             energy = await stored(gateway, "plant.energy_import.energy")
             carbon = await stored(gateway, "plant.energy_import.co2e")
             sequence = await stored(gateway, "plant.sequence.count")
+            in_the_end = booked(gateway)
     assert sequence.value[: reads + 1].tolist() == list(range(reads + 1)), "each index was read once"
 
     log.info("%.2f kWh, %.5f t in the history", energy.value.sum(), carbon.value.sum() / 1000)
@@ -156,3 +192,18 @@ async def test_a_year_of_steel_in_influxdb_and_in_the_history(influx: Influxd, t
     assert emitted["sum"] == pytest.approx(float(carbon.value.sum()), abs=1e-6)
     flags = [row["energy_kwh_q"] for row in influx.query("plant", 'SELECT "energy_kwh_q" FROM "energy"')]
     assert sorted(flag & (q.ROLLOVER | q.RESET) for flag in flags) == [q.RESET, q.ROLLOVER]
+
+    # The account: the same year to the register's resolution, in integers, and after the restatement of July still the
+    # same figure in the ledger and in the database, to the gram.
+    assert account["energy"] / MICRO == pytest.approx(KWH, abs=2 * STEP_KWH)
+    assert account["co2"] / MICRO / 1000 == pytest.approx(439.993, abs=0.0005)
+    july = (JULY[1] - JULY[0]) / 86_400e9
+    assert july == 31
+    assert in_the_end["energy"] == account["energy"]
+    assert in_the_end["co2"] != account["co2"]
+    (published,) = influx.query("plant", 'SELECT sum("account_co2e_kg") FROM "emissions" WHERE method = \'location\'')
+    assert published["sum"] == pytest.approx(in_the_end["co2"] / MICRO, abs=1e-3)
+    (published,) = influx.query("plant", 'SELECT sum("account_energy_kwh") FROM "emissions"')
+    assert published["sum"] == pytest.approx(in_the_end["energy"] / MICRO, abs=1e-3)
+    verdict = verify(tmp_path / "data")
+    assert verdict.ok, verdict.problems
