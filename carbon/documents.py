@@ -185,8 +185,8 @@ class Documents:
                 metered = [s.key for s in self.account.streams.values() if _analysed(row, s.asset, s.carrier)]
                 if metered:
                     yield (
-                        f"document {row.seq}: metered streams ({', '.join(metered)}) take the calorific value with the "
-                        "next restatement of their factors"
+                        f"document {row.seq}: what is booked of {', '.join(metered)} in its days takes the calorific "
+                        "value; what is booked of them later takes the default"
                     )
 
 

@@ -86,7 +86,7 @@ def _scaled(factor: Factor, stream: Stream, finding: _Finding | None) -> Factor:
     publication = f"{factor.provenance.publication}; net calorific value {lab.ncv:f} {lab.unit} by {report}"
     return replace(
         factor,
-        id=f"{factor.id}+lab-{seq}",
+        id=f"{factor.id}+lab",
         kg=(co2, ch4, n2o, fgas, mixed),
         kwh=kwh,
         biogenic=factor.biogenic * ratio,

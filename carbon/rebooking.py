@@ -6,11 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 import numpy as np
+import numpy.typing as npt
 
 from carbon.entries import Entries
+from carbon.laboratory import by_laboratory
 from carbon.ledger import Ledger, Writing
 from carbon.manual import BOOKED, Account, booked, unit_of
+from carbon.periods import bounds
 from carbon.register import Filed, Register
+from carbon.restate import anew
 from carbon.rows import SITE, Lab
 
 _AMOUNTS = (
@@ -28,17 +32,50 @@ def rebook(
     restatement's deed. Raises as `booked`.
     """
     parts: list[Entries] = []
-    for stream in _touched(after, rows):
-        old, new = (_made(account, register, stream, writing) for register in (before, after))
+    for key in _touched(after, rows):
+        old, new = (_made(account, register, key, writing) for register in (before, after))
         changed = list(differences(old, new))
         parts += changed
-        parts += _elsewhere(ledger, stream, changed)
+        parts += _elsewhere(ledger, key, changed)
+    labs = [row for row in [*rows, *_replaced(after, rows)] if isinstance(row.document, Lab)]
+    for key, stream in account.streams.items():
+        mine = {f"{stream.asset}.{stream.carrier}", f"{SITE}.{stream.carrier}"}
+        told = [row.document for row in labs if row.stream in mine and isinstance(row.document, Lab)]
+        if told:
+            parts += _metered(account, ledger, writing, after, key, told)
     return Entries.join(parts) if parts else None
+
+
+def _replaced(register: Register, rows: Sequence[Filed]) -> list[Filed]:
+    return [register.rows[row.document.replaces] for row in rows if row.document.replaces is not None]
+
+
+def _metered(
+    account: Account, ledger: Ledger, writing: Writing, register: Register, key: str, told: Sequence[Lab]
+) -> Iterator[Entries]:
+    """Yield what is booked of a metered stream in the days of laboratory reports, with the factors these lead to."""
+    stream, labs = account.streams[key], register.in_force("lab")
+    days = [bounds(lab.first, lab.last, account.zone) for lab in told]
+    start, end = min(first for first, _ in days), max(last for _, last in days)
+    for line, steps in account.rules_of(stream, "index"):
+        numbers = {n for n, known in ledger.lines.items() if known.key == line.key}
+        factors = by_laboratory(line, steps, stream, labs, account.zone)
+        for before in ledger.read(start, end, numbers) if numbers else ():
+            made = anew(before, factors, writing)
+            mine = _of_laboratory(ledger, before) | _of_laboratory(ledger, made)
+            other = mine & (made.factor != before.factor)
+            if other.any():
+                yield made.take(other)
+
+
+def _of_laboratory(ledger: Ledger, entries: Entries) -> npt.NDArray[np.bool_]:
+    """Return which entries rest on a laboratory: others keep the factor they were booked with."""
+    return np.isin(entries.factor, [n for n, factor in ledger.factors.items() if factor.id.endswith("+lab")])
 
 
 def _touched(register: Register, rows: Sequence[Filed]) -> list[str]:
     """Return the streams whose entries may change: of the rows, of what they replace, and of analysed fuels."""
-    replaced = [register.rows[row.document.replaces] for row in rows if row.document.replaces is not None]
+    replaced = _replaced(register, rows)
     keys = {row.stream for row in [*rows, *replaced] if row.document.kind in BOOKED}
     labs = {row.stream for row in [*rows, *replaced] if isinstance(row.document, Lab)}
     if labs:

@@ -126,3 +126,25 @@ def test_an_invoice_is_held_against_a_meter_read_by_hand(office: Documents) -> N
     office.approve([row.seq for row in office.register().pending()], "Bo")
     (found,) = compared(office)
     assert (found.metered, found.finding) == (1000, "")
+
+
+def test_a_laboratory_speaks_for_what_meters_have_counted(office: Documents) -> None:
+    # 744 h · 100 m³ at 20 °C · 36 MJ/m³ = 2,678.4 GJ, 24 of them on 1 March: 86.4 GJ; 0.0153 tC/GJ · 0.99 · 44/12 =
+    # 0.055539 t/GJ: 4.79857 t on that day; the other 30 days by the default of 38.931 MJ/m³ at 0 °C, as booked.
+    book(office, "furnace-1.natural_gas", 744, 100_000_000)
+    head = "kind,asset,carrier,from,to,ncv,unit,celsius,replaces"
+    row = "lab,site,natural_gas,2025-03-01,2025-03-01"
+    entered = enter(office, f"{head}\n{row},36,MJ/m3,20,")
+    assert entered.entries == 24
+    edges = [local_ns(office, 2025, 3, 1), local_ns(office, 2025, 3, 2), local_ns(office, 2025, 4, 1)]
+
+    def days() -> list[int]:
+        with Ledger.open(office.data) as ledger:
+            sums = ledger.sums(edges)
+            return [int(sums.co2e[sums.period == period].sum()) for period in (0, 1)]
+
+    first, others = days()
+    assert first == pytest.approx(4_798_570_000, rel=1e-6)
+    assert others == pytest.approx(30 * 24 * 100 * 273.15 / 293.15 * 2.162188809e6, rel=1e-6)
+    enter(office, f"{head}\n{row},18,MJ/m3,20,{entered.filed[0].seq}")
+    assert days() == [pytest.approx(first / 2, abs=24), others]
