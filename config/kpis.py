@@ -16,7 +16,7 @@ from config.model import Gateway
 from config.points import Point
 from config.quantities import QUANTITIES
 from config.vocabulary import Vocabulary, facts
-from config.windows import KEEP_H, During, EnergyIntensity, Formula
+from config.windows import KEEP_H, During, EnergyIntensity, Formula, minutes
 
 GRACE_S = 30.0
 
@@ -160,8 +160,12 @@ def _of_type(gateway: Gateway, words: Vocabulary, asset: str, result: Figures) -
 
 def _hours(gateway: Gateway, kpi: Kpi) -> str:
     """Return why the site's hours have no windows for a figure, "" where they do."""
-    by_shift = kpi.every == "shift" or kpi.during != "always"
-    return "the site states no shifts" if by_shift and not gateway.site.shifts else ""
+    shifts = gateway.site.shifts.values()
+    if (kpi.every == "shift" or kpi.during != "always") and not shifts:
+        return "the site states no shifts"
+    if kpi.during == "off_shift" and len(set().union(*(minutes(s.start, s.end) for s in shifts))) == 1_440:
+        return "the site's shifts leave no hour out"
+    return ""
 
 
 def _first(words: Vocabulary, asset: str, kpi: Kpi) -> Expression | str:

@@ -12,7 +12,7 @@ from config.model import Asset
 from config.plant_checks import Finding, Loc, Plant
 from config.points import Point
 from config.quantities import AMOUNT_OF
-from config.windows import EnergyIntensity, Formula
+from config.windows import EnergyIntensity, Formula, minutes
 
 Points = dict[str, dict[str, Point]]  # of every asset by full name
 
@@ -62,11 +62,10 @@ def _overlap(shifts: list[tuple[time, time]]) -> bool:
     """Return whether any minute of the day lies in two shifts."""
     taken: set[int] = set()
     for begin, end in shifts:
-        first, last = (t.hour * 60 + t.minute for t in (begin, end))
-        minutes = {m % 1440 for m in range(first, last if last > first else last + 1440)}
-        if taken & minutes:
+        mine = minutes(begin, end)
+        if taken & mine:
             return True
-        taken |= minutes
+        taken |= mine
     return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
@@ -18,6 +19,12 @@ def fits(every: str, during: str) -> None:
     """Raise ValueError where windows are no part of a shift."""
     if during != "always" and every not in ("15min", "30min", "60min"):
         raise ValueError(f"'during: {during}' goes with windows of 15min, 30min or 60min, not with every: {every}")
+
+
+def minutes(begin: time, end: time) -> set[int]:
+    """Return the minutes of the day a shift takes, over midnight where its end is not after its begin."""
+    first, last = (t.hour * 60 + t.minute for t in (begin, end))
+    return {m % 1_440 for m in range(first, last if last > first else last + 1_440)}
 
 
 class EnergyIntensity(Strict):

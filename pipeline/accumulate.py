@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipeline import quality as q
 from pipeline.calendar import DAY_NS, Calendar, Edges
-from pipeline.pieces import Ints, Pieces
+from pipeline.computed import Ints, Pieces
 
 HOUR_NS: Final = 3_600_000_000_000
 Floats = npt.NDArray[np.float64]

@@ -15,8 +15,9 @@ from config.formula_plan import Expression, Over
 from pipeline import quality as q
 from pipeline.accumulate import HOUR_NS, Sums
 from pipeline.calendar import Calendar
+from pipeline.computed import Ints
 from pipeline.formula import Function, compiled, leaves
-from pipeline.pieces import Ints, Signal
+from pipeline.pieces import Signal
 
 _UNGRADED = -1
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from pipeline.accumulate import Sums, add, cut, edges_of
 from pipeline.batch import WINDOW, Batch, Header, empty, make
 from pipeline.calendar import Calendar
+from pipeline.computed import Held, Ints, Pieces
 from pipeline.consume import State
 from pipeline.figures import Group, Kpi, Row, digest
-from pipeline.pieces import Held, Ints, Pieces, Signals
+from pipeline.pieces import Signals
 
 Window = dict[str, Any]  # {"end", "told": tick at which it was last told, and the columns of Sums}
 
@@ -127,7 +128,7 @@ class Windows:
 
     def _held(self, state: State) -> Held:
         levels = [level.key for level in self.signals.levels]
-        held = Held.fresh(len(levels), len(self.signals.computed))
+        held = Held.fresh(len(levels), self.signals.computed)
         if "held" in state:
             was, place = Held.copied(state["held"]), {key: n for n, key in enumerate(state["levels"])}
             for n, key in enumerate(levels):

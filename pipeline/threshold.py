@@ -24,7 +24,8 @@ class Status(IntEnum):
 class Threshold:
     """One rule. Every transition is one row at the time it became true; ticks let a hold run out without new windows.
 
-    A window with too little completeness says nothing, neither good nor bad. State: {"status", "since"}.
+    A window with too little completeness says nothing, neither good nor bad; nor does one told again because of late
+    data when a newer one is known. State: {"status", "since", "newest": end of the newest window}.
     """
 
     name: str
@@ -46,12 +47,14 @@ class Threshold:
         known = batch.series == self.completeness
         shares = dict(zip(batch.time_ns[known].tolist(), batch.value[known].tolist(), strict=True))
         status, since = Status(state.get("status", Status.CLEAR)), state.get("since", 0)
+        newest = state.get("newest", 0)
         rows: list[tuple[int, Status]] = []
         for row in np.flatnonzero(relevant):
             at, value = int(batch.time_ns[row]), float(batch.value[row])
             wanted = status
-            if batch.series[row] == self.watched and shares.get(at, 0.0) >= self.min_completeness:
-                wanted = self._judge(status, value)
+            if batch.series[row] == self.watched and at >= newest:
+                newest = at
+                wanted = self._judge(status, value) if shares.get(at, 0.0) >= self.min_completeness else status
             if wanted != status:
                 # A window is told after its grace, when a tick may have fired already: rows never go back in time.
                 status, since = wanted, max(at, since + 1)
@@ -59,7 +62,7 @@ class Threshold:
             if status is Status.PENDING and at >= since + self.hold_ns:
                 status, since = Status.FIRING, at
                 rows.append((at, status))
-        state = {"status": int(status), "since": since}
+        state = {"status": int(status), "since": since, "newest": newest}
         if not rows:
             return state, empty(header)
         return state, make(header, [t for t, _ in rows], [self.series] * len(rows), [s for _, s in rows])

@@ -100,7 +100,7 @@ def grading(standard: str, facts: Facts) -> Grading:
 
 
 def _limits(table: Standard, row: Mapping[str, str], wanted: tuple[str, ...], facts: Facts) -> Grading:
-    asked = ", ".join(str(facts[w]) for w in wanted)
+    asked = ", ".join(f"{v:g}" if isinstance(v := facts[w], float) else str(v) for w in wanted)
     if not all(row[column] for column in table.grades):
         return Grading(None, f"no grade: the row of {table.title} for {asked} is not complete in our source")
     first, second, third = (float(row[column]) for column in table.grades)

@@ -54,6 +54,13 @@ def transitions(
     return found
 
 
+def test_an_older_window_told_again_changes_nothing() -> None:
+    """The second hour fires; late data tell the first again, lower, and then the second itself, which clears."""
+    assert transitions(rule(), [window(1, 300.0), window(2, 340.0), window(1, 310.0)]) == [(2, FIRING)]
+    found = transitions(rule(), [window(1, 300.0), window(2, 340.0), window(2, 310.0)])
+    assert [status for _, status in found] == [FIRING, CLEAR]
+
+
 def test_between_the_limits_nothing_changes() -> None:
     """325 is below the limit and above the clearing one: neither fires nor clears; equal is not beyond."""
     values = [325.0, 330.0, 331.0, 325.0, 320.0, 319.0, 325.0]

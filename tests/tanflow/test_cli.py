@@ -132,7 +132,7 @@ def test_without_a_command_all_are_listed(tanflow: Tanflow) -> None:
 def test_a_valid_configuration_is_summed_up(tanflow: Tanflow) -> None:
     said = tanflow("check", "-c", ROOT / "simulators" / "factory.yaml")
     assert said.code == 0
-    assert "valid — 6 assets, 7 devices, " in said.out
+    assert "valid — 7 assets, 9 devices, " in said.out
 
 
 def test_all_mistakes_of_a_configuration_are_told_with_their_lines(tanflow: Tanflow) -> None:
