@@ -18,7 +18,7 @@ from carbon.factor import Factor
 from carbon.ledger.check import contradiction
 from carbon.ledger.codec import MAX_ROWS, Body, DamagedLedger, Reason, encode, ordered
 from carbon.ledger.definitions import Definitions
-from carbon.ledger.effective import Effective, Index, Sums, summed, windows
+from carbon.ledger.effective import Asked, Effective, Index, Sums, summed, windows
 from carbon.ledger.file import Head, LedgerFile, Stored
 from pipeline.batch import Times
 
@@ -163,9 +163,10 @@ class Ledger:
         self, start_ns: int, end_ns: int, lines: Collection[int] | None, upto: int | None
     ) -> Iterator[Effective]:
         upto = self.head().seq if upto is None else upto  # what is appended meanwhile does not count
+        asked = Asked.of(self.lines, lines)
         for start, end in self.windows(start_ns, end_ns, upto):
             table = self._index.table(start, end, upto)
-            window = Effective((Body(self._file.block(int(seq)).body) for seq in table[:, 0]), start, end, lines)
+            window = Effective((Body(self._file.block(int(seq)).body) for seq in table[:, 0]), start, end, asked)
             if len(window):
                 yield window
 
@@ -186,12 +187,12 @@ class Ledger:
 
     def versions(self, line: int, start_ns: int) -> list[Version]:
         """Return every version of one entry, oldest first: the last one is effective."""
-        self._look()
+        asked = Asked.of(self.lines, [line])
         found: list[Version] = []
         for seq in self._index.table(start_ns, start_ns + 1, None)[:, 0].tolist():
             body = Body(self._file.block(seq).body)
             low, high = np.searchsorted(body.column("start_ns"), [start_ns, start_ns + 1])
-            rows = low + np.flatnonzero(body.column("line")[low:high] == line)
+            rows = np.arange(low, high)[asked.rows(body.column("line")[low:high])]
             found += [Version(seq, body.reason, body.entries(slice(row, row + 1))) for row in rows]
         return found
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from carbon.entries import Entries, Integers
-from carbon.ledger.codec import COLUMNS, DTYPES, Body, ascending
+from carbon.entries import Entries, Integers, Line
+from carbon.ledger.codec import COLUMNS, DTYPES, Body, DamagedLedger, ascending
 from carbon.ledger.file import Indexed
 from pipeline.batch import Series
 
@@ -110,26 +110,52 @@ class _Part:
     at: slice  # where its rows stand among those of all parts
 
 
-class Effective:
-    """The effective entries of one window, column by column; rows by (start, line)."""
+class Asked(NamedTuple):
+    """Lines by number: the first number of the same name, and which are asked for (None: all).
 
-    def __init__(self, bodies: Iterator[Body], start_ns: int, end_ns: int, lines: Collection[int] | None) -> None:
-        wanted = None if lines is None else np.array(sorted(lines), np.int32)
+    A line whose asset moved or changed its type has a new number and its old name; it still is one line in time.
+    """
+
+    first: Series
+    wanted: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, lines: Mapping[int, Line], wanted: Collection[int] | None) -> Self:
+        """Return what is asked for of all lines; numbers nobody knows are not."""
+        firsts: dict[str, int] = {}
+        first = np.array([firsts.setdefault(line.key, number) for number, line in lines.items()], np.int32)
+        return cls(first, None if wanted is None else np.isin(np.arange(len(first)), list(wanted)))
+
+    def rows(self, line: Series) -> npt.NDArray[np.intp] | slice:
+        """Return the rows of lines that have the name of one asked for; raises DamagedLedger for unknown numbers."""
+        if len(line) and not 0 <= int(line.min()) <= int(line.max()) < len(self.first):
+            raise DamagedLedger("an entry names a line that is not defined; run `tanflow ledger verify`")
+        if self.wanted is None:
+            return slice(None)
+        return np.flatnonzero(np.isin(self.first, self.first[self.wanted])[line])
+
+
+class Effective:
+    """The effective entries of one window, column by column; by start, then by line as first numbered."""
+
+    def __init__(self, bodies: Iterator[Body], start_ns: int, end_ns: int, asked: Asked) -> None:
         parts: list[_Part] = []
         keys: list[tuple[Column, Column]] = []
         size = 0
         for body in bodies:
             start, line = body.column("start_ns"), body.column("line")
             low, high = np.searchsorted(start, [start_ns, end_ns])
-            rows: Column | slice = slice(low, high)
-            if wanted is not None:
-                rows = low + np.flatnonzero(np.isin(line[low:high], wanted))
-            keys.append((start[rows], line[rows]))
+            found = asked.rows(line[low:high])
+            rows = slice(low, high) if isinstance(found, slice) else low + found
+            keys.append((start[rows], asked.first[line[rows]]))
             more = len(keys[-1][0])
             parts.append(_Part(body, rows, slice(size, size + more)))
             size += more
-        self._size = size
+        self._size, self._parts = size, parts
         self._winners = _latest(*(np.concatenate([k[i] for k in keys]) for i in (0, 1))) if size else slice(0, 0)
+        if asked.wanted is not None:  # of lines with one name the number of the latest block counts
+            mine = asked.wanted[self.column("line")]
+            self._winners = np.arange(size)[self._winners][mine]
         alive = np.zeros(size, bool)
         alive[self._winners] = True
         self._parts = [part for part in parts if alive[part.at].any()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,23 @@ def test_documents_are_kept_in_order(tmp_path: Path) -> None:
             assert [w.document({"what": "invoice"}), w.document({"what": "certificate"})] == [1, 2]
         assert ledger.documents() == [{"what": "invoice", "seq": 1}, {"what": "certificate", "seq": 2}]
         assert next(ledger.blocks()).data() == {"what": "invoice"}
+
+
+def test_a_line_whose_asset_moved_is_still_one_line(tmp_path: Path) -> None:
+    """An hour booked again after the move replaces the one booked before it, though the line has a new number."""
+    moved = replace(line("a"), area="yard", role="breakdown")
+    with Ledger.open(tmp_path, write=True) as ledger:
+        with ledger.writing() as w:
+            w.entries(hourly(w, [line("a"), line("b"), line("a")], [0, 0, HOUR], [10, 20, 30]), LIVE)
+        with ledger.writing() as w:
+            w.entries(hourly(w, [moved, moved], [HOUR, 2 * HOUR], [35, 40]), LATE)
+        (read,) = ledger.read()
+        assert (read.line.tolist(), read.amount.tolist()) == ([0, 1, 2, 2], [10, 20, 35, 40])
+        assert ledger.sums([0, DAY]).amount.tolist() == [10, 20, 75]
+        for number, amounts in ((0, [[10]]), (2, [[35, 40]]), (7, [])):
+            assert [part.amount.tolist() for part in ledger.read(lines=[number])] == amounts
+            assert [v.entry.amount.tolist() for v in ledger.versions(number, HOUR)] == ([[30], [35]] if amounts else [])
+    assert verify(tmp_path).ok
 
 
 def test_longer_entries_stand_beside_hourly_ones(tmp_path: Path) -> None:
