@@ -16,7 +16,7 @@ from tanflow.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-PACKAGES = ("collectors", "config", "pipeline", "simulators", "sinks", "tanflow")
+PACKAGES = ("carbon", "collectors", "config", "pipeline", "simulators", "sinks", "tanflow")
 README = (ROOT / "README.md").read_text()
 
 
