@@ -130,7 +130,7 @@ class Books:
 
     def entries(self, numbers: Numbers, activity: Activity) -> Entries:
         """Return the entries of every line of activities, whose streams are numbered as in `names`."""
-        meters = self._meters(numbers, activity)
+        activity, meters = self._metered(numbers, activity)
         parts = []
         for steps, lines in self._groups:
             line_of = np.full(len(self.names), -1, np.int32)
@@ -142,15 +142,19 @@ class Books:
             parts.append(compute(rows, line_of[rows.stream], factors, numbers.factor, meters[mine]))
         return Entries.join(parts)
 
-    def _meters(self, numbers: Numbers, activity: Activity) -> npt.NDArray[np.int32]:
-        """Return the number of the meter version behind each row, −1 where the register knows none."""
+    def _metered(self, numbers: Numbers, activity: Activity) -> tuple[Activity, npt.NDArray[np.int32]]:
+        """Return the rows with what their meters let one doubt, and the number of their meter versions, −1: none."""
         found = np.full(len(activity), -1, np.int32)
+        estimated, quality = activity.estimated.copy(), activity.quality.copy()
         for stream in np.unique(activity.stream).tolist():
             steps = self.meters.get(self.names[stream])
             if steps is None:
                 continue
             mine = activity.stream == stream
-            at = steps.at(activity.start_ns[mine])
+            rows = activity.take(mine)
+            at = steps.at(rows.start_ns)
             known = {step: numbers.meter(steps.versions[step]) for step in np.unique(at).tolist()}
             found[mine] = [known[step] for step in at.tolist()]
-        return found
+            doubted = steps.doubt(rows)
+            estimated[mine], quality[mine] = doubted.estimated, doubted.quality
+        return replace(activity, estimated=estimated, quality=quality), found

@@ -110,7 +110,7 @@ def courses(ledger: Ledger, grid: Grid, live: Collection[str], upto: int | None 
 
     Streams of `live` are expected up to the last interval any stream is booked for, others up to their own last one.
     """
-    lines = ledger.lines
+    lines, bypassed = ledger.lines, [n for n, meter in ledger.meters.items() if meter.bypassed]
     wanted = _one_of_each(lines)
     found: dict[str, Course] = {}
     for entries in ledger.read(grid.start_ns, grid.start_ns + grid.count * grid.interval_ns, wanted, upto):
@@ -120,7 +120,7 @@ def courses(ledger: Ledger, grid: Grid, live: Collection[str], upto: int | None 
             course = found.get(line.stream)
             if course is None:
                 course = found[line.stream] = _empty(line, grid)
-            _write(course, entries.take(rows))
+            _write(course, _unmeasured(entries.take(rows), bypassed))
     metered = {key: course for key, course in found.items() if course.booked.any()}
     end = max((_last(course) for course in metered.values()), default=0)
     return {key: _bounded(course, end if key in live else _last(course)) for key, course in metered.items()}
@@ -144,6 +144,16 @@ def _empty(line: Line, grid: Grid) -> Course:
     return Course(
         line.stream, line.unit, grid, amount, estimated, substituted, covered, quality, peak, booked, told, slice(0, n)
     )
+
+
+def _unmeasured(entries: Entries, bypassed: Collection[int]) -> Entries:
+    """Return the entries, those of bypassed meters without what these showed: it is no measurement."""
+    past = np.isin(entries.meter, list(bypassed))
+    if not past.any():
+        return entries
+    amount = np.where(past, entries.substituted, entries.amount)
+    estimated, covered = (np.where(past, 0, column) for column in (entries.estimated, entries.covered_ns))
+    return replace(entries, amount=amount, estimated=estimated, covered_ns=covered)
 
 
 def _write(course: Course, entries: Entries) -> None:

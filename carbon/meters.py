@@ -1,9 +1,9 @@
-"""Meter register → versions in time: who measured, with which ratio and how surely; what is due and overdue."""
+"""Meter register → versions in time: who measured, with which ratio and how surely, and what is to be doubted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from math import sqrt
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from carbon.entries import MeterVersion
+from carbon.entries import Activity, MeterVersion
 from carbon.factor import EVER
-from config.meters import Meter, MeterEvent, Transformer, ratio
+from carbon.local_time import midnight_ns
+from config.meters import Meter, MeterEvent, Transformer, after, ratio
+from pipeline import quality as q
 from pipeline.batch import Times
-from pipeline.clock import SECOND_NS
 
-WARN_DAYS: Final = 60
+FOREVER: Final = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,26 @@ class MeterSteps:
 
     start_ns: Times
     versions: tuple[MeterVersion, ...]
+    overdue_ns: Times  # from when on the calibration of each version is overdue; FOREVER where no day is known
 
     def at(self, start_ns: Times) -> npt.NDArray[np.int64]:
         """Return which version measured an interval that begins at each instant."""
         return np.maximum(np.searchsorted(self.start_ns, start_ns, side="right") - 1, 0)
+
+    def doubt(self, activity: Activity) -> Activity:
+        """Return amounts of this meter with what the register lets one doubt of them.
+
+        While it is bypassed, what it shows is no measurement: all of it is estimated. While its calibration is overdue,
+        it is uncertain.
+        """
+        at = self.at(activity.start_ns)
+        bypassed = np.array([version.bypassed for version in self.versions])[at]
+        doubtful = bypassed | (activity.start_ns >= self.overdue_ns[at])
+        if not doubtful.any():
+            return activity
+        flags = np.where(bypassed, q.QUANTITY_ESTIMATED, 0) | np.where(doubtful, q.UNCERTAIN, 0)
+        estimated = np.where(bypassed, activity.amount - activity.substituted, activity.estimated)
+        return replace(activity, estimated=estimated, quality=q.merge(activity.quality, flags.astype(np.uint16)))
 
 
 def meter_steps(name: str, meter: Meter, zone: ZoneInfo) -> MeterSteps:
@@ -41,25 +58,16 @@ def meter_steps(name: str, meter: Meter, zone: ZoneInfo) -> MeterSteps:
     state, starts, versions = meter, [EVER], [_version(name, 1, meter, bypassed=False)]
     bypassed = False
     for number, event in enumerate(meter.events, 2):
-        state, bypassed = _after(state, event), _bypassed(event, bypassed)
-        starts.append(_midnight(event.on, zone))
+        state, bypassed = after(state, event), _bypassed(event, bypassed)
+        starts.append(midnight_ns(event.on, zone))
         versions.append(_version(name, number, state, bypassed=bypassed))
-    return MeterSteps(np.array(starts, np.int64), tuple(versions))
+    overdue = [_overdue(version, zone) for version in versions]
+    return MeterSteps(np.array(starts, np.int64), tuple(versions), np.array(overdue, np.int64))
 
 
-def _after(meter: Meter, event: MeterEvent) -> Meter:
-    """Return what the register says of a meter after an event."""
-    calibrated = event.on if event.type in ("calibrate", "install", "swap") else meter.calibrated_on
-    return meter.model_copy(
-        update={
-            "serial": event.serial or meter.serial,
-            "certificate": event.certificate or meter.certificate,
-            "calibrated_on": calibrated,
-            "due": event.due or (None if event.type == "swap" else meter.due),
-            "ct": event.ct or meter.ct,
-            "pt": event.pt or meter.pt,
-        }
-    )
+def _overdue(version: MeterVersion, zone: ZoneInfo) -> int:
+    """Return when the day a calibration is due is over."""
+    return midnight_ns(date.fromisoformat(version.due) + timedelta(days=1), zone) if version.due else FOREVER
 
 
 def _bypassed(event: MeterEvent, before: bool) -> bool:
@@ -86,24 +94,3 @@ def uncertainty(accuracy: float, ct: Transformer | None, pt: Transformer | None)
     """Return half the 95 % interval of a metering chain as a share: √(Σ class²)/100; unknown classes count nothing."""
     classes = [accuracy, *(t.accuracy for t in (ct, pt) if t and t.accuracy)]
     return sqrt(sum(c * c for c in classes)) / 100
-
-
-def _midnight(day: date, zone: ZoneInfo) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * SECOND_NS
-
-
-def due_findings(meters: dict[str, Meter], today: date) -> list[str]:
-    """Return a sentence for each meter whose calibration is overdue or due within WARN_DAYS."""
-    findings = []
-    for name, meter in meters.items():
-        last = meter
-        for event in meter.events:
-            last = _after(last, event) if event.on <= today else last
-        if last.due is None:
-            continue
-        days = (last.due - today).days
-        if days < 0:
-            findings.append(f"{name} (serial {last.serial}): calibration overdue since {last.due}, {-days} days")
-        elif days <= WARN_DAYS:
-            findings.append(f"{name} (serial {last.serial}): calibration due on {last.due}, in {days} days")
-    return findings

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from config.errors import ConfigError, Problem
 from config.explain import explain
+from config.meter_checks import doubt_meters
 from config.model import Asset, Gateway
 from config.plant_checks import Finding, Loc, Plant, check_plant
 from config.points import DeviceMap, Point, Template
@@ -204,6 +205,7 @@ def _doubts(plant: Plant) -> Iterator[Finding]:
                 f"{names} neither max_rate nor the asset's rated_kw; an impossible jump cannot be told from a true one"
             )
             yield path, message
+    yield from doubt_meters(plant)
 
 
 def _is_unbounded(point: Point, asset: Asset) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -17,6 +19,16 @@ def _a_ratio(text: str) -> str:
         raise ValueError("a transformer ratio is written primary/secondary, e.g. 400/5")
     return text
 
+
+WARN_DAYS: Final = 60  # how long before it is due a calibration is spoken of
+
+# What stands before the transformers is this quantity of a register times these of their ratios.
+TRANSFORMED: Final[Mapping[str, tuple[Literal["ct", "pt"], ...]]] = {
+    "current": ("ct",),
+    "voltage": ("pt",),
+    **dict.fromkeys(("power", "reactive_power", "apparent_power"), ("ct", "pt")),
+    **dict.fromkeys(("energy_index", "reactive_energy_index", "apparent_energy_index"), ("ct", "pt")),
+}
 
 Ratio = Annotated[str, AfterValidator(_a_ratio)]
 
@@ -40,6 +52,7 @@ class MeterEvent(Strict):
     on: date
     type: Literal["install", "swap", "calibrate", "ratio", "bypass", "restore"]
     serial: str = ""
+    # As tanflow shows the index: in kWh, m3 or t, of a register of secondary values without the transformers' ratio.
     final_index: float | None = None  # swap: what the old one showed when it went
     initial_index: float | None = None  # install, swap: what the new one showed when it came
     certificate: str = ""
@@ -84,3 +97,84 @@ class Meter(Strict):
         if days != sorted(days):
             raise ValueError("events are written in the order of their days")
         return self
+
+
+# ── in time ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def after(meter: Meter, event: MeterEvent) -> Meter:
+    """Return what the register says of a meter after an event; what a new calibration does not say is unknown."""
+    renewed = event.type in ("calibrate", "swap")
+    return meter.model_copy(
+        update={
+            "serial": event.serial or meter.serial,
+            "certificate": event.certificate or ("" if renewed else meter.certificate),
+            "calibrated_on": event.on if renewed else meter.calibrated_on,
+            "due": event.due or (None if renewed else meter.due),
+            "ct": event.ct or meter.ct,
+            "pt": event.pt or meter.pt,
+        }
+    )
+
+
+def on_day(meter: Meter, day: date) -> Meter:
+    """Return what the register says of a meter on a day."""
+    for event in meter.events:
+        meter = after(meter, event) if event.on <= day else meter
+    return meter
+
+
+def bypassed_since(meter: Meter, day: date) -> date | None:
+    """Return since when a meter has been bypassed on a day, None where it is not."""
+    since: date | None = None
+    for event in meter.events:
+        if event.on <= day and event.type in ("bypass", "restore"):
+            since = (since or event.on) if event.type == "bypass" else None
+    return since
+
+
+def applied_ratios(meter: Meter, quantity: str) -> Iterator[tuple[date, Fraction]]:
+    """Yield from which day on (date.min first) a reading is multiplied by what; nothing where it shows it already."""
+    kinds = TRANSFORMED.get(quantity, ()) if meter.shows == "secondary" else ()
+    if not kinds:
+        return
+    state, last = meter, _product(meter, kinds)
+    yield date.min, last
+    for event in meter.events:
+        state = after(state, event)
+        if (product := _product(state, kinds)) != last:
+            yield event.on, product
+            last = product
+
+
+def _product(meter: Meter, kinds: tuple[Literal["ct", "pt"], ...]) -> Fraction:
+    product = Fraction(1)
+    for transformer in (meter.ct if kind == "ct" else meter.pt for kind in kinds):
+        product *= ratio(transformer.ratio) if transformer else 1
+    return product
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A calibration that is overdue (`days` negative) or due within WARN_DAYS."""
+
+    meter: str
+    serial: str
+    due: date
+    days: int
+
+    def __str__(self) -> str:
+        name = f"{self.meter} (serial {self.serial})"
+        if self.days < 0:
+            return f"{name}: calibration overdue since {self.due}, {-self.days} days"
+        return f"{name}: calibration due on {self.due}, in {self.days} days"
+
+
+def calibrations_due(meters: Mapping[str, Meter], today: date) -> list[Calibration]:
+    """Return what is overdue or due within WARN_DAYS, in the order of the register."""
+    found = []
+    for name, meter in meters.items():
+        now = on_day(meter, today)
+        if now.due is not None and (now.due - today).days <= WARN_DAYS:
+            found.append(Calibration(name, now.serial, now.due, (now.due - today).days))
+    return found

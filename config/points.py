@@ -153,6 +153,8 @@ class DeviceMap(Strict):
 
     protocol: Literal["modbus", "opcua", "mqtt"]
     notes: str = ""
+    # Of an electricity meter: whether what it shows includes its transformers already; None: not known, or settable.
+    shows: Literal["primary", "secondary"] | None = None
     max_registers: Annotated[int, Field(ge=1, le=125)] = 125  # most one read may ask for
     max_gap: Annotated[int, Field(ge=0, le=124)] = 16  # unneeded registers read rather than asking twice
     modbus: ModbusDefaults = ModbusDefaults()

@@ -12,6 +12,7 @@ from config.asset_checks import check_assets
 from config.connections import MqttConnection, Tls
 from config.errors import GatewayError
 from config.factor_checks import check_factors, check_fuels
+from config.meter_checks import check_meters
 from config.plant_checks import RESERVED, Finding, Loc, Plant
 from config.providers import Asked
 from config.strict import Secret
@@ -31,6 +32,7 @@ def check_references(plant: Plant) -> Iterator[Finding]:
     yield from check_fuels(plant)
     yield from check_tariff(plant)
     yield from check_virtual(plant)
+    yield from check_meters(plant)
     yield from _brokers(plant)
     for block in ("connections", "sinks"):
         for name, entry in getattr(plant.gateway, block).items():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -15,14 +17,17 @@ from config.carriers import about, counted_in
 from config.connections import MqttConnection
 from config.fuels import FuelError, FuelRow, fuel_row, units_per
 from config.kpis import Figures
+from config.meters import Meter, applied_ratios
 from config.model import Gateway
 from config.points import REGISTERS, Point
 from config.quantities import AMOUNT_OF, QUANTITIES, conversion
 from pipeline.batch import DERIVED
+from pipeline.clock import SECOND_NS
 from pipeline.compile_windows import STAGE, figures_of, window_specs
 from pipeline.factors import FactorTimeline
 from pipeline.gaps import gap_key
 from pipeline.heartbeat import GATEWAY, HEALTH, TICK_KEY, health_key
+from pipeline.ratios import ALWAYS, Steps
 from pipeline.series import NAN, Kind, Like, Spec, ratio
 from pipeline.timelines import Counted, content, fuel, grid_timeline
 from pipeline.trust import CLOCK_KEY
@@ -74,8 +79,9 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
     plan.grid = plan.add(grid_timeline(gateway, gateway.site.region, gateway.factors.kind, base))
     tables = tuple(base / t for t in gateway.factors.tables)
     accounted: set[tuple[str, str]] = set()
+    registered = {meter.device: meter for meter in gateway.accounting.meters.values() if meter.device}
     for device in devices:
-        plan.specs += _Device(gateway, device, plan, accounted, tables).specs()
+        plan.specs += _Device(gateway, device, plan, accounted, tables, registered.get(device.key)).specs()
     plan.specs += _own(gateway)
     found = figures_of(gateway, devices, {s.key for s in plan.specs})
     plan.specs += window_specs(gateway, found)
@@ -102,6 +108,7 @@ class _Device:
     plan: Plan
     accounted: set[tuple[str, str]]  # (asset, carrier) that already have a series
     tables: tuple[Path, ...] = ()  # the user's factors
+    meter: Meter | None = None  # what the register says of it
     _places: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def specs(self) -> Iterator[Spec]:
@@ -203,14 +210,21 @@ class _Device:
 
     def _measured(self, name: str, point: Point) -> Spec:
         device, asset = self.bound.device, self.bound.asset
-        kind_of = (id(point), name, device.connection, device.every_s, asset.rated_kw)
+        ratios = self._ratios(point)
+        kind_of = (id(point), name, device.connection, device.every_s, asset.rated_kw, ratios)
         if kind_of not in self.plan.alike:
-            self.plan.alike[kind_of] = self._like(name, point)
+            self.plan.alike[kind_of] = self._like(name, point, ratios)
         like = self.plan.alike[kind_of]
         carrier = self._carrier(point) if like.measurement == "energy" else ""
         return Spec(series_key(self.bound.asset_name, name, point.quantity), self._place(carrier), like)
 
-    def _like(self, name: str, point: Point) -> Like:
+    def _ratios(self, point: Point) -> Steps:
+        """Return what readings are multiplied by, as the meter register dates it; () for what is shown already."""
+        zone = ZoneInfo(self.gateway.site.zone)
+        steps = applied_ratios(self.meter, point.quantity) if self.meter else ()
+        return tuple((ALWAYS if day == date.min else _midnight_ns(day, zone), float(ratio)) for day, ratio in steps)
+
+    def _like(self, name: str, point: Point, ratios: Steps) -> Like:
         scale, offset = conversion(point.unit, point.quantity)
         mul, div = ratio(point.scale * point.sign * scale)
         quantity = QUANTITIES[point.quantity]
@@ -236,17 +250,19 @@ class _Device:
             modulus=_modulus(point) * step if kind == Kind.COUNTER else NAN,
             resolution=max(point.step * scale if point.step else 0.0, step if _is_integer(point) else 0.0),
             relative=_FLOAT_STEP.get(point.modbus.type, 0.0) if point.modbus else 0.0,
-            max_rate=self._max_rate(point, scale),
+            max_rate=self._max_rate(point, scale, ratios),
             period_ns=int((paced or 0.0) * 1e9),
+            ratios=ratios,
         )
 
-    def _max_rate(self, point: Point, scale: float) -> float:
+    def _max_rate(self, point: Point, scale: float, ratios: Steps) -> float:
         if point.effective_kind != "counter":
             return NAN
         if point.max_rate:
             return point.max_rate * scale
         rated = self.bound.asset.rated_kw
-        return rated * _PEAK if rated and point.quantity == "energy_index" else NAN
+        behind = min((r for _, r in ratios), default=1.0)  # the register turns by so much less
+        return rated * _PEAK / behind if rated and point.quantity == "energy_index" else NAN
 
     def _derived(self, name: str, quantity: str, carrier: str, *, main: bool) -> Spec:
         kind = QUANTITIES[quantity]
@@ -288,6 +304,10 @@ class _Device:
     def _gap(self) -> Spec:
         like = Like(self.bound.device.connection, "gap", "1", Kind.STATE, "gateway", "gap_cause")
         return Spec(gap_key(self.bound.asset_name, self.bound.name), self._place(), self.plan.share(like))
+
+
+def _midnight_ns(day: date, zone: ZoneInfo) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * SECOND_NS
 
 
 def _is_integer(point: Point) -> bool:

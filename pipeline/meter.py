@@ -246,7 +246,10 @@ def _count(
     flags = step.flags | np.where(outage | coarse, q.PROFILE_ESTIMATED, 0).astype(np.uint16)
     done = ~hold & ~step.first
     carried = q.merge(quality[rows] & _CARRIED, flags)
-    return _Amounts(series[done], time_ns[done], span_ns[done], step.amount[done], carried[done])
+    amount = step.amount
+    if table.ratios is not None:
+        amount = amount * table.ratios.over(series, step.start_ns, time_ns)
+    return _Amounts(series[done], time_ns[done], span_ns[done], amount[done], carried[done])
 
 
 def _remember(state: MeterState, series: Series, time_ns: Times, value: Values, hold: Mask) -> None:

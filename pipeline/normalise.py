@@ -9,13 +9,16 @@ import numpy as np
 from pipeline.batch import Batch
 from pipeline.clock import SECOND_NS
 from pipeline.quality import BAD, CLOCK, RANGE, UNCERTAIN, worsen
-from pipeline.series import SeriesTable
+from pipeline.series import Kind, SeriesTable
 
 _AHEAD_NS = 3_600 * SECOND_NS  # a device's clock may be this far before ours; more is wrong
 
 
 def normalise(table: SeriesTable, batch: Batch) -> Batch:
-    """Return the measured rows: value = raw · mul / div + offset; outside its range or not a number: bad (range)."""
+    """Return the measured rows: value = raw · mul / div + offset; outside its range or not a number: bad (range).
+
+    A gauge of a meter behind transformers is multiplied by their ratio.
+    """
     series = batch.series
     value = batch.value * table.mul[series] / table.div[series] + table.offset[series]
     # Written so that NaN fails it too.
@@ -23,6 +26,9 @@ def normalise(table: SeriesTable, batch: Batch) -> Batch:
     quality = batch.quality
     if not inside.all():
         quality = np.where(inside, quality, worsen(quality | np.uint16(RANGE), BAD))
+    if table.ratios is not None:  # after the range check: what a point declares is of what the device shows
+        gauge = table.kind[series] == Kind.GAUGE
+        value = np.where(gauge, value * table.ratios.at(series, batch.time_ns), value)
     return replace(batch, value=value, quality=quality)
 
 

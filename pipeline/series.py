@@ -17,6 +17,7 @@ import orjson
 import zstandard
 
 from pipeline.factors import FactorTimeline
+from pipeline.ratios import Ratios, Steps
 
 
 class Kind(IntEnum):
@@ -56,6 +57,9 @@ class Like:
     relative: float = 0.0  # a float register's step as a share of its value
     period_ns: int = 0  # how often a reading is expected; 0: unknown
     stratum: int = 0
+    # Of what a meter behind transformers shows: (from when on [ns], ratio). Gauges are multiplied themselves, of a
+    # counter only its amounts: the index stays what the register shows, and so does all else that is said here of it.
+    ratios: Steps = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ class SeriesTable:
         self.amount.setflags(write=False)
         self.relative = column("relative", np.float64, 0.0)
         self.period_ns = column("period_ns", np.int64, 0)
+        self.ratios = Ratios.of(s.like.ratios if s else () for s in self.specs)  # None where nothing is multiplied
         self.products = self._products(ids, names)
 
     def _products(self, ids: Mapping[str, int], names: Mapping[str, int]) -> tuple[Product, ...]:
@@ -221,8 +226,10 @@ def _plain(value: Any) -> Any:
 
 def _rich(name: str, value: Any) -> Any:
     if name == "like":
+        # Not strict: a plan of an earlier version lacks the fields that came later.
         shared: dict[str, Any] = {
-            f.name: float(v) if f.type == "float" else v for f, v in zip(fields(Like), value, strict=True)
+            f.name: float(v) if f.type == "float" else v for f, v in zip(fields(Like), value, strict=False)
         }
+        shared["ratios"] = tuple((start, float(ratio)) for start, ratio in shared.get("ratios", ()))
         return Like(**shared)
     return tuple(map(tuple, value)) if name in ("tags", "products") else value

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from carbon.meters import due_findings, meter_steps
-from config.meters import Meter, ratio
+from carbon.meters import meter_steps
+from config.meters import Meter, applied_ratios, bypassed_since, calibrations_due, on_day, ratio
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -79,8 +79,7 @@ def test_calibration_is_warned_sixty_days_ahead_and_told_when_overdue() -> None:
         ),
         "unknown": meter(),
     }
-    said = due_findings(register, date(2026, 1, 1))
-    assert said == [
+    assert [str(calibration) for calibration in calibrations_due(register, date(2026, 1, 1))] == [
         "soon (serial A1): calibration due on 2026-02-20, in 50 days",
         "over (serial A1): calibration overdue since 2025-12-01, 31 days",
     ]
