@@ -10,13 +10,14 @@ import numpy as np
 from carbon.blend import instrument_factors, market_steps
 from carbon.books import Books
 from carbon.certificates import accept
+from carbon.difference import Difference
 from carbon.entries import Entries, Integers
 from carbon.factor import FactorSteps
 from carbon.ledger import Ledger, Reason
 from carbon.local_time import midnight_ns
 from carbon.market import Allocation, Instruments, allocate, edges
 from carbon.register import Register
-from carbon.restate import Difference, Progress, Span, restate_factors
+from carbon.restate import Progress, Span, restate_factors
 from carbon.rows import Certificate
 from carbon.vetting import as_certificate
 from pipeline.batch import Times

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from carbon.difference import Difference
 from carbon.entries import Line
 from carbon.ledger import Ledger, Reason
 from carbon.local_time import midnight_ns
-from carbon.restate import Difference, Span, restate_activity, restate_factors
+from carbon.restate import Span, restate_activity, restate_factors
 from config.load import load
 from tanflow.commands.corrections import new_factors, new_ratio
 from tanflow.commands.ledger import bar, err

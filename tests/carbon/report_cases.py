@@ -13,8 +13,7 @@ import yaml
 from carbon.compute import compute
 from carbon.entries import MICRO, Activity, Line, MeterVersion
 from carbon.factor import Factor, FactorSteps
-from carbon.ledger import Ledger, Reason
-from carbon.ledger.book import Writing
+from carbon.ledger import Ledger, Reason, Writing
 from carbon.register import Filed
 from carbon.rows import parse
 from config.model import Gateway
