@@ -17,7 +17,7 @@ from carbon.rows import Certificate, Document, Lab, Stock, dump
 from carbon.uncertainty import half_interval, unstated
 
 MUCH: Final = 0.05  # share of a stream above which substitution is a finding
-_GAS: Final = {"co2": "CO₂", "ch4": "CH₄", "n2o": "N₂O", "fgas": "F", "mixed": "CO₂e"}
+_GAS: Final = {"co2": "CO₂", "ch4": "CH₄", "n2o": "N₂O", "fgas": "F-gas", "mixed": "CO₂e"}
 _HOUR_NS: Final = 3_600_000_000_000
 
 

@@ -35,11 +35,12 @@ class Change:
 def changes(ledger: Ledger, edges_ns: Sequence[int], upto: int, zone: ZoneInfo) -> list[Change]:
     """Return every correction that touches [first edge, last edge), by the number of its first block."""
     found: dict[tuple[Reason, date | None, int], Change] = {}
+    counts = _counts(ledger.lines)
     for block in ledger.blocks(0, upto):
         if block.reason is None or block.reason.kind not in _CORRECTIONS:
             continue
         day = None if block.reason.kind == "late" else datetime.fromtimestamp(block.at_ns // 10**9, zone).date()
-        for month, count, before, after in _compare(ledger, block, edges_ns):
+        for month, count, before, after in _compare(ledger, block, edges_ns, counts):
             if block.reason.kind == "manual" and not before.any():
                 continue  # the first word on something is no correction
             new = Change(block.reason, month, block.seq, block.seq, block.at_ns)
@@ -51,20 +52,22 @@ def changes(ledger: Ledger, edges_ns: Sequence[int], upto: int, zone: ZoneInfo) 
     return sorted(found.values(), key=lambda c: (c.first_seq, c.month))
 
 
-def _compare(ledger: Ledger, block: Block, edges_ns: Sequence[int]) -> Iterator[tuple[int, int, Integers, Integers]]:
+def _compare(
+    ledger: Ledger, block: Block, edges_ns: Sequence[int], counts: Integers
+) -> Iterator[tuple[int, int, Integers, Integers]]:
     """Yield (month, entries, before, after) of a block's entries that lie in the period."""
     new = block.entries()
     new = new.take((new.start_ns >= edges_ns[0]) & (new.start_ns < edges_ns[-1]))
     if not len(new):
         return
     month = np.searchsorted(np.asarray(edges_ns), new.start_ns, side="right") - 1
-    after = _kinds(new, ledger.lines)
+    after = counts[new.line] * new.co2e[:, None]
     before = np.zeros_like(after)
     ascending = np.sort(new.start_ns)
     breaks = np.flatnonzero(np.diff(ascending) > _REACH_NS) + 1
     for times in np.split(ascending, breaks):
         for old in ledger.read(int(times[0]), int(times[-1]) + 1, set(new.line.tolist()), block.seq - 1):
-            _place(before, new, old, _kinds(old, ledger.lines))
+            _place(before, new, old, counts[old.line] * old.co2e[:, None])
     for number in np.unique(month).tolist():
         mine = month == number
         yield int(number), int(mine.sum()), before[mine].sum(axis=0), after[mine].sum(axis=0)
@@ -83,19 +86,17 @@ def _place(before: Integers, new: Entries, old: Entries, masses: Integers) -> No
     before[order[at[hit]]] = masses[hit]
 
 
-def _kinds(entries: Entries, lines: Mapping[int, Line]) -> Integers:
-    """Return int64[n, 3]: the mass that counts in the location total, in the market total, and as a part only."""
-    size = max(lines, default=0) + 1
-    counts = np.zeros((size, 3), np.int64)
+def _counts(lines: Mapping[int, Line]) -> Integers:
+    """Return int64[lines, 3]: whether a line is part of the location total, of the market total, of a meter only."""
+    counts = np.zeros((max(lines, default=0) + 1, 3), np.int64)
     for number, line in lines.items():
         top = line.role == "boundary" and line.scope > 0
         counts[number] = (
-            top and line.method != "market",
-            top and line.method != "location",
+            top and (line.method != "market"),
+            top and (line.method != "location" or line.scope != 2),
             line.role == "breakdown" and line.method != "market",
         )
-    weighed: Integers = counts[entries.line] * entries.co2e[:, None]
-    return weighed
+    return counts
 
 
 def table(found: Sequence[Change], labels: Sequence[Cell]) -> Table:

@@ -25,6 +25,7 @@ _FLAG: Final = PatternFill("solid", fgColor="FFF3DC")
 _WRAP: Final = Alignment(wrap_text=True, vertical="top")
 _FORMATS: Final[dict[str, str]] = {"share": "0.0%", "number": "General"}
 _UNFIT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML cannot hold
+_RISKY: Final = ("=", "+", "-", "@", "#", "\t", "\r")  # begin what a sheet may take for a formula or an error
 _LONGEST: Final = 32_767  # characters of a cell
 
 
@@ -66,7 +67,7 @@ def _text(sheet: Any, text: str, font: Font | None = None) -> SheetCell:
     cell: SheetCell = WriteOnlyCell(sheet, value=_UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST])
     cell.data_type = "s"
     cell.alignment = _WRAP
-    cell.quotePrefix = text[:1] in ("=", "+", "-", "@", "\t", "\r")
+    cell.quotePrefix = text[:1] in _RISKY
     if font:
         cell.font = font
     return cell
@@ -113,17 +114,18 @@ class _Sheet:
         return cell
 
     def _row(self, index: int, row: Row) -> list[Any]:
-        depth = WriteOnlyCell(self.sheet, value=row.depth if row.counts else None)
-        depth.font = _SOFT
-        cells = [depth, *(self._cell(index, number) for number in range(len(self.table.columns)))]
+        cells = [self._cell(index, number) for number in range(len(self.table.columns))]
         if row.sort == "flag":
             for cell in cells:
-                cell.fill = _FLAG
-        return cells
+                if isinstance(cell, SheetCell):
+                    cell.fill = _FLAG
+        return [row.depth if row.counts else None, *cells]
 
-    def _cell(self, index: int, number: int) -> SheetCell:
+    def _cell(self, index: int, number: int) -> SheetCell | str | None:
         row, column = self.table.rows[index], self.table.columns[number]
         value = row.cells[number]
+        if self.table.detail and isinstance(value, str) and value[:1] not in _RISKY and not _UNFIT.search(value):
+            return value[:_LONGEST] or None  # ten thousands of rows: a style for each cell would take minutes
         if value is None or isinstance(value, Word | str):
             said = _text(self.sheet, "" if value is None else self.words.say(value))
             said.alignment = Alignment(wrap_text=True, vertical="top", indent=row.depth if number == 0 else 0)
