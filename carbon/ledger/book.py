@@ -14,9 +14,9 @@ import orjson
 
 from carbon.entries import Entries, Line, MeterVersion
 from carbon.factor import Factor
-from carbon.ledger.codec import Body, Reason
+from carbon.ledger.codec import COLUMNS, Body, Reason
 from carbon.ledger.definitions import Definitions
-from carbon.ledger.effective import Asked, Effective, Index, Sums, summed, windows
+from carbon.ledger.effective import SUMMED, Asked, Column, Index, Sums, effective, summed, windows
 from carbon.ledger.file import Head, LedgerFile, Stored
 from carbon.ledger.writing import Writing
 
@@ -157,38 +157,40 @@ class Ledger:
         self._look()
         return windows(self._index.table(start_ns, end_ns, upto), start_ns, end_ns)
 
-    def _effective(
-        self, start_ns: int, end_ns: int, lines: Collection[int] | None, upto: int | None
-    ) -> Iterator[Effective]:
+    def _parts(
+        self, start_ns: int, end_ns: int, lines: Collection[int] | None, upto: int | None, names: Sequence[str]
+    ) -> Iterator[dict[str, Column]]:
         upto = self.head().seq if upto is None else upto  # what is appended meanwhile does not count
         asked = Asked.of(self.lines, lines)
         for start, end in self.windows(start_ns, end_ns, upto):
-            table = self._index.table(start, end, upto)
-            window = Effective((Body(self._file.block(int(seq)).body) for seq in table[:, 0]), start, end, asked)
-            if len(window):
-                yield window
+            blocks = self._index.table(start, end, upto)[:, 0].tolist()
+            if (part := effective(self._body, blocks, start, end, asked, names)) is not None:
+                yield part
+
+    def _body(self, seq: int) -> Body:
+        return Body(self._file.block(seq).body)
 
     def read(
         self, start_ns: int = EVER[0], end_ns: int = EVER[1], lines: Collection[int] | None = None,
         upto: int | None = None,
     ) -> Iterator[Entries]:  # fmt: skip
-        """Yield the effective entries that begin in [start, end), by (start, line), in parts of bounded size.
+        """Yield the effective entries that begin in [start, end), by start, then line, in parts of bounded size.
 
         `upto`: as the ledger stood at that block.
         """
-        for window in self._effective(start_ns, end_ns, lines, upto):
-            yield window.entries()
+        for part in self._parts(start_ns, end_ns, lines, upto, COLUMNS):
+            yield Entries(**part)
 
     def sums(self, edges_ns: Sequence[int], upto: int | None = None, lines: Collection[int] | None = None) -> Sums:
         """Return effective entries summed by (line, period, factor, meter); period i is [edge i, edge i + 1)."""
-        return summed(self._effective(int(edges_ns[0]), int(edges_ns[-1]), lines, upto), edges_ns)
+        return summed(self._parts(int(edges_ns[0]), int(edges_ns[-1]), lines, upto, SUMMED), edges_ns)
 
     def versions(self, line: int, start_ns: int) -> list[Version]:
         """Return every version of one entry, oldest first: the last one is effective."""
         asked = Asked.of(self.lines, [line])
         found: list[Version] = []
         for seq in self._index.table(start_ns, start_ns + 1, None)[:, 0].tolist():
-            body = Body(self._file.block(seq).body)
+            body = self._body(seq)
             low, high = np.searchsorted(body.column("start_ns"), [start_ns, start_ns + 1])
             rows = np.arange(low, high)[asked.rows(body.column("line")[low:high])]
             found += [Version(seq, body.reason, body.entries(slice(row, row + 1))) for row in rows]

@@ -101,7 +101,7 @@ def _pack(name: str, column: Column, before: dict[str, Column]) -> tuple[dict[st
 class Body:
     """The stored entries of one block, columns decoded when asked for. Raises DamagedLedger where it is not sound."""
 
-    __slots__ = ("_data", "_kept", "_pieces", "_said", "reason", "rows")
+    __slots__ = ("_data", "_pieces", "_said", "reason", "rows")
 
     def __init__(self, body: bytes) -> None:
         try:
@@ -120,7 +120,6 @@ class Body:
         if at != len(body) or not 0 < self.rows <= MAX_ROWS or tuple(self._said) != COLUMNS:
             raise DamagedLedger("the body of a block is not of the stated size or columns")
         self._data = body
-        self._kept: dict[str, Column] = {}
 
     def column(self, name: str) -> Column:
         """Return one column, read-only."""
@@ -130,11 +129,8 @@ class Body:
             return np.broadcast_to(np.asarray(np.nan if value is None else value, DTYPES[name]), self.rows)
         if "same" in said and COLUMNS.index(said["same"]) < COLUMNS.index(name):
             return self.column(said["same"])
-        if name not in _DELTAS:
-            return self._unpack(name)
-        if name not in self._kept:  # the keys are asked for again and again
-            self._kept[name] = np.cumsum(self._unpack(name), dtype=DTYPES[name])
-        return self._kept[name]
+        column = self._unpack(name)
+        return np.cumsum(column, dtype=DTYPES[name]) if name in _DELTAS else column
 
     def _unpack(self, name: str) -> Column:
         data, size = self._data[self._pieces[name]], self.rows * DTYPES[name].itemsize

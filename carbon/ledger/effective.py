@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from carbon.entries import Entries, Integers, Line
+from carbon.entries import Integers, Line
 from carbon.ledger.codec import COLUMNS, DTYPES, Body, DamagedLedger, ascending
 from carbon.ledger.file import Indexed
 from pipeline.batch import Series
 
-WINDOW_ROWS: Final = 1 << 18  # rows of all versions that are looked at together, about 30 MB with every column
+WINDOW_ROWS: Final = 1 << 19  # rows of all versions that are looked at together, about 60 MB with every column
 _POINT_ROWS: Final = 4_096  # a long block counts as points of so many rows along its time
 Column = npt.NDArray[Any]
 
@@ -62,6 +62,7 @@ class Sums:
 
 _KEYS: Final = ("line", "period", "factor", "meter")
 _SUMMED: Final = tuple(f.name for f in fields(Sums) if f.name not in (*_KEYS, "peak"))
+SUMMED: Final = ("start_ns", *(f.name for f in fields(Sums) if f.name in COLUMNS))
 _MOST_GROUPS: Final = 200_000  # kept apart before they are summed up
 
 
@@ -103,13 +104,6 @@ def windows(table: Integers, start_ns: int, end_ns: int) -> list[tuple[int, int]
     return list(pairwise(edges))
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    body: Body
-    rows: Column | slice
-    at: slice  # where its rows stand among those of all parts
-
-
 class Asked(NamedTuple):
     """Lines by number: the first number of the same name, and which are asked for (None: all).
 
@@ -135,55 +129,43 @@ class Asked(NamedTuple):
         return np.flatnonzero(np.isin(self.first, self.first[self.wanted])[line])
 
 
-class Effective:
-    """The effective entries of one window, column by column; by start, then by line as first numbered."""
+def effective(
+    fetch: Callable[[int], Body], blocks: Sequence[int], start_ns: int, end_ns: int, asked: Asked, names: Sequence[str]
+) -> dict[str, Column] | None:
+    """Return columns of the effective entries of one window, by start, then by line as first numbered; None for none.
 
-    def __init__(self, bodies: Iterator[Body], start_ns: int, end_ns: int, asked: Asked) -> None:
-        parts: list[_Part] = []
-        keys: list[tuple[Column, Column]] = []
-        size = 0
-        for body in bodies:
-            start, line = body.column("start_ns"), body.column("line")
-            low, high = np.searchsorted(start, [start_ns, end_ns])
-            found = asked.rows(line[low:high])
-            rows = slice(low, high) if isinstance(found, slice) else low + found
-            keys.append((start[rows], asked.first[line[rows]]))
-            more = len(keys[-1][0])
-            parts.append(_Part(body, rows, slice(size, size + more)))
-            size += more
-        self._size, self._parts = size, parts
-        self._winners = _latest(*(np.concatenate([k[i] for k in keys]) for i in (0, 1))) if size else slice(0, 0)
-        if asked.wanted is not None:  # of lines with one name the number of the latest block counts
-            mine = asked.wanted[self.column("line")]
-            self._winners = np.arange(size)[self._winners][mine]
-        alive = np.zeros(size, bool)
-        alive[self._winners] = True
-        self._parts = [part for part in parts if alive[part.at].any()]
-
-    def __len__(self) -> int:
-        return self._size if isinstance(self._winners, slice) else len(self._winners)
-
-    def column(self, name: str) -> Column:
-        """Return one column of the effective entries; `count` is 1 for each."""
-        if name == "count":
-            return np.ones(len(self), np.int64)
-        gathered = np.empty(self._size, DTYPES[name])
-        for part in self._parts:
-            gathered[part.at] = part.body.column(name)[part.rows]
-        found: Column = gathered[self._winners]
-        return found
-
-    def entries(self) -> Entries:
-        """Return the effective entries."""
-        return Entries(*(self.column(name) for name in COLUMNS))
+    Blocks are read twice, one at a time: for their keys, and, if any of their entries is effective, for `names`.
+    """
+    keys = [_keys(fetch(seq), start_ns, end_ns, asked) for seq in blocks]
+    ends = np.cumsum([len(rows) for rows, _, _ in keys])
+    if not len(ends) or not ends[-1]:
+        return None
+    winners = _latest(np.concatenate([k[1] for k in keys]), asked.first[np.concatenate([k[2] for k in keys])])
+    if asked.wanted is not None:  # of lines with one name the number of the latest block counts
+        winners = winners[asked.wanted[np.concatenate([k[2] for k in keys])[winners]]]
+    alive = np.zeros(ends[-1], bool)
+    alive[winners] = True
+    gathered = {name: np.empty(ends[-1], DTYPES[name]) for name in names}
+    for seq, (rows, _, _), end in zip(blocks, keys, ends.tolist(), strict=True):
+        if alive[end - len(rows) : end].any():
+            body = fetch(seq)
+            for name in names:
+                gathered[name][end - len(rows) : end] = body.column(name)[rows]
+    return {name: gathered.pop(name)[winners] for name in names} if len(winners) else None
 
 
-def _latest(start: Column, line: Column) -> Column | slice:
-    """Return the positions of the last of each (start, line), by (start, line); all of them where none is repeated."""
-    if not len(start):
-        return slice(0, 0)
+def _keys(body: Body, start_ns: int, end_ns: int, asked: Asked) -> tuple[Column, Column, Column]:
+    """Return the rows of a block that may count, their starts and their lines."""
+    start, line = body.column("start_ns"), body.column("line")
+    low, high = np.searchsorted(start, [start_ns, end_ns])
+    rows = np.arange(low, high, dtype=np.int32)[asked.rows(line[low:high])]
+    return rows, start[rows], line[rows]
+
+
+def _latest(start: Column, line: Column) -> Column:
+    """Return the positions of the last of each (start, line), by (start, line)."""
     if ascending(start, line):
-        return slice(None)
+        return np.arange(len(start))
     _, slot = np.unique(start, return_inverse=True)
     key = slot * (np.int64(line.max()) + 1) + line
     order: Column = np.argsort(key, kind="stable")
@@ -191,19 +173,14 @@ def _latest(start: Column, line: Column) -> Column | slice:
     return order[last]
 
 
-def summed(effective: Iterator[Effective], edges_ns: Sequence[int]) -> Sums:
-    """Return the sums of effective entries between edges."""
+def summed(parts: Iterator[dict[str, Column]], edges_ns: Sequence[int]) -> Sums:
+    """Return the sums between edges of effective entries with the columns SUMMED."""
     edges = np.asarray(edges_ns, np.int64)
     groups: list[Sums] = [_nothing()]
-    for window in effective:
-        start = window.column("start_ns")
-        keys = {
-            "line": window.column("line"),
-            "period": np.searchsorted(edges, start, side="right") - 1,
-            "factor": window.column("factor"),
-            "meter": window.column("meter"),
-        }
-        groups.append(_grouped(keys, window.column))
+    for part in parts:
+        start = part["start_ns"]
+        columns = part | {"period": np.searchsorted(edges, start, side="right") - 1, "count": np.ones_like(start)}
+        groups.append(_grouped({name: columns[name] for name in _KEYS}, columns.__getitem__))
         if sum(map(len, groups)) > _MOST_GROUPS:
             groups = [_together(groups)]
     return _together(groups)
