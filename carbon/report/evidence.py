@@ -18,7 +18,7 @@ from carbon.uncertainty import half_interval, unstated
 
 MUCH: Final = 0.05  # share of a stream above which substitution is a finding
 _GAS: Final = {"co2": "CO₂", "ch4": "CH₄", "n2o": "N₂O", "fgas": "F-gas", "mixed": "CO₂e"}
-_HOUR_NS: Final = 3_600_000_000_000
+HOUR_NS: Final = 3_600_000_000_000
 
 
 def factors(tally: Tally, fixed: tuple[tuple[str, int], ...]) -> Table:
@@ -146,7 +146,7 @@ def _stream(tally: Tally, name: str, numbers: list[int], period_ns: int) -> Row:
     count, amount, energy, estimated, substituted, covered, span = (tally.add(tally.values[n], mine) for n in names)
     booked, time = _share(span, period_ns), _share(covered, span)
     filled = _share(substituted, amount)
-    metered = line.role != "memo" and span <= count * _HOUR_NS  # longer pieces are entered by people: no gap
+    metered = line.role != "memo" and span <= count * HOUR_NS  # longer pieces are entered by people: no gap
     lacking = metered and min(booked or 0, time or 0) < 1 - MUCH
     cells = (
         name, word(f"role.{line.role}"), count, amount, line.unit, energy, booked, time,
@@ -208,5 +208,5 @@ def _line(tally: Tally, versions: Mapping[int, MeterVersion], labels: Sequence[C
         line.scope, line.category, line.method, line.unit, factor.id if factor else "",
         factor.version if factor else "", meter.meter if meter else "", meter.serial if meter else "", value["count"],
         value["amount"], value["energy"], *(value[gas] for gas in GASES), int(tally.mass[i]), value["biogenic"],
-        value["estimated"], value["substituted"], value["covered_ns"] / _HOUR_NS, value["span_ns"] / _HOUR_NS,
+        value["estimated"], value["substituted"], value["covered_ns"] / HOUR_NS, value["span_ns"] / HOUR_NS,
     )  # fmt: skip

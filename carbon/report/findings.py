@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from carbon.report.evidence import MUCH
+from carbon.report.evidence import HOUR_NS, MUCH
 from carbon.report.table import Cell, Table, Word, word
 from carbon.report.tally import Tally
 
@@ -47,7 +47,9 @@ def _market_gaps(tally: Tally) -> list[Word]:
 
 
 def _unregistered(tally: Tally) -> list[Word]:
-    mask = tally.energy_of("boundary") & (tally.meter < 0) & (tally.values["energy"] > 0)
+    """Return the metered streams nobody registered a meter for; what people entered needs none."""
+    metered = tally.values["span_ns"] <= tally.values["count"] * HOUR_NS
+    mask = tally.energy_of("boundary") & (tally.meter < 0) & (tally.values["energy"] > 0) & metered
     streams = sorted({tally.lines[n].stream for n in np.unique(tally.line[mask]).tolist()})
     return [word("finding.unregistered", streams=", ".join(streams[:10]), count=len(streams))] if streams else []
 

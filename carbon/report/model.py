@@ -100,15 +100,15 @@ def report(
 
     Raises GatewayError for a block that is not there and for a period without any entry.
     """
-    head = _head(ledger, as_of)
     now = time.time_ns() if now_ns is None else now_ns
+    head, known_ns = _head(ledger, as_of, now)
     edges = period.edges_ns
     tally = Tally.of(ledger.sums(edges, upto=head.seq), ledger.lines, ledger.factors, len(period.months))
     if not len(tally.line):
         raise GatewayError(
             f"the ledger has no entry in {_said(period)}; look at another period, or let it be booked first"
         )
-    tables = _tables(ledger, gateway, period, tally, head, now, green)
+    tables = _tables(ledger, gateway, period, tally, head, known_ns, green)
     named = {table.name: table for table in tables}
     found = findings(tally, named["quality"], named["meters"], named["factors"])
     tops = places.places(tally, fed_by(gateway))
@@ -117,14 +117,14 @@ def report(
 
 
 def _tables(
-    ledger: Ledger, gateway: Gateway, period: Period, tally: Tally, head: Head, now_ns: int, green: int | None
+    ledger: Ledger, gateway: Gateway, period: Period, tally: Tally, head: Head, known_ns: int, green: int | None
 ) -> tuple[Table, ...]:
     labels, edges = period.labels, period.edges_ns
     tops = places.places(tally, fed_by(gateway))
     scopes = totals.scopes(tally)
     shown = dict(zip((c.key for c in scopes.columns), printed(scopes).total, strict=True))
     fixed = tuple((m, value) for m in totals.METHODS if isinstance(value := shown[m], int))
-    through = max(min(edges[-1], now_ns) - edges[0], 1)
+    through = max(min(edges[-1], known_ns) - edges[0], 1)
     register = Register.of(ledger.documents())
     return (
         scopes,
@@ -153,13 +153,14 @@ def fed_by(gateway: Gateway) -> dict[str, str]:
     return {name: asset.fed_by for name, asset in assets if asset.fed_by}
 
 
-def _head(ledger: Ledger, as_of: int | None) -> Head:
+def _head(ledger: Ledger, as_of: int | None, now_ns: int) -> tuple[Head, int]:
+    """Return the block a report is made as of, and until when the ledger can know anything by then [ns]."""
     head = ledger.head()
     if as_of is None or as_of == head.seq:
-        return head
+        return head, now_ns
     if not 0 < as_of <= head.seq:
         raise GatewayError(f"the ledger has no block {as_of}; its last one is {head.seq}")
-    return next(Head(block.seq, block.head) for block in ledger.blocks(as_of - 1, as_of))
+    return next((Head(block.seq, block.head), block.at_ns) for block in ledger.blocks(as_of - 1, as_of))
 
 
 def _said(period: Period) -> str:

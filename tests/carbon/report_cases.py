@@ -76,7 +76,7 @@ areas: {{works: {{assets: {{main: {_asset("meter", "electricity")}}}}}}}
 """)
 
 
-def steel(folder: Path) -> Ledger:
+def steel(folder: Path, *, registered: bool = True) -> Ledger:
     """Return the ledger of the year 2018: 35,040 quarter hours at 0.4585 kg/kWh, both methods."""
     with gzip.open(STEEL, "rt") as file:
         kwh = [row.split(",")[1] for row in file][1:]
@@ -86,7 +86,8 @@ def steel(folder: Path) -> Ledger:
     ledger = Ledger.open(folder, write=True, now_ns=lambda: NOW_NS)
     by = factor("kr-gir/KR/location_average/2021", "kWh", (0.4585,))
     with ledger.writing() as w:
-        meter = w.meter(MeterVersion("M1", 1, "SN-1", 80.0, 0.01, "2017-01-01", "2019-01-01", about="class 1"))
+        known = MeterVersion("M1", 1, "SN-1", 80.0, 0.01, "2017-01-01", "2019-01-01", about="class 1")
+        meter = w.meter(known) if registered else -1
         for method in ("location", "market"):
             of = line("main.electricity", "works", "meter", "boundary", 2, "purchased_electricity", method)
             book(w, activity, of, by, meter=meter)

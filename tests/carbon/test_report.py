@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from carbon.ledger import Reason
+from carbon.entries import Activity
+from carbon.ledger import Ledger, Reason
 from carbon.report.model import Period, Report, report
 from carbon.report.rounding import printed
 from carbon.report.table import Table, Word
@@ -131,7 +132,32 @@ def test_late_readings_are_told_by_month(tmp_path: Path) -> None:
 def test_findings_name_what_a_verifier_asks_about(plant: Report) -> None:
     keys = [finding.key for finding in plant.findings if isinstance(finding, Word)]
     assert keys.count("finding.substituted") == 3
-    assert {"finding.overdue", "finding.fallback", "finding.unregistered"} <= set(keys)
+    assert {"finding.overdue", "finding.fallback"} <= set(keys)
+
+
+def test_a_whole_year_lacks_nothing_but_what_nobody_registered(tmp_path: Path) -> None:
+    with cases.steel(tmp_path, registered=False) as ledger:
+        zone = ZoneInfo("Asia/Seoul")
+        made = report(ledger, cases.STEEL_SITE, Period(2018, None, zone), now_ns=cases.NOW_NS)
+        assert {f.key for f in made.findings if isinstance(f, Word)} == {
+            "finding.no_residual_mix",
+            "finding.unregistered",
+        }
+        assert made.table("quality").rows[0].cells[6:8] == (1.0, 1.0)
+
+
+def test_time_without_data_is_a_finding(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, write=True) as ledger:
+        start = cases.ns("2025-03-01", "Asia/Shanghai")
+        hours = [start + h * cases.HOUR_NS for h in range(15 * 24)]
+        half = Activity.make(hours, cases.HOUR_NS, [0] * len(hours), 10**9)
+        of = cases.line("main-meter.electricity", "supply", "meter", "boundary", 2, "purchased_electricity", "location")
+        with ledger.writing() as w:
+            cases.book(w, half, of, cases.GRID)
+        made = report(ledger, cases.PLANT_SITE, Period(2025, 3, SHANGHAI), now_ns=cases.NOW_NS)
+    # 15 of 31 days: 51.6 % of the month has no data; and the line has no market-based twin.
+    assert Word("finding.missing", (("stream", "main-meter.electricity"), ("share", "51.6 %"))) in made.findings
+    assert Word("finding.no_market") in made.findings
 
 
 def test_the_gbt_terms_take_off_what_was_given_away(plant: Report) -> None:
