@@ -41,6 +41,7 @@ from pipeline.supervise import supervise
 from pipeline.trust import CLOCK_KEY, boot_clock, watch
 from sinks.history import History
 from tanflow import registry, revision
+from tanflow.exchanges import settle_hourly
 from tanflow.loop_lag import LoopLag
 from tanflow.memory import give_back
 from tanflow.stages import stages
@@ -220,6 +221,7 @@ class Gateway:
             "clock": lambda: watch(self.log, self.clock, self.table.ids[CLOCK_KEY], self.board.component("clock")),
             "loop": self.lag.run,
             "snapshots": self._checkpoints,
+            "exchanges": lambda: settle_hourly(self.books, self.directory.path, self.clock),
         }
         work |= {f"stage.{c.stage.name}": c.run for c in self.consumers}
         work |= {f"sink.{name}": d.run for name, d in self.deliveries.items()}
