@@ -141,7 +141,9 @@ class IntensityFeed:
         self, steps: Sequence[Step], rejects: Sequence[Reject], asked: tuple[int, int], now_ns: int
     ) -> None:
         fresh = [s for s in steps if self._known.get(s.start_ns) != s]
-        self._known = {t: s for t, s in self._known.items() if t >= asked[0]} | {s.start_ns: s for s in steps}
+        newest = max(self._known, default=0)  # is kept: what is missed since will be asked for
+        self._known = {t: s for t, s in self._known.items() if t >= min(asked[0], newest)}
+        self._known |= {s.start_ns: s for s in steps}
         self._failures = 0
         self._again(self.config.every_s)
         await self._bury(rejects, now_ns)
@@ -151,8 +153,8 @@ class IntensityFeed:
         self.counters.committed += len(fresh)
         self.counters.last_error = ""
         if self._known:
-            newest = self._known[max(self._known)]
-            self.counters.lag_s = (now_ns - newest.start_ns - newest.span_ns) / SECOND_NS
+            last = self._known[max(self._known)]
+            self.counters.lag_s = (now_ns - last.start_ns - last.span_ns) / SECOND_NS
 
     async def _bury(self, rejects: Sequence[Reject], now_ns: int) -> None:
         """Keep what must not be used as dead letters; what the last answer had wrong already is not told again."""

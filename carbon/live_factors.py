@@ -61,10 +61,12 @@ class LiveFactors:
     _months: dict[int, tuple[int, int]] = field(default_factory=dict)
     _oldest: int = 0  # start of the first of them: most of what is asked for is older
     _ledger: Ledger | None = None
-    _standing: FactorSteps = field(init=False)  # the configured figures, as what they are here: a fallback
+    _market: FactorSteps = field(init=False)  # the same figures where the location stands in for a residual mix
+    _standing: FactorSteps = field(init=False)  # and where they stand in for a live factor, which they say
 
     def __post_init__(self) -> None:
-        self._standing = fallbacks(self.base)
+        self._market = fallbacks(self.base)
+        self._standing = FactorSteps(self.base.start_ns, tuple(_standing(f) for f in self._market.factors))
 
     @classmethod
     def of(cls, config: LiveProvider, base: FactorSteps, interval_ns: int, phase_ns: int, zone: ZoneInfo) -> Self:
@@ -110,14 +112,14 @@ class LiveFactors:
 
     def speaks_for(self, given: FactorSteps) -> bool:
         """Whether factors are those of the location, or of the market where the location stands in for it."""
-        return given is self.base or given.factors == self._standing.factors
+        return given is self.base or given.factors == self._market.factors
 
     def instead(self, given: FactorSteps, activity: Activity) -> FactorSteps:
         """Return the factors of activities: live ones where `given` are those spoken for, else `given` themselves."""
         if not self.speaks_for(given) or not len(activity):
             return given
         if (activity.span_ns != self.interval_ns).any():  # of a bill: no hours are known of it
-            return fallbacks(given)
+            return self._standing
         made = self.factors(np.unique(activity.start_ns).tolist())
         return made if given is self.base else fallbacks(made)
 
@@ -215,6 +217,11 @@ class LiveFactors:
             self._rows = {row[0]: Row(*row[1:]) for row in state["rows"]}
             self._months = {month: (total, seconds) for month, total, seconds in state["months"]}
             self._oldest = min(self._rows, default=0)
+
+
+def _standing(factor: Factor) -> Factor:
+    said = factor.provenance
+    return replace(factor, provenance=replace(said, publication=f"{said.publication}, for want of a live factor"))
 
 
 def fallback(factor: Factor) -> Factor:

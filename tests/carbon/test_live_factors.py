@@ -1,0 +1,368 @@
+"""What a live provider says becomes rows, and the rows become the factors of the account, for good.
+
+Known answer: Spain's hourly direct intensity of 2022 (Electricity Maps, tests/data/grid_es) over quarter hours of a
+recorded steel plant (tests/data/steel), multiplied by hand here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gzip
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+
+from carbon.entries import MICRO, Entries
+from carbon.factor import Factor, FactorSteps
+from carbon.intensity_feed import IntensityFeed, intensity_key
+from carbon.ledger import Reason, verify
+from carbon.live_factors import LiveFactors
+from carbon.restate import Span, restate_factors
+from config.errors import Unavailable
+from config.providers import HttpJson
+from pipeline import quality as q
+from pipeline.batch import Header, make
+from pipeline.factors import Provenance
+from tests.carbon.intensity_server import Answer, Served, serving
+from tests.carbon.live_plant import (
+    ANY_JSON,
+    GRACE_NS,
+    HOUR_NS,
+    LOCATION,
+    MARKET,
+    QUARTER_NS,
+    Lapsed,
+    LivePlant,
+    Publisher,
+    ns,
+    open_live,
+)  # fmt: skip
+from tests.proof.running import running
+from tests.waiting import until
+
+DATA = Path(__file__).parents[1] / "data"
+START = ns("2022-03-26T00:00")  # the clocks of Spain go forward in the second night
+ANNUAL = 0.158  # European Environment Agency, 2023
+HALF_A_MILLIGRAM = Decimal("0.0000005")  # each entry is rounded once
+SAID = Provenance("auditor", "opinion", 2022, "", "co2e", "")
+
+
+def spain() -> dict[int, tuple[Decimal, bool]]:
+    with gzip.open(DATA / "grid_es" / "es_2022_hourly.csv.gz", "rt") as file:
+        rows = list(csv.reader(file))[1:]
+    return {ns(at): (Decimal(value), estimated == "true") for at, value, estimated in rows}
+
+
+def steel(hours: int) -> list[list[Decimal]]:
+    """Return the first hours of the plant's year, four quarters each [kWh]."""
+    with gzip.open(DATA / "steel" / "steel_2018_15min.csv.gz", "rt") as file:
+        used = [Decimal(row["Usage_kWh"]) for _, row in zip(range(4 * hours), csv.DictReader(file), strict=False)]
+    return [used[4 * h : 4 * h + 4] for h in range(hours)]
+
+
+async def live(plant: LivePlant, hour: int, quarters: Sequence[Decimal | float]) -> None:
+    """Let an hour pass: the meter counts, the provider is asked, what is over is booked."""
+    start = START + hour * HOUR_NS
+    await plant.use([start + (i + 1) * QUARTER_NS for i in range(4)], [float(kwh) for kwh in quarters])
+    await plant.reach(start + HOUR_NS + GRACE_NS)
+
+
+def reasons(plant: LivePlant, hour: int) -> list[tuple[str, float, str]]:
+    """Return (kind of reason, factor [kg/kWh], its variant) of every version of an hour."""
+    ledger = plant.gateway.ledger
+    (line,) = [n for n, known in ledger.lines.items() if known.key == LOCATION]
+    versions = ledger.versions(line, START + hour * HOUR_NS)
+    factors = [ledger.factors[int(v.entry.factor[0])] for v in versions]
+    said = zip(versions, factors, strict=True)
+    return [(v.reason.kind, round(f.total, 9), f.provenance.variant) for v, f in said]
+
+
+# ── known answer ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def days_of_steel(folder: Path, hours: int, restart_every: int) -> Entries:
+    """Return all entries of some days; each hour's figure is out two hours after it has ended."""
+    clock, used = Lapsed(START), steel(hours)
+    publisher = Publisher(clock, {t: (float(v), e) for t, (v, e) in spain().items()}, lag_ns=2 * HOUR_NS)
+    with serving(publisher) as server:
+        for first in range(0, hours, restart_every):
+            async with open_live(folder, clock, ANY_JSON.format(url=server.url)) as plant:
+                for hour in range(first, min(first + restart_every, hours)):
+                    await live(plant, hour, used[hour])
+        async with open_live(folder, clock, ANY_JSON.format(url=server.url)) as plant:
+            await plant.reach(START + (hours + 3) * HOUR_NS)
+            assert (plant.entries(MARKET).mixed == plant.entries().mixed).all()  # no residual mix is shipped for Spain
+            assert (plant.entries(MARKET).quality & q.FACTOR_FALLBACK).all()
+            # At first the annual figure stood in, and said so.
+            assert reasons(plant, 0) == [("live", ANNUAL, "fallback"), ("late", 0.14733, "exact")]
+            return plant.entries()
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    folders = tmp_path / "one", tmp_path / "again"
+    for folder in folders:
+        folder.mkdir()
+    return folders
+
+
+async def test_steel_on_spains_grid_by_the_hour_over_any_restarts(two: tuple[Path, Path]) -> None:
+    hours, grid = 30, spain()
+    entries = await days_of_steel(two[0], hours, restart_every=hours)
+    used, values = steel(hours), [grid[START + h * HOUR_NS][0] for h in range(hours)]
+    by_hand = [sum(kwh) * g / 1000 for kwh, g in zip(used, values, strict=True)]
+    assert entries.start_ns.tolist() == [START + h * HOUR_NS for h in range(hours)]
+    for mg, kg in zip(entries.mixed.tolist(), by_hand, strict=True):
+        assert abs(Decimal(mg) / MICRO - kg) <= HALF_A_MILLIGRAM
+    assert abs(Decimal(int(entries.mixed.sum())) / MICRO - sum(by_hand)) <= hours * HALF_A_MILLIGRAM
+    assert not (entries.quality & q.FACTOR_FALLBACK).any()
+    assert not verify(two[0] / "data", None).problems
+
+    again = await days_of_steel(two[1], hours, restart_every=4)
+    for name in ("start_ns", "amount", "mixed", "quality", "factor"):
+        assert getattr(again, name).tolist() == getattr(entries, name).tolist(), name
+
+
+# ── what is fetched ───────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def plant_of(
+    folder: Path, hours: dict[int, tuple[float | None, bool]]
+) -> AsyncIterator[tuple[LivePlant, Served]]:
+    """A plant and its provider, which knows some hours from START on; the clock stands at the fourth."""
+    clock = Lapsed(START)
+    clock.set(START + 4 * HOUR_NS)
+    publisher = Publisher(clock, {START + h * HOUR_NS: said for h, said in hours.items()})
+    with serving(publisher) as server:
+        async with open_live(folder, clock, ANY_JSON.format(url=server.url)) as plant:
+            yield plant, server
+
+
+def feed_of(plant: LivePlant) -> IntensityFeed:
+    assert plant.feed
+    return plant.feed
+
+
+async def test_each_step_is_a_row_once_and_again_only_when_it_says_otherwise(tmp_path: Path) -> None:
+    hours: dict[int, tuple[float | None, bool]] = {0: (100.0, False), 1: (110.0, True), 2: (None, False)}
+    async with plant_of(tmp_path, hours) as (plant, server):
+        feed = feed_of(plant)
+        await feed.fetch()
+        (batch,) = plant.rows()
+        assert batch.time_ns.tolist() == [START + HOUR_NS, START + 2 * HOUR_NS]
+        assert batch.span_ns.tolist() == [HOUR_NS, HOUR_NS]
+        assert batch.value.tolist() == [0.1, 0.11]
+        assert [q.describe(flags) for flags in batch.quality.tolist()] == ["good", "uncertain (quantity-estimated)"]
+        assert batch.header.note == {"factors": {
+            "provider": "http_json", "zone": "ES", "publisher": "electricity-maps",
+            "publication": "hours of 2022, direct", "source": server.url + "/hours?start={start}&end={end}",
+            "fetched_at": "2022-03-26T04:00:00Z", "grades": ["actual", "estimated"],
+        }}  # fmt: skip
+        await feed.fetch()
+        assert len(plant.rows()) == 1
+        assert isinstance(server.answer, Publisher)
+        server.answer.hours |= {START + HOUR_NS: (105.0, False), START + 2 * HOUR_NS: (120.0, False)}
+        await feed.fetch()
+        assert plant.rows()[1].value.tolist() == [0.105, 0.12]
+        counters = feed.counters
+        assert (counters.received, counters.committed, counters.rejected) == (2 + 2 + 3, 2 + 2, 0)
+        assert counters.lag_s == 3600.0
+
+
+async def test_a_restart_asks_nobody_before_its_time_and_knows_what_was_said(tmp_path: Path) -> None:
+    clock = Lapsed(START)
+    publisher = Publisher(clock, {START - HOUR_NS: (100.0, False)})
+    with serving(publisher) as server:
+        factors = ANY_JSON.format(url=server.url)
+        async with open_live(tmp_path, clock, factors) as plant:
+            await feed_of(plant).fetch()
+        async with open_live(tmp_path, clock, factors) as plant:
+            asking = asyncio.create_task(feed_of(plant).run())
+            await asyncio.sleep(0)
+            assert feed_of(plant).next_ns == START + 1_800 * 10**9
+            assert len(server.asked) == 1
+            clock.set(feed_of(plant).next_ns)
+            await until(lambda: len(server.asked) == 2)
+            await until(lambda: feed_of(plant).next_ns > clock.now_ns())
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            assert len(plant.rows()) == 1
+        async with open_live(tmp_path, clock, factors.replace("zone: ES", "zone: FR")) as plant:
+            assert feed_of(plant).next_ns == 0  # another zone: nothing of it is known
+
+
+async def test_what_cannot_be_used_is_a_dead_letter_once(tmp_path: Path) -> None:
+    async with plant_of(tmp_path, {0: (100.0, False), 1: (9_000.0, False)}) as (plant, server):
+        for _ in range(2):
+            await feed_of(plant).fetch()
+        dead = plant.gateway.log.reader.query("SELECT component, source, reason FROM dead")
+        said = "9 kg/kWh is not a grid's intensity; is the unit right?"
+        assert dead == [("factors", "2022-03-26T01:00:00Z", said)]
+        assert feed_of(plant).counters.rejected == 2
+        assert [b.value.tolist() for b in plant.rows()] == [[0.1]]
+        server.answer = lambda _: Answer(b"<html>sign in")
+        with pytest.raises(Unavailable, match="the answer of electricity-maps is not JSON"):
+            await feed_of(plant).fetch()
+        ((raw,),) = plant.gateway.log.reader.query("SELECT raw FROM dead WHERE source = 'answer'")
+        assert raw == b"<html>sign in"
+        assert len(plant.rows()) == 1
+
+
+async def test_in_vain_it_waits_longer_each_time_and_as_long_as_it_is_told(tmp_path: Path) -> None:
+    clock = Lapsed(START)
+    answers = [Answer(b"", 500)] * 12 + [Answer(b"", 429, {"Retry-After": "7200"}), Answer(b"", 401)]
+    with serving(lambda _: answers.pop(0)) as server:
+        async with open_live(tmp_path, clock, ANY_JSON.format(url=server.url)) as plant:
+            waits = []
+            while answers:
+                with pytest.raises(Unavailable) as caught:
+                    await feed_of(plant).fetch()
+                waits.append(caught.value.after_s or 0.0)
+            assert "refuses the token (401): check factors.live.token" in str(caught.value)
+            for failure, wait in enumerate(waits[:12]):
+                most = min(30.0 * 2**failure, 6 * 3600.0)
+                assert most / 2 <= wait <= most
+            assert 7_200 <= waits[12] <= 6 * 3600
+            next_ns = feed_of(plant).next_ns
+            await plant.reach(START, fetch=False)  # any commit writes it down
+        async with open_live(tmp_path, clock, ANY_JSON.format(url=server.url)) as plant:
+            assert feed_of(plant).next_ns == next_ns > START + 3_600 * 10**9
+
+
+async def test_after_a_pause_what_was_missed_is_asked_for_as_far_as_one_request_goes(tmp_path: Path) -> None:
+    async with plant_of(tmp_path, {0: (100.0, False)}) as (plant, server):
+        await feed_of(plant).fetch()
+        plant.clock.set(START + 100 * HOUR_NS)
+        await feed_of(plant).fetch()
+        plant.clock.set(START + 1_000 * HOUR_NS)
+        await feed_of(plant).fetch()
+    begun = [parse_qs(urlsplit(path).query)["start"][0] for path, _ in server.asked]
+    # 48 h back from 04:00; from the end of the hour that is known; 14 days back from 2022-05-06T16:00.
+    assert begun == ["2022-03-24T04:00:00Z", "2022-03-26T01:00:00Z", "2022-04-22T16:00:00Z"]
+
+
+# ── what the account makes of it ──────────────────────────────────────────────────────────────────
+
+
+async def test_half_hours_make_an_hour_and_a_forecast_is_a_fallback_until_it_was(tmp_path: Path) -> None:
+    clock, actual = Lapsed(START), False
+
+    def neso(path: str) -> Answer:
+        steps = [
+            {"from": f"2022-03-26T00:{m:02d}Z", "to": f"2022-03-26T0{(m + 30) // 60}:{(m + 30) % 60:02d}Z",
+             "intensity": {"forecast": f, "actual": a if actual else None}}
+            for m, f, a in ((0, 200, 180), (30, 210, 191))
+        ]  # fmt: skip
+        return Answer(orjson.dumps({"data": steps}))
+
+    with serving(neso) as server:
+        factors = f"factors: {{live: {{provider: uk_carbon_intensity, url: '{server.url}'}}}}"
+        async with open_live(tmp_path, clock, factors) as plant:
+            await live(plant, 0, [1.0, 2.0, 3.0, 4.0])
+            assert plant.factors() == [("neso/GB/live/2022", 0.205, "fallback")]
+            assert plant.entries().quality.tolist() == [q.UNCERTAIN | q.FACTOR_FALLBACK]
+            actual = True
+            await plant.reach(START + 3 * HOUR_NS)
+            assert reasons(plant, 0) == [("live", 0.205, "fallback"), ("late", 0.1855, "exact")]
+            # 10 kWh · (180 + 191)/2 g/kWh = 1.855 kg of CO₂ alone, as its publisher counts.
+            assert plant.entries().co2.tolist() == [1_855_000]
+            assert plant.entries().quality.tolist() == [0]
+            head = plant.gateway.ledger.head()
+            await plant.reach(START + 3 * HOUR_NS + GRACE_NS)
+            assert plant.gateway.ledger.head() == head  # nothing new is said, nothing is booked
+
+
+async def test_half_of_an_hour_is_not_taken_for_all_of_it(tmp_path: Path) -> None:
+    step = {"from": "2022-03-26T00:00Z", "to": "2022-03-26T00:30Z", "intensity": {"forecast": 200, "actual": 180}}
+    with serving(Answer(orjson.dumps({"data": [step]}))) as server:
+        factors = f"factors: {{live: {{provider: uk_carbon_intensity, url: '{server.url}'}}}}"
+        async with open_live(tmp_path, Lapsed(START), factors) as plant:
+            await live(plant, 0, [1.0, 2.0, 3.0, 4.0])
+            assert reasons(plant, 0) == [("live", ANNUAL, "fallback")]
+
+
+async def test_late_amounts_count_by_what_their_hour_is_booked_with_however_old(tmp_path: Path) -> None:
+    days = 40
+    clock = Lapsed(START)
+    hours: dict[int, tuple[float | None, bool]] = {START + 24 * d * HOUR_NS: (99.0, False) for d in range(days)}
+    publisher = Publisher(clock, hours | {START: (250.0, False)})
+    with serving(publisher) as server:
+        async with open_live(tmp_path, clock, ANY_JSON.format(url=server.url)) as plant:
+            for day in range(days):
+                await live(plant, 24 * day, [1.0] * 4)
+            await plant.use([START + HOUR_NS], [6.0], HOUR_NS)
+            await plant.use([START + 2 * HOUR_NS], [6.0], HOUR_NS)  # nobody has said anything of this hour
+            await plant.reach(START + 24 * days * HOUR_NS)
+            assert reasons(plant, 0) == [("live", 0.25, "exact"), ("late", 0.25, "exact")]
+            assert plant.entries().mixed.tolist()[:2] == [10 * 250_000, int(6 * ANNUAL * MICRO)]
+            assert reasons(plant, 1) == [("late", ANNUAL, "fallback")]
+
+
+async def test_what_a_person_has_restated_and_what_was_booked_before_are_left_alone(tmp_path: Path) -> None:
+    clock = Lapsed(START)
+    publisher = Publisher(clock)
+    async with open_live(tmp_path, clock, "") as plant:
+        await live(plant, 0, [1.0] * 4)  # nobody is asked yet
+    with serving(publisher) as server:
+        async with open_live(tmp_path, clock, ANY_JSON.format(url=server.url)) as plant:
+            for hour in (1, 2):
+                await live(plant, hour, [1.0] * 4)
+            ledger = plant.gateway.ledger
+            numbers = {n for n, known in ledger.lines.items() if known.key == LOCATION}
+            stated = FactorSteps.constant(Factor("auditor/ES/2022", "kWh", (0.0, 0.0, 0.0, 0.0, 0.2), 1.0, SAID))
+            span = Span(START + HOUR_NS, START + 2 * HOUR_NS, plant.gateway.books.zone)
+            restate_factors(ledger, dict.fromkeys(numbers, stated), span, Reason("restatement", "as audited", "me"))
+            publisher.hours |= {START + h * HOUR_NS: (99.0, False) for h in range(3)}
+            await plant.reach(START + 4 * HOUR_NS)
+            assert [reasons(plant, hour)[-1] for hour in range(3)] == [
+                ("live", ANNUAL, "fallback"), ("restatement", 0.2, "exact"), ("late", 0.099, "exact"),
+            ]  # fmt: skip
+
+
+def heard(known: LiveFactors, hours: range, values: Sequence[float]) -> None:
+    header = Header("gateway", 1, "b", START, 0)
+    ends = [START + (h + 1) * HOUR_NS for h in hours]
+    known.hear(make(header, ends, [7] * len(ends), list(values), 0, HOUR_NS), 7)
+
+
+def test_a_week_known_of_a_month_stands_for_its_missing_hours_to_the_last_revision() -> None:
+    madrid = ZoneInfo("Europe/Madrid")
+    base = FactorSteps.constant(Factor("eea/ES", "kWh", (0.0, 0.0, 0.0, 0.0, ANNUAL), 1.0, SAID))
+    config = HttpJson.model_validate({
+        "provider": "http_json", "url": "https://127.0.0.1/{start}", "publisher": "p", "publication": "n", "zone": "ES",
+        "gas": "co2e", "unit": "g/kWh", "time": "t", "value": "v",
+    })  # fmt: skip
+    known = LiveFactors.of(config, base, HOUR_NS, 0, madrid)
+    april = (ns("2022-03-31T22:00") - START) // HOUR_NS  # midnight in Madrid
+    missing = START + (april + 300) * HOUR_NS
+    heard(known, range(april - 24, april), [9.9] * 24)  # the last day of March is no part of April
+    heard(known, range(april, april + 167), [0.2] * 167)
+    (factor,) = known.factors([missing]).factors
+    assert (factor.total, factor.provenance.variant) == (ANNUAL, "fallback")
+    heard(known, range(april + 167, april + 168), [0.368])
+    (factor,) = known.factors([missing]).factors
+    assert factor.id == "p/ES/live-mean/2022-04"
+    assert factor.total == (167 * 0.2 + 0.368) / 168 == 0.201
+    assert factor.provenance.variant == "fallback"
+    heard(known, range(april + 167, april + 168), [0.2])  # revised
+    assert known.factors([missing]).factors[0].total == 0.2
+
+
+async def test_a_running_gateway_asks_and_shows_what_it_is_told(tmp_path: Path) -> None:
+    clock = Lapsed(START)
+    with serving(Publisher(clock, {START - HOUR_NS: (123.0, False)})) as server:
+        async with open_live(tmp_path, clock, ANY_JSON.format(url=server.url)) as plant:
+            gateway = plant.gateway
+            number = gateway.table.ids[intensity_key(gateway.config)]
+            async with running(gateway):
+                await until(lambda: gateway.latest.value[number] == 0.123)
+                assert gateway.board.component("factors").state == "running"
+            assert "gateway.factors-received.health" in gateway.table.ids
