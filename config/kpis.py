@@ -169,14 +169,14 @@ def _hours(gateway: Gateway, kpi: Kpi) -> str:
 
 
 def _first(words: Vocabulary, asset: str, kpi: Kpi) -> Expression | str:
-    """Return the plan of the first formula whose points and facts are there, else why the first has none."""
-    why = ""
+    """Return the plan of the first formula whose points and facts are there, else what each of them misses."""
+    why: dict[str, None] = {}
     for formula in kpi.formulas:
         try:
             return check(parse(formula), lambda word: words.resolve(asset, word), kpi.unit)
         except FormulaError as error:
-            why = why or error.why
-    return why
+            why[error.why] = None
+    return "; or ".join(why)
 
 
 def _limits(

@@ -15,7 +15,7 @@ from pipeline.log.writer import Cursor, Entry
 
 _CHUNK_ROWS: Final = 50_000
 _SMALL: Final = 4_096  # bytes of state stored with every step
-_BYTES_PER_S: Final = 100_000  # of a larger one: flash wears, and what is not stored is replayed
+_BYTES_PER_S: Final = 20_000  # of a larger one: flash wears, and what is not stored is replayed
 State = dict[str, Any]
 
 

@@ -61,6 +61,11 @@ def _divide(one: Any, other: Any) -> Any:
     return _known(np.divide(one, other))
 
 
+def _raise(one: Any, other: Any) -> Any:
+    unknown = np.isnan(one) | np.isnan(other)  # NaN^0 and 1^NaN are 1 to IEEE 754
+    return np.where(unknown, np.nan, _known(np.power(one, other)))
+
+
 def _compare(test: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda one, other: np.where(np.isnan(one) | np.isnan(other), np.nan, test(one, other))
 
@@ -82,7 +87,7 @@ _OPERATIONS: Final[dict[str, Callable[..., Any]]] = {
     "-": lambda one, other: _known(np.subtract(one, other)),
     "*": lambda one, other: _known(np.multiply(one, other)),
     "/": _divide,
-    "^": lambda one, other: _known(np.power(one, other)),
+    "^": _raise,
     "<": _compare(np.less),
     "<=": _compare(np.less_equal),
     ">": _compare(np.greater),
