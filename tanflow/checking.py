@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from config.bindings import bind
+from config.kpis import Figures, figures, points_of
 from config.load import Loaded
 from pipeline.compile import compile_plan
 
@@ -13,10 +16,24 @@ def check_more(loaded: Loaded) -> None:
 
 
 def summary(loaded: Loaded) -> str:
-    """Return one line on what the configuration amounts to."""
+    """Return what the configuration amounts to, and which figures its assets get, are graded by, or miss."""
     gateway = loaded.gateway
     devices = list(bind(gateway, loaded.templates))
     points = sum(len(d.points) for d in devices)
     assets = sum(len(a.assets) for a in gateway.areas.values())
     counts = f"{assets} assets, {len(devices)} devices, {points} points, {len(gateway.connections)} connections"
-    return f"{loaded.path}: valid — {counts}, {len(gateway.sinks)} sinks"
+    known = {spec.key for spec in compile_plan(gateway, devices, loaded.path.parent).specs}
+    found = figures(gateway, points_of(devices), known)
+    return "\n".join([f"{loaded.path}: valid — {counts}, {len(gateway.sinks)} sinks", *_figures(found)])
+
+
+def _figures(found: Figures) -> Iterator[str]:
+    names: dict[str, list[str]] = {}
+    for figure in found:
+        names.setdefault(figure.asset, []).append(figure.name)
+    graded = {(one.asset, one.kpi): one.why for one in found.grades}
+    for asset, figures_ in names.items():
+        yield f"  {asset}: {', '.join(figures_)}"
+        yield from (f"    {name}: {why}" for name in figures_ if (why := graded.get((asset, name))))
+    for asset, kpi, why in found.left:
+        yield f"  {asset}: no {kpi}: {why}"
