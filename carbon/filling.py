@@ -139,7 +139,7 @@ def like_starts(grid: Grid, start_ns: int, zone: ZoneInfo) -> npt.NDArray[np.int
 
 def _above(books: Books, found: Mapping[str, Course], stream: Stream) -> tuple[Course | None, list[Course], str]:
     """Return the course of the meter above, those of all others right below it, and why there is none."""
-    above = {key: _fed_from(books, s) for key, s in books.streams.items() if s.virtual is None}
+    above = {key: fed_from(books, s) for key, s in books.streams.items() if s.virtual is None}
     key = above.get(stream.key)
     if key is None or key not in found:
         return None, [], "no meter above it counts the same"
@@ -151,7 +151,7 @@ def _above(books: Books, found: Mapping[str, Course], stream: Stream) -> tuple[C
     return found[key], [found[other] for other in others], ""
 
 
-def _fed_from(books: Books, stream: Stream) -> str | None:
+def fed_from(books: Books, stream: Stream) -> str | None:
     """Return the nearest stream above that counts the same carrier, None where the stream is nobody's part."""
     if stream.role != "breakdown":
         return None
