@@ -69,7 +69,7 @@ def meters(tally: Tally, versions: Mapping[int, MeterVersion], end: date) -> Tab
         if number not in versions:
             continue
         meter, stream = versions[number], tally.lines[line]
-        state, sort = _state(meter, end)
+        state, sort = _state(meter, min(end, _replaced(meter, versions)))
         cells = (
             meter.meter, stream.stream, meter.serial, meter.about, meter.ratio, meter.calibrated_on, meter.due, state,
             meter.uncertainty, amount, stream.unit, energies.get(pair, 0),
@@ -81,6 +81,12 @@ def meters(tally: Tally, versions: Mapping[int, MeterVersion], end: date) -> Tab
         Column("amount", "amount"), Column("unit"), Column("energy", "energy", summed=False),
     )  # fmt: skip
     return Table("meters", columns, tuple(rows), wide=True)
+
+
+def _replaced(meter: MeterVersion, versions: Mapping[int, MeterVersion]) -> date:
+    """Return when the meter was calibrated or exchanged after a version, date.max where it was not."""
+    later = (v.calibrated_on for v in versions.values() if v.meter == meter.meter and v.number > meter.number)
+    return min((date.fromisoformat(d) for d in later if d > meter.calibrated_on), default=date.max)
 
 
 def _state(meter: MeterVersion, end: date) -> tuple[Word, bool]:

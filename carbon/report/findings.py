@@ -26,24 +26,32 @@ def findings(tally: Tally, quality_table: Table, meter_table: Table, factor_tabl
         if isinstance(said := row.cells[state], Word) and said.key in states:
             values = {"meter": str(row.cells[0]), "serial": str(row.cells[serial]), "due": str(row.cells[due])}
             found.append(word(states[said.key], **values))
+    same = _same_as_location(tally)
     found += [
         word("finding.fallback", factor=str(row.cells[0]), published=str(row.cells[factor_table.column("data_year")]))
         for row in factor_table.rows
-        if row.sort == "flag"
+        if row.sort == "flag" and not (row.cells[0] in same and not row.cells[factor_table.column("location")])
     ]
-    return found + _market_gaps(tally) + _unregistered(tally)
+    found += [word("finding.no_residual_mix", factor=name) for name in sorted(same)]
+    return found + _no_market(tally) + _unregistered(tally)
 
 
-def _market_gaps(tally: Tally) -> list[Word]:
-    """Return what the market-based figure lacks: factors of its own, or lines at all."""
-    used = {}
-    for method in ("location", "market"):
-        mask = tally.lines_where(lambda x, m=method: x.role == "boundary" and x.scope == 2 and x.method == m)  # type: ignore[misc]
-        used[method] = {n for n in np.unique(tally.factor[mask]).tolist() if n >= 0}
-    if used["location"] and not used["market"]:
-        return [word("finding.no_market")]
-    same = {n for n in used["location"] & used["market"] if n in tally.factors and tally.factors[n].total}
-    return [word("finding.no_residual_mix", factor=tally.factors[n].id) for n in sorted(same)]
+def _scope_2(tally: Tally, method: str) -> set[str]:
+    """Return the ids of the factors that purchased energy is multiplied by, those of nothing left out."""
+    mask = tally.lines_where(lambda x: x.role == "boundary" and x.scope == 2 and x.method == method)
+    factors = (tally.factors[n] for n in np.unique(tally.factor[mask]).tolist() if n in tally.factors)
+    return {factor.id for factor in factors if factor.total}
+
+
+def _same_as_location(tally: Tally) -> set[str]:
+    """Return the factors that serve both methods: no residual mix is known, which is to be disclosed."""
+    return _scope_2(tally, "location") & _scope_2(tally, "market")
+
+
+def _no_market(tally: Tally) -> list[Word]:
+    lines = [tally.lines[n] for n in tally.used]
+    methods = {x.method for x in lines if x.role == "boundary" and x.scope == 2}
+    return [word("finding.no_market")] if "location" in methods and "market" not in methods else []
 
 
 def _unregistered(tally: Tally) -> list[Word]:

@@ -1,0 +1,55 @@
+"""A gateway's own account → its report: what was booked hour by hour is what is stated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from carbon.ledger import Ledger
+from carbon.report.model import Period, report
+from carbon.report.table import Word
+from config.load import load
+from tests.carbon.papers import documents, enter
+from tests.carbon.plant import GAS, HOUR_S, IMPORT, PRESS, START_NS, SUN, open_plant
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+PERIOD = Period(2025, 1, SHANGHAI)
+
+
+async def test_what_the_gateway_books_is_what_the_report_states(tmp_path: Path) -> None:
+    ends = [h * HOUR_S for h in range(1, 25)]
+    async with open_plant(tmp_path) as plant:
+        for key, amount in ((IMPORT, 100.0), (PRESS, 70.0), (GAS, 50.0), (SUN, 10.0)):
+            await plant.append(key, ends, [amount] * 24, HOUR_S)
+        await plant.tick(25 * HOUR_S)
+        await plant.book()
+        entries, folder = plant.entries(), plant.folder
+    now = START_NS + 24 * HOUR_S * 10**9
+    with Ledger.open(folder) as ledger:
+        made = report(ledger, load(tmp_path / "gateway.yaml").gateway, PERIOD, now_ns=now)
+        lines = ledger.lines
+    top = [lines[n].role == "boundary" and lines[n].method != "market" for n in entries.line.tolist()]
+    assert made.figures["location"] == int(entries.co2e[top].sum())
+    # 2,400 kWh at 0.4403 kg/kWh, Guangdong's average of 2022, the newest published at the time.
+    assert made.figures["scope_2_location"] == pytest.approx(2_400 * 0.4403e6)
+    # The press took 70 of 100 kWh and of 10 kWh of the roof: 40 kWh an hour nobody metered.
+    rest = next(row for row in made.table("areas").rows if row.cells[0] == Word("unaccounted"))
+    assert rest.cells[1] == 24 * 40_000_000
+    power = {row.cells[0].key: row.cells[2] for row in made.table("power").rows if isinstance(row.cells[0], Word)}
+    assert power["power.own_used"] == pytest.approx(10 / 110)
+    assert {f.key for f in made.findings if isinstance(f, Word)} == {"finding.no_residual_mix", "finding.unregistered"}
+
+
+def test_a_year_of_papers_alone_is_reported_with_who_entered_them(tmp_path: Path) -> None:
+    papers = documents(tmp_path)
+    enter(papers, "kind,asset,carrier,from,to,quantity,unit\ndelivery,genset,diesel,2025-01-01,2025-01-31,3.1,t")
+    loaded = load(tmp_path / "gateway.yaml")
+    with Ledger.open(tmp_path / "data") as ledger:
+        made = report(ledger, loaded.gateway, PERIOD)
+    (document,) = made.table("documents").rows
+    assert document.cells[5:9] == ("3.1", "t", "Ann", "Bo")
+    # 3.1 t · 43.33 GJ/t · 0.0202 tC/GJ · 0.98 · 44/12 = 9.750 t (NDRC guidelines)
+    assert made.figures["scope_1"] == pytest.approx(3.1 * 43.33 * 0.0202 * 0.98 * 44 / 12 * 1e9, rel=1e-6)
+    assert made.findings == ()
