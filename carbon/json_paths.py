@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 
+_FIRST, _LAST = 1970, 5_000
+
+
 class Unreadable(ValueError):
     """An answer that is not what is documented; the message says where it differs."""
 
@@ -63,8 +66,8 @@ def number(value: Any) -> float | None:
 
 
 def instant(value: Any) -> int:
-    """Return a time as instant [ns]; one without an offset could be any of 24 hours."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11:
+    """Return an ISO time or seconds since 1970 as instant [ns]; raises Unreadable, for one without an offset too."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 9e10:
         return round(value) * 1_000_000_000
     try:
         when = datetime.fromisoformat(value)
@@ -72,4 +75,6 @@ def instant(value: Any) -> int:
         raise Unreadable(f"has {value!r} for a time") from None
     if when.tzinfo is None:
         raise Unreadable(f"has the time {value} without an offset")
+    if not _FIRST <= when.year <= _LAST:  # what lies outside is no time of any grid, and in UTC perhaps none at all
+        raise Unreadable(f"has the year {when.year}")
     return round(when.timestamp()) * 1_000_000_000

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,7 @@ import pytest
 from carbon.entries import MICRO, Entries
 from carbon.factor import Factor, FactorSteps
 from carbon.intensity_feed import IntensityFeed, intensity_key
-from carbon.ledger import Reason, verify
+from carbon.ledger import Ledger, Reason, verify
 from carbon.live_factors import LiveFactors
 from carbon.restate import Span, restate_factors
 from config.errors import Unavailable
@@ -278,6 +279,25 @@ async def test_half_hours_make_an_hour_and_a_forecast_is_a_fallback_until_it_was
             head = plant.gateway.ledger.head()
             await plant.reach(START + 3 * HOUR_NS + GRACE_NS)
             assert plant.gateway.ledger.head() == head  # nothing new is said, nothing is booked
+
+
+async def test_a_ledger_that_was_busy_books_the_revision_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Lapsed(START)
+    publisher = Publisher(clock, {START: (100.0, False)})
+    with serving(publisher) as server:
+        async with open_live(tmp_path, clock, ANY_JSON.format(url=server.url)) as plant:
+            await live(plant, 0, [1.0] * 4)
+            publisher.hours[START] = (90.0, False)
+            with monkeypatch.context() as busy:
+                busy.setattr(Ledger, "writing", writing_in_vain)
+                with pytest.raises(Unavailable):
+                    await plant.reach(START + HOUR_NS + 2 * GRACE_NS)
+            await plant.gateway.accountant.checkpoint()
+            assert reasons(plant, 0) == [("live", 0.1, "exact"), ("late", 0.09, "exact")]
+
+
+def writing_in_vain(_: Ledger) -> NoReturn:
+    raise Unavailable("another process has been writing for half a minute")
 
 
 async def test_half_of_an_hour_is_not_taken_for_all_of_it(tmp_path: Path) -> None:

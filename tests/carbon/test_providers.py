@@ -8,12 +8,13 @@ intensity (https://app.electricitymaps.com/developer-hub/api, example of DE).
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -29,6 +30,8 @@ from tests.services.mosquitto import make_certificates
 
 MINUTE_NS = 60 * 10**9
 NOON_NS = 1_516_449_600 * 10**9  # 2018-01-20T12:00Z
+NOW = NOON_NS + 3 * HOUR_NS
+ASKED = (NOON_NS, NOW)
 TOKEN = "TOP-SECRET-42"
 UK = {"provider": "uk_carbon_intensity"}
 MAPS = {"provider": "electricity_maps", "zone": "DE", "token": {"env": "MAPS_TOKEN"}}
@@ -139,6 +142,8 @@ def test_any_json_is_read_by_the_paths_of_the_configuration() -> None:
     [
         ({"t": "2018-01-20T12:00", "v": 1}, "has the time 2018-01-20T12:00 without an offset"),
         ({"t": "noon", "v": 1}, "has 'noon' for a time"),
+        ({"t": "9999-12-31T23:59-12:00", "v": 1}, "has the year 9999"),
+        ({"t": "0001-01-01T00:00+14:00", "v": 1}, "has the year 1"),
         ({"t": None, "v": 1}, "has None for a time"),
         ({"t": 1, "v": "302"}, "has '302' for a number"),
         ({"t": 1, "v": True}, "has True for a number"),
@@ -157,6 +162,30 @@ def test_an_answer_that_is_something_else_says_so(body: bytes) -> None:
     for described in (config(UK), config(MAPS), config(ANY, items="data")):
         with pytest.raises(Unreadable):
             read(provider(described), body)
+
+
+LEAF = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=3)
+    | st.sampled_from(["2018-01-20T12:00Z", "2018-01-20T12:30Z", "0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00",
+                       "direct", 1e11, 300])
+)  # fmt: skip
+INTENSITY = st.fixed_dictionaries({}, optional={"actual": LEAF, "forecast": LEAF}) | LEAF
+NAMES = ("from", "to", "datetime", "carbonIntensity", "isEstimated", "emissionFactorType", "t", "v")
+ITEM = LEAF | st.fixed_dictionaries(dict.fromkeys(NAMES, LEAF), optional={"intensity": INTENSITY})
+JSON = st.recursive(ITEM, lambda inner: st.lists(inner, max_size=3) | st.fixed_dictionaries({"data": inner}))
+
+
+@settings(max_examples=300)
+@given(JSON, JSON)
+def test_whatever_an_answer_is_it_is_steps_rejects_or_a_sentence(item: Any, other: Any) -> None:
+    clients = [config(UK), config(UK, regionid=13), config(MAPS), config(ANY), config(ANY, items="data")]
+    bodies = [item, {"data": [item, other]}, {"data": {"regionid": 13, "data": [item]}}, {"zone": "DE", "data": [item]}]
+    for described in clients:
+        for body in bodies:
+            with suppress(Unreadable):
+                used, rejects = vet(said(described, body), described.step_ns, ASKED, NOW)
+                assert all(step.start_ns + step.span_ns <= NOW for step in used)
+                assert all(reject.reason for reject in rejects)
 
 
 @pytest.mark.parametrize(
@@ -178,9 +207,6 @@ def test_what_would_be_rude_or_leak_cannot_be_configured(said: dict[str, Any], m
 
 
 # ── what all are held to ──────────────────────────────────────────────────────────────────────────
-
-NOW = NOON_NS + 3 * HOUR_NS
-ASKED = (NOON_NS, NOW)
 
 
 def at(hours: float, value: float = 0.3, span: int = HOUR_NS) -> Step:
