@@ -7,12 +7,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from carbon.allocate import allocate_year, restate_market
+from carbon.books import Books
+from carbon.documents import Documents
+from carbon.entries import MICRO
 from carbon.ledger import Ledger
+from carbon.manual import Account
 from carbon.report.model import Period, report
+from carbon.report.remarks import remarks
 from carbon.report.table import Word
 from config.load import load
 from tests.carbon.papers import documents, enter
-from tests.carbon.plant import GAS, HOUR_S, IMPORT, PRESS, START_NS, SUN, open_plant
+from tests.carbon.plant import CONFIG, GAS, HOUR_S, IMPORT, PRESS, START_NS, SUN, open_plant
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PERIOD = Period(2025, 1, SHANGHAI)
@@ -53,3 +59,36 @@ def test_a_year_of_papers_alone_is_reported_with_who_entered_them(tmp_path: Path
     # 3.1 t · 43.33 GJ/t · 0.0202 tC/GJ · 0.98 · 44/12 = 9.750 t (NDRC guidelines)
     assert made.figures["scope_1"] == pytest.approx(3.1 * 43.33 * 0.0202 * 0.98 * 44 / 12 * 1e9, rel=1e-6)
     assert made.findings == ()
+
+
+async def test_invoices_and_green_power_come_from_those_who_compare_and_allocate(tmp_path: Path) -> None:
+    contract = "{supplier: wind, kg_per_kwh: 0, valid_from: 2025-01-01, valid_to: 2025-12-31, share: 0.5}"
+    config = CONFIG + f"accounting: {{market: {{contracts: {{ppa: {contract}}}}}}}\n"
+    ends = [h * HOUR_S for h in range(1, 25)]
+    async with open_plant(tmp_path, config) as plant:
+        await plant.append(IMPORT, ends, [100.0] * 24, HOUR_S)
+        await plant.tick(25 * HOUR_S)
+        await plant.book()
+        folder = plant.folder
+    loaded = load(tmp_path / "gateway.yaml")
+    books = Books.of(loaded.gateway, loaded.templates, tmp_path)
+    account = Account.of(loaded.gateway, loaded.templates, tmp_path)
+    papers = Documents(account, folder)
+    enter(papers, "kind,asset,carrier,from,to,quantity,unit\ninvoice,main,electricity,2025-01-01,2025-01-01,3000,kWh")
+    with Ledger.open(folder, write=True) as ledger:
+        assert remarks(books, account, ledger, PERIOD).green is None  # nothing is allocated yet
+        restate_market(books, ledger, 2025, allocate_year(books, ledger, 2025), "li.lei")
+        said = remarks(books, account, ledger, PERIOD)
+        now = START_NS + 24 * HOUR_S * 10**9
+        made = report(ledger, loaded.gateway, PERIOD, now_ns=now, remarks=said.sentences, green=said.green)
+    # Half of 2,400 kWh is contracted; the invoice says 3,000 kWh, 20 % more than the meter.
+    assert said.green == 1_200 * MICRO
+    assert [s for s in said.sentences if s.startswith("invoice ") and "20.00 % less than invoiced" in s]
+    assert set(said.sentences) <= set(made.findings)
+    power = {row.cells[0].key: row.cells[2] for row in made.table("power").rows if isinstance(row.cells[0], Word)}
+    assert power["power.green"] == pytest.approx(0.5)
+    # The market-based total halves; the table of corrections tells it, and that the location-based one did not move.
+    assert made.figures["scope_2_market"] == pytest.approx(made.figures["scope_2_location"] / 2, abs=24)
+    (row,) = made.table("restatements").rows
+    assert row.cells[2] == Word("reason.allocation")
+    assert (row.cells[11], row.cells[14]) == (0, made.figures["scope_2_market"] - made.figures["scope_2_location"])
