@@ -113,7 +113,7 @@ class Vocabulary:
         fact, stated = self.type_of(asset).facts[word], facts(self.assets[asset])
         value = stated.get(word, fact.default)
         if value is None:
-            raise LookupError(f"'{asset}' does not state '{word}'; add it to its facts:")
+            raise LookupError(f"'{asset}' does not state '{word}' in its facts")
         if isinstance(value, str):
             raise LookupError(f"'{word}' is no number")
         return Constant(value, fact.unit)

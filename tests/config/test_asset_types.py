@@ -89,7 +89,7 @@ def test_what_is_left_out_says_why() -> None:
     without = {one.kpi: one.why for one in figures(plant(a={"type": "pv"}), {"a": {"power": point("power")}}).left}
     assert without["specific-yield"] == (
         "'a' has no point 'energy' (energy_index named energy_export or energy); "
-        "or 'a' does not state 'p_stc_kw'; add it to its facts:"
+        "or 'a' does not state 'p_stc_kw' in its facts"
     )
 
 
