@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-
-_FIRST, _LAST = 1970, 5_000
+_FIRST: Final = 1970
+_LAST: Final = 5_000
 
 
 class Unreadable(ValueError):
