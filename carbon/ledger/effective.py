@@ -15,8 +15,7 @@ from carbon.ledger.codec import COLUMNS, DTYPES, Body, DamagedLedger, ascending
 from carbon.ledger.file import Indexed
 from pipeline.batch import Series
 
-WINDOW_ROWS: Final = 1 << 19  # rows of all versions that are looked at together, about 60 MB with every column
-_POINT_ROWS: Final = 4_096  # a long block counts as points of so many rows along its time
+WINDOW_ROWS: Final = 1 << 18  # rows of all versions that are looked at together, about 30 MB with every column
 Column = npt.NDArray[Any]
 
 
@@ -89,19 +88,27 @@ class Index:
 
 
 def windows(table: Integers, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
-    """Return [start, end) cut so that each part holds about WINDOW_ROWS rows of the blocks of `table`."""
+    """Return [start, end) cut so that each part holds about WINDOW_ROWS rows of the blocks of `table`.
+
+    F(t) = rows before t, those of a block spread evenly from its first to its last start; cut where F passes multiples.
+    """
     if not len(table):
         return []
     _, rows, first, last = table.T
-    points = -(-rows // _POINT_ROWS)
-    block = np.repeat(np.arange(len(rows)), points)
-    nth = np.arange(len(block)) - np.repeat(np.cumsum(points) - points, points)
-    time = first[block] + (last - first)[block] // points[block] * nth
-    order = np.argsort(time, kind="stable")
-    before = np.cumsum((rows // points)[block][order]) - (rows // points)[block][order]
-    cuts = time[order][np.flatnonzero(np.diff(before // WINDOW_ROWS)) + 1]
-    edges = [start_ns, *np.unique(cuts[(cuts > start_ns) & (cuts < end_ns)]).tolist(), end_ns]
-    return list(pairwise(edges))
+    times, at = np.unique(np.concatenate([first, last]), return_inverse=True)
+    begin, end = at[: len(first)], at[len(first) :]
+    long = last > first
+    rate, jump = np.zeros(len(times)), np.zeros(len(times))
+    per_ns = rows[long] / (last - first)[long]
+    np.add.at(rate, begin[long], per_ns)
+    np.subtract.at(rate, end[long], per_ns)
+    np.add.at(jump, begin[~long], rows[~long])
+    grown = np.append(0.0, np.cumsum(np.cumsum(rate)[:-1] * np.diff(times)))
+    before = grown + np.cumsum(jump) - jump
+    levels = np.arange(WINDOW_ROWS, before[-1] + jump[-1], WINDOW_ROWS)
+    passed = np.interp(levels, np.ravel([before, before + jump], "F"), np.repeat(times - times[0], 2))
+    cuts = np.unique(passed.astype(np.int64) + times[0])
+    return list(pairwise([start_ns, *cuts[(cuts > start_ns) & (cuts < end_ns)].tolist(), end_ns]))
 
 
 class Asked(NamedTuple):
@@ -137,7 +144,7 @@ def effective(
     Blocks are read twice, one at a time: for their keys, and, if any of their entries is effective, for `names`.
     """
     keys = [_keys(fetch(seq), start_ns, end_ns, asked) for seq in blocks]
-    ends = np.cumsum([len(rows) for rows, _, _ in keys])
+    ends = np.cumsum([len(start) for _, start, _ in keys])
     if not len(ends) or not ends[-1]:
         return None
     winners = _latest(np.concatenate([k[1] for k in keys]), asked.first[np.concatenate([k[2] for k in keys])])
@@ -146,20 +153,22 @@ def effective(
     alive = np.zeros(ends[-1], bool)
     alive[winners] = True
     gathered = {name: np.empty(ends[-1], DTYPES[name]) for name in names}
-    for seq, (rows, _, _), end in zip(blocks, keys, ends.tolist(), strict=True):
-        if alive[end - len(rows) : end].any():
+    for seq, (rows, start, _), end in zip(blocks, keys, ends.tolist(), strict=True):
+        mine = slice(end - len(start), end)
+        if alive[mine].any():
             body = fetch(seq)
             for name in names:
-                gathered[name][end - len(rows) : end] = body.column(name)[rows]
+                gathered[name][mine] = body.column(name)[rows]
     return {name: gathered.pop(name)[winners] for name in names} if len(winners) else None
 
 
-def _keys(body: Body, start_ns: int, end_ns: int, asked: Asked) -> tuple[Column, Column, Column]:
+def _keys(body: Body, start_ns: int, end_ns: int, asked: Asked) -> tuple[Column | slice, Column, Column]:
     """Return the rows of a block that may count, their starts and their lines."""
     start, line = body.column("start_ns"), body.column("line")
     low, high = np.searchsorted(start, [start_ns, end_ns])
-    rows = np.arange(low, high, dtype=np.int32)[asked.rows(line[low:high])]
-    return rows, start[rows], line[rows]
+    found = asked.rows(line[low:high])
+    rows = slice(low, high) if isinstance(found, slice) else low + found
+    return rows, start[rows].copy(), line[rows].copy()  # copies: a view would keep the whole column
 
 
 def _latest(start: Column, line: Column) -> Column:

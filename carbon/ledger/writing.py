@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import orjson
 
 from carbon.entries import Entries, Line, MeterVersion
@@ -14,6 +15,10 @@ from carbon.ledger.check import contradiction
 from carbon.ledger.codec import MAX_ROWS, Reason, encode, ordered
 from carbon.ledger.definitions import Definitions
 from carbon.ledger.file import LedgerFile
+from pipeline.batch import Times
+
+LONG_ROWS: Final = 4_096
+_MONTH_NS: Final = 31 * 86_400 * 1_000_000_000
 
 
 class Writing:
@@ -54,8 +59,8 @@ class Writing:
         if wrong:
             raise ValueError(f"{wrong}; nothing of it was written")
         seq = self._file.head().seq
-        for at in range(0, len(entries), MAX_ROWS):
-            part = entries.take(slice(at, at + MAX_ROWS))
+        for piece in _pieces(entries.start_ns):
+            part = entries.take(piece)
             first, last = int(part.start_ns[0]), int(part.start_ns[-1])
             seq = self._file.append("entries", self._now_ns(), encode(part, reason), len(part), first, last)
         return seq
@@ -67,3 +72,16 @@ class Writing:
     def cursor(self, position: int, state: bytes) -> None:
         """Write how far the log is booked, to be known together with these entries."""
         self._file.set_cursor(position, state)
+
+
+def _pieces(start_ns: Times) -> Iterator[slice]:
+    """Yield the rows of each block: no more than MAX_ROWS, and past LONG_ROWS no more than a month.
+
+    Whoever reads a day decodes the whole block it is in.
+    """
+    at = 0
+    while at < len(start_ns):
+        month = int(np.searchsorted(start_ns, start_ns[at] + _MONTH_NS))
+        end = min(max(month, at + LONG_ROWS), at + MAX_ROWS, len(start_ns))
+        yield slice(at, end)
+        at = end

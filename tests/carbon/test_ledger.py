@@ -13,6 +13,7 @@ from carbon.entries import Entries
 from carbon.ledger import Head, Ledger, Reason, verify
 from carbon.ledger.codec import MAX_ROWS, Body, encode
 from carbon.ledger.file import GENESIS
+from carbon.ledger.writing import LONG_ROWS
 from config.errors import GatewayError, Unavailable
 from tests.carbon.ledger_parts import DAY, HOUR, as_rows, factor, hourly, line, meter
 
@@ -128,10 +129,25 @@ def test_many_entries_are_split_over_blocks(tmp_path: Path) -> None:
     rows = MAX_ROWS + 10
     with Ledger.open(tmp_path, write=True) as ledger:
         with ledger.writing() as w:
-            w.entries(hourly(w, [line("a")] * rows, [i * HOUR for i in range(rows)], list(range(rows))), LIVE)
+            w.entries(hourly(w, [line("a")] * rows, [i * 1000 for i in range(rows)], list(range(rows))), LIVE)
         assert [block.rows for block in ledger.blocks(1)] == [MAX_ROWS, 10]
         read = Entries.join(list(ledger.read()))
         np.testing.assert_array_equal(read.amount, np.arange(rows))
+
+
+def test_many_entries_of_a_long_time_stand_in_shorter_blocks(tmp_path: Path) -> None:
+    """20 lines have 14,880 entries in a month of 31 days; one has its year in three blocks of at most 4,096."""
+    hours = list(range(60 * 24))
+    with Ledger.open(tmp_path, write=True) as ledger:
+        with ledger.writing() as w:
+            names = [line(f"m{i}") for i in range(20) for _ in hours]
+            w.entries(hourly(w, names, [h * HOUR for h in hours] * 20, [1] * len(names)), LIVE)
+        with ledger.writing() as w:
+            year = list(range(8760))
+            w.entries(hourly(w, [line("m1")] * 8760, [h * HOUR for h in year], year), LATE)
+        rows = [block.rows for block in ledger.blocks() if block.kind == "entries"]
+        assert rows == [31 * 24 * 20, 29 * 24 * 20, LONG_ROWS, LONG_ROWS, 568]
+        assert sum(int(part.amount.sum()) for part in ledger.read(lines=[1])) == sum(year)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,21 @@ def test_a_block_without_winners_costs_its_keys_only(tmp_path: Path, monkeypatch
         assert (decoded.count("start_ns"), decoded.count("co2")) == (2 + 1, 1)
 
 
+def test_windows_hold_about_as_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of an hour, of a day and of a year side by side: no window holds much more than it should."""
+    monkeypatch.setattr(module, "WINDOW_ROWS", 1000)
+    hours = [(n, 50, n * HOUR, n * HOUR) for n in range(8760)]
+    days = [(n, 480, n * 24 * HOUR, (n * 24 + 23) * HOUR) for n in range(365)]
+    years = [(n, 8760, 0, 8759 * HOUR) for n in range(30)]
+    table = np.array([*hours, *days, *years], np.int64)
+    parts = module.windows(table, 0, 8760 * HOUR)
+    assert [parts[0][0], parts[-1][1]] == [0, 8760 * HOUR]
+    assert all(one[1] == other[0] for one, other in pairwise(parts))
+    held = [(end - start) / HOUR * (50 + 20 + 30) for start, end in parts]
+    assert max(held) < 1500
+    assert len(parts) == pytest.approx(876, rel=0.02)
+
+
 def test_nothing_is_summed_up_from_nothing(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, write=True) as ledger:
         assert len(ledger.sums([0, HOUR])) == 0
