@@ -95,8 +95,3 @@ class Words:
     def time(self, ns: int) -> str:
         """Return an instant to the second on the site's clock, with its distance from UTC."""
         return datetime.fromtimestamp(ns // 10**9, self.zone).isoformat(sep=" ")
-
-    def month(self, year: int, month: int, *, short: bool = False) -> str:
-        """Return the name of a month, with its year unless short."""
-        name = catalogue(self.language)[f"month.{month}"]
-        return name if short else self("month.of_year", month=name, year=str(year))
