@@ -18,13 +18,12 @@ from pydantic import Field, StringConstraints, field_validator
 
 from config.errors import ConfigError, Problem
 from config.explain import nearest
-from config.factor_tables import GridKind
+from config.factor_tables import HIGHEST, GridKind
 from config.sourced import LIMIT
 from config.strict import Strict
 
 SECOND_NS: Final = 1_000_000_000
 _MINUTES: Final = {"60min": 60, "30min": 30, "15min": 15}
-_HIGHEST: Final = 3.0  # kg/kWh no grid exceeds: a value above it is in another unit
 _TOLD: Final = 20  # mistakes of one file that are listed
 
 
@@ -219,7 +218,7 @@ def _value(cell: str, scale: float) -> float:
         value = float(cell) * scale
     except ValueError:
         raise ValueError(f"'{cell}' is not a number; leave the cell empty where nothing is known") from None
-    if not 0 <= value <= _HIGHEST or math.isnan(value):
+    if not 0 <= value <= HIGHEST or math.isnan(value):
         raise ValueError(f"{value:g} kg/kWh is not a grid's factor; is unit: right?")
     return value
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import Field, model_validator
 
 from config.errors import ConfigError, Problem
-from config.sourced import NotNegative, Sourced, Text, columns, shipped_rows, user_rows
+from config.sourced import Sourced, Text, columns, shipped_rows, user_rows
 
 # location_average: all generation of a grid. residual_mix: what is left after certificates and contracts; ex_market:
 # China's form of it. fossil: fossil generation alone. marginal: of what is saved or added, for projects. life_cycle:
@@ -24,6 +24,7 @@ GridKind = Literal[
     "ets_reporting",
 ]  # fmt: skip
 KINDS: Final[tuple[GridKind, ...]] = get_args(GridKind)
+HIGHEST: Final = 3.0  # kg/kWh no grid exceeds: a value above it is in another unit
 _PREFIX: Final = "grid-"
 
 
@@ -33,7 +34,7 @@ class GridRow(Sourced):
     region: Text
     region_name: str = ""
     kind: GridKind
-    value: NotNegative
+    value: Annotated[float, Field(ge=0, le=HIGHEST)]
     unit: Literal["kg/kWh"]
     gas: Literal["co2", "co2e"]
     valid_from: date

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import field_validator, model_validator
 
+from config.carriers import about
 from config.errors import GatewayError
 from config.explain import nearest
 from config.gwp import SETS, gwp
@@ -29,6 +30,10 @@ _SIZE: Final[dict[str, tuple[str, float]]] = {
     "GJ": ("energy", 1.0), "MJ": ("energy", 1e-3), "kWh": ("energy", 0.0036),
 }  # fmt: skip
 _ZERO_CELSIUS_K: Final = 273.15
+# What no fuel exceeds; a value above it is in another unit. Blast-furnace gas emits most per GJ, 260 kg;
+# hydrogen holds most per tonne, 142 GJ, butane per m³ of a gas, 0.13 GJ, fuel oil per m³ of a liquid, 40 GJ.
+_MOST_CO2_KG_PER_GJ: Final = 700.0
+_MOST_GJ: Final = {"mass": 150.0, "gas": 0.2, "volume": 60.0, "energy": 1.0}
 
 
 class FuelError(GatewayError):
@@ -85,6 +90,18 @@ class FuelRow(Sourced):
             raise ValueError("oxidation is a share; it cannot be above 1")
         if (self.reference_celsius is None) != (self.reference_kpa is None):
             raise ValueError("reference_celsius and reference_kpa go together")
+        return self
+
+    @model_validator(mode="after")
+    def _plausible(self) -> FuelRow:
+        (dimension, size), gj = _SIZE[self.unit], self.gj
+        if not gj:
+            return self
+        dimension = "gas" if dimension == "volume" and about(self.fuel).state == "gas" else dimension
+        if gj > _MOST_GJ[dimension] * size * (1 + 1e-9):
+            raise ValueError(f"{gj:g} GJ/{self.unit} is more than any fuel holds; is it in another unit?")
+        if _co2(self) > _MOST_CO2_KG_PER_GJ * gj:
+            raise ValueError(f"{_co2(self) / gj:g} kg CO₂/GJ is more than any fuel emits; is it in another unit?")
         return self
 
     @property
