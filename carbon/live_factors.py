@@ -32,6 +32,7 @@ _VARIANT: Final[dict[Grade, Variant]] = {"actual": "exact", "estimated": "latest
 _WEEK_S: Final = 7 * 86_400  # holds every hour of the day and every day of the week
 _KEEP_NS: Final = 24 * HOUR_NS
 _BOOKED: Final = 8  # bytes of the accountant's state before its open cells
+_WANTING: Final = ", for want of a live factor"
 _NANO: Final = 1e9  # of kg/kWh: sums of a month are integers, so a revised step leaves nothing behind
 
 
@@ -132,7 +133,7 @@ class LiveFactors:
 
     def replaceable(self, factor: Factor) -> bool:
         """Whether a factor was put here: not by a person, nor by a configuration without a live provider."""
-        return self._own(factor) or factor in self._standing.factors
+        return self._own(factor) or factor.provenance.publication.endswith(_WANTING)
 
     def _own(self, factor: Factor) -> bool:
         return factor.id.startswith(self._name)
@@ -221,7 +222,7 @@ class LiveFactors:
 
 def _standing(factor: Factor) -> Factor:
     said = factor.provenance
-    return replace(factor, provenance=replace(said, publication=f"{said.publication}, for want of a live factor"))
+    return replace(factor, provenance=replace(said, publication=said.publication + _WANTING))
 
 
 def fallback(factor: Factor) -> Factor:
