@@ -23,12 +23,12 @@ from carbon.rows import Invoice
 from carbon.uncertainty import unstated
 from carbon.upstream import omissions
 from config.carriers import about
-from config.meters import calibrations_due
+from config.meters import bypasses, calibrations_due
 from pipeline.clock import SECOND_NS
 
 Kind = Literal[
-    "market", "certificate", "upstream", "gap", "invoice", "calibration", "fallback", "unregistered", "unstated",
-    "negative_rest", "export", "virtual",
+    "market", "certificate", "upstream", "gap", "invoice", "calibration", "bypass", "fallback", "unregistered",
+    "unstated", "negative_rest", "export", "virtual",
 ]  # fmt: skip
 _BEFORE_NS: Final = 31 * 86_400 * SECOND_NS  # a stream booked that shortly before a period is expected in it
 _MOST_NAMED: Final = 5
@@ -51,6 +51,7 @@ def findings(books: Books, ledger: Ledger, start_ns: int, end_ns: int) -> list[F
         "gap": _gaps(books, ledger, start_ns, end_ns),
         "invoice": _invoices(books, ledger, start_ns, end_ns),
         "calibration": _calibrations(books, ledger, end_ns),
+        "bypass": _bypasses(books, start_ns, end_ns),
         "fallback": _fallbacks(held),
         "unregistered": _unregistered(books, held),
         "unstated": _unstated(held),
@@ -117,6 +118,18 @@ def _calibrations(books: Books, ledger: Ledger, end_ns: int) -> Iterator[str]:
     if extent is not None:
         day = _day(books, min(end_ns - 1, extent[1]))
         yield from map(str, calibrations_due(books.config.accounting.meters, day))
+
+
+def _bypasses(books: Books, start_ns: int, end_ns: int) -> Iterator[str]:
+    """Yield since when and until when which meter was bypassed: what it showed meanwhile is no measurement."""
+    first, last = _day(books, start_ns), _day(books, end_ns - 1)
+    for name, meter in books.config.accounting.meters.items():
+        for event, end in bypasses(meter):
+            if event.on <= last and (end is None or end > first):
+                until = f" until {end}" if end else " and still is"
+                yield f"{name} was bypassed from {event.on}{until}; what flowed meanwhile is not measured" + (
+                    f" ({event.reason})" if event.reason else ""
+                )
 
 
 def _fallbacks(held: Held) -> Iterator[str]:

@@ -124,13 +124,17 @@ def on_day(meter: Meter, day: date) -> Meter:
     return meter
 
 
-def bypassed_since(meter: Meter, day: date) -> date | None:
-    """Return since when a meter has been bypassed on a day, None where it is not."""
-    since: date | None = None
+def bypasses(meter: Meter) -> Iterator[tuple[MeterEvent, date | None]]:
+    """Yield each bypass of a meter and the day on which it ended, None where it goes on."""
+    begun: MeterEvent | None = None
     for event in meter.events:
-        if event.on <= day and event.type in ("bypass", "restore"):
-            since = (since or event.on) if event.type == "bypass" else None
-    return since
+        if event.type == "bypass" and begun is None:
+            begun = event
+        elif event.type == "restore" and begun is not None:
+            yield begun, event.on
+            begun = None
+    if begun is not None:
+        yield begun, None
 
 
 def applied_ratios(meter: Meter, quantity: str) -> Iterator[tuple[date, Fraction]]:

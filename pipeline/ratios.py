@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, Self
 
 import numpy as np
@@ -34,10 +34,8 @@ class Ratios:
     def at(self, series: Series, time_ns: Times) -> Values:
         """Return the ratio of each row's instant."""
         ratio = np.ones(len(series))
-        course = self._course[series]
-        for number in np.unique(course[course >= 0]).tolist():
-            mine = course == number
-            ratio[mine] = self._values[number][self._step(number, time_ns[mine])]
+        for course, rows in self._by_course(series):
+            ratio[rows] = self._values[course][self._step(course, time_ns[rows])]
         return ratio
 
     def over(self, series: Series, start_ns: Times, end_ns: Times) -> Values:
@@ -45,15 +43,23 @@ class Ratios:
 
         r = Σ rᵢ · (tᵢ₊₁ − tᵢ) / (end − start)
         """
-        last = np.maximum(end_ns - 1, start_ns)
-        ratio, after = self.at(series, start_ns), self.at(series, last)
-        for row in np.flatnonzero(ratio != after).tolist():
-            course = self._course[series[row]]
-            start, end = int(start_ns[row]), int(end_ns[row])
-            inner = [t for t in self._starts[course].tolist() if start < t < end]
-            values = self._values[course][self._step(course, np.array([start, *inner], np.int64))]
-            ratio[row] = (values * np.diff([start, *inner, end])).sum() / (end - start)
+        ratio = self.at(series, start_ns)
+        for course, rows in self._by_course(series):
+            first, last = self._step(course, start_ns[rows]), self._step(course, end_ns[rows] - 1)
+            for row in rows[last > first].tolist():
+                ratio[row] = self._mean(course, int(start_ns[row]), int(end_ns[row]))
         return ratio
+
+    def _mean(self, course: int, start_ns: int, end_ns: int) -> float:
+        edges = [start_ns, *(t for t in self._starts[course].tolist() if start_ns < t < end_ns), end_ns]
+        values = self._values[course][self._step(course, np.array(edges[:-1], np.int64))]
+        return float((values * np.diff(edges)).sum()) / (end_ns - start_ns)
+
+    def _by_course(self, series: Series) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        """Yield each course and the rows that follow it."""
+        course = self._course[series]
+        for number in np.unique(course[course >= 0]).tolist():
+            yield number, np.flatnonzero(course == number)
 
     def _step(self, course: int, time_ns: Times) -> npt.NDArray[np.int64]:
         step: npt.NDArray[np.int64] = np.searchsorted(self._starts[course], time_ns, side="right") - 1

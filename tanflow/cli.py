@@ -14,7 +14,7 @@ from rich.console import Console
 
 from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
-from tanflow.commands import factors, gaps, ledger
+from tanflow.commands import factors, gaps, ledger, meters
 from tanflow.commands.enter import enter
 from tanflow.commands.report import report
 from tanflow.commands.restate import restate
@@ -24,6 +24,7 @@ app.add_typer(gaps.app, name="gaps")
 app.add_typer(factors.app, name="factors")
 app.command()(enter)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(meters.app, name="meters")
 app.command()(restate)
 app.command()(report)
 out = Console()

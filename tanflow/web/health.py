@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from config.meters import calibrations_due
 from pipeline.clock import SECOND_NS
 from pipeline.counters import COUNTED, Counters
 from tanflow.web.encode import iso
@@ -21,15 +24,17 @@ Overall = Literal["ok", "degraded", "down"]
 
 
 def health(gateway: Gateway) -> dict[str, Any]:
-    """Return state ok, degraded or down (nothing is accepted), why, and what each component counts."""
+    """Return state ok, degraded or down (nothing is accepted), why, what comes up, and what each component counts."""
     components = gateway.board.components
-    reasons = _reasons(gateway)
+    due = calibrations_due(gateway.config.accounting.meters, _today(gateway))
+    reasons = _reasons(gateway) + [str(calibration) for calibration in due if calibration.days < 0]
     shown = reasons[:_REASONS]
     if len(reasons) > _REASONS:
         shown.append(f"and {len(reasons) - _REASONS} more")
     return {
         "state": overall(gateway, reasons),
         "reasons": shown,
+        "notices": [str(calibration) for calibration in due if calibration.days >= 0],
         "site": {"name": gateway.config.site.name, "zone": gateway.config.site.zone},
         "version": program_version(),
         "revision": gateway.table.revision,
@@ -53,6 +58,10 @@ def overall(gateway: Gateway, reasons: list[str]) -> Overall:
     if silent or not gateway.accepting.is_set():
         return "down"
     return "degraded" if reasons else "ok"
+
+
+def _today(gateway: Gateway) -> date:
+    return datetime.fromtimestamp(gateway.clock.now_ns() // SECOND_NS, ZoneInfo(gateway.config.site.zone)).date()
 
 
 def wrong_links(counters: Counters) -> dict[str, str]:

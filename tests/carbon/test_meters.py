@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from carbon.entries import Activity
 from carbon.meters import meter_steps
-from config.meters import Meter, applied_ratios, bypassed_since, calibrations_due, on_day, ratio
+from config.meters import Meter, applied_ratios, bypasses, calibrations_due, on_day, ratio
+from pipeline import quality as q
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -102,3 +105,55 @@ def test_events_out_of_order_are_refused() -> None:
     events = [{"on": "2025-02-01", "type": "bypass"}, {"on": "2025-01-01", "type": "restore"}]
     with pytest.raises(ValidationError, match="order"):
         meter(events=events)
+
+
+def test_every_bypass_has_its_days() -> None:
+    m = meter(events=[{"on": f"2025-0{i}-01", "type": t} for i, t in enumerate(("bypass", "restore", "bypass"), 1)])
+    said = [(event.on, end) for event, end in bypasses(m)]
+    assert said == [(date(2025, 1, 1), date(2025, 2, 1)), (date(2025, 3, 1), None)]
+
+
+def test_what_a_register_of_secondary_values_is_multiplied_by() -> None:
+    """CT 400/5 and PT 10000/100: power and energy × 80 · 100, currents × 80, voltages × 100, all else as shown."""
+    dated = meter(
+        shows="secondary",
+        ct={"ratio": "400/5"},
+        pt={"ratio": "10000/100"},
+        events=[
+            {"on": "2025-02-01", "type": "calibrate", "certificate": "C"},
+            {"on": "2025-03-01", "type": "ratio", "ct": {"ratio": "300/5"}},
+        ],
+    )
+    changed = date(2025, 3, 1)
+    assert list(applied_ratios(dated, "energy_index")) == [(date.min, Fraction(8000)), (changed, Fraction(6000))]
+    assert list(applied_ratios(dated, "power")) == [(date.min, Fraction(8000)), (changed, Fraction(6000))]
+    assert list(applied_ratios(dated, "current")) == [(date.min, Fraction(80)), (changed, Fraction(60))]
+    assert list(applied_ratios(dated, "voltage")) == [(date.min, Fraction(100))]
+    assert not list(applied_ratios(dated, "frequency"))
+    assert not list(applied_ratios(meter(ct={"ratio": "400/5"}), "power"))  # it shows primary values
+
+
+def test_what_a_new_meter_or_calibration_does_not_say_is_unknown() -> None:
+    swap = {"on": "2025-06-01", "type": "swap", "serial": "B", "final_index": 1, "initial_index": 0}
+    old = meter(certificate="C1", due="2026-01-01", calibrated_on="2020-01-01", events=[swap])
+    new = on_day(old, date(2025, 6, 1))
+    assert (new.serial, new.certificate, new.due, new.calibrated_on) == ("B", "", None, date(2025, 6, 1))
+    assert on_day(old, date(2025, 5, 31)).serial == "A1"
+
+
+def test_amounts_of_a_bypassed_meter_are_estimated_and_those_beyond_calibration_uncertain() -> None:
+    steps = meter_steps(
+        "M1",
+        meter(
+            due="2025-02-28",
+            events=[{"on": "2025-01-10", "type": "bypass"}, {"on": "2025-01-20", "type": "restore"}],
+        ),
+        SHANGHAI,
+    )
+    times = ["2025-01-09T23:00+08:00", "2025-01-10T00:00+08:00", "2025-01-20T00:00+08:00", "2025-02-28T23:00+08:00",
+             "2025-03-01T00:00+08:00"]  # fmt: skip
+    rows = Activity.make([ns(t) for t in times], 3_600_000_000_000, [0] * 5, 100, substituted=[0, 30, 0, 0, 0])
+    doubted = steps.doubt(rows)
+    assert doubted.estimated.tolist() == [0, 70, 0, 0, 0]
+    assert doubted.quality.tolist() == [0, q.UNCERTAIN | q.QUANTITY_ESTIMATED, 0, 0, q.UNCERTAIN]
+    assert doubted.amount.tolist() == rows.amount.tolist()
