@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 OURS = ("carbon", "collectors", "config", "pipeline", "simulators", "sinks", "tanflow")
 DATA = (
     "config/gateway.schema.json",
+    "config/asset_types/compressor.yaml",
+    "config/grades/gb19153_2019.csv",
     "config/templates/eastron_sdm630.yaml",
     "config/factors/grid-mee-nbs.csv",
     "simulators/demo.yaml",
