@@ -213,6 +213,12 @@ def test_what_comes_after_a_window_is_forgotten_is_counted() -> None:
     assert START + HOUR not in out.time_ns.tolist()
 
 
+def test_an_interval_of_decades_opens_no_windows() -> None:
+    state, out = stage().fold({}, amount(GAS, START, 40 * 365 * 24 * HOUR, 1.0), OUT)
+    assert (state["late"], len(out)) == (1, 0)
+    assert all(not group["windows"] for group in state["groups"].values())
+
+
 def test_a_changed_definition_begins_with_the_next_window() -> None:
     """From 01:20 on the figure counts power too: the hour begun is not told by either definition, the next is."""
     state: dict[str, Any] = {}
@@ -484,6 +490,16 @@ def test_days_and_months_are_the_sites(
     zone: str, every: str, at: tuple[int, ...], start: tuple[int, ...], end: tuple[int, ...]
 ) -> None:
     assert calendar(zone, every=every).around(utc(*at)) == (utc(*start), utc(*end))
+
+
+@pytest.mark.parametrize(("month", "hours"), [(3, 743), (10, 745), (7, 744)])
+def test_a_month_of_changing_clocks_holds_its_true_hours(month: int, hours: int) -> None:
+    """1 kWh for each hour of a German year: March 2018 has 743, October 745, as the market's own tables have."""
+    zone = ZoneInfo("Europe/Berlin")
+    begin, end = (int(datetime(2018, m, 1, tzinfo=zone).timestamp()) * SECOND for m in (month, month + 1))
+    stream = concat(HEADER, [amount(GAS, begin + n * HOUR, HOUR, 1.0) for n in range(-30, 800)])
+    windows = formula("gas", "kWh", zone="Europe/Berlin", every="month")
+    assert ("kWh/t", end, float(hours), 0) in rows(windows, stream, tick(end + HOUR))
 
 
 def test_shifts_are_windows_over_midnight_too() -> None:
