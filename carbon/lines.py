@@ -112,7 +112,7 @@ class Rules:
     @cached_property
     def losses(self) -> FactorSteps | None:
         """Return what the grid loses on the way, per kWh consumed; None where nobody publishes it."""
-        return losses_steps(self.config.site.region, self.location)
+        return losses_steps(self.config.site.region, self.location, zone=self.config.site.zone)
 
     def _grid(self, kind: str, region: str) -> FactorSteps:
         return grid_steps(f"{region}/{kind}", grid_timeline(self.config, region, kind, self.base))

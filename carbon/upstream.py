@@ -4,35 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from typing import Final, Literal
+from datetime import timedelta
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from carbon.factor import EVER, Factor, FactorSteps, steps
+from carbon.local_time import midnight_ns
 from config.coefficients import LossRow, td_losses
 from pipeline.factors import Provenance
 
 Variant = Literal["exact", "latest", "fallback"]
-_DAY_NS: Final = 86_400_000_000_000
 _WORSE: Final = ("exact", "latest", "fallback")
 
 
-def losses_steps(region: str, generation: FactorSteps, rows: Sequence[LossRow] | None = None) -> FactorSteps | None:
+class _Held(NamedTuple):
+    """A row and when it holds: [start, end)."""
+
+    row: LossRow
+    start_ns: int
+    end_ns: int
+
+
+def losses_steps(
+    region: str, generation: FactorSteps, rows: Sequence[LossRow] | None = None, zone: str = "UTC"
+) -> FactorSteps | None:
     """Return what a kWh consumed lost on its way [kg CO₂e per kWh consumed]; None where nobody publishes it.
 
     `generation`: the location-based factor, needed where only the share λ lost of what is fed in is published:
     kg = kg(generation) · λ/(1 − λ). A row holds in its period, the last one also after it (variant latest), the first
-    one also before (variant fallback). `rows`: instead of the shipped ones.
+    one also before (variant fallback). `rows`: instead of the shipped ones. Days begin at midnight in `zone`.
     """
     known = sorted(td_losses(region) if rows is None else rows, key=lambda row: row.valid_from)
     if not known:
         return None
     cuts = {EVER, *(int(start) for start in generation.start_ns)}
-    cuts |= {_ns(row.valid_from) for row in known} | {_ns(row.valid_to) + _DAY_NS for row in known}
+    held = [_held(row, ZoneInfo(zone)) for row in known]
+    cuts |= {instant for _, start, end in held for instant in (start, end)}
     found: list[tuple[int, Factor]] = []
     for cut in sorted(cuts):
-        row, variant = _in_force(known, cut)
+        row, variant = _in_force(held, cut)
         grid = generation.factors[int(generation.at(np.array([cut], np.int64))[0])]
         factor = _lost_share(row, grid, variant) if row.kind == "loss_share" else _published(row, variant)
         if not found or found[-1][1] != factor:
@@ -53,11 +65,15 @@ def omissions(region: str, fuels: Collection[str], rows: Sequence[LossRow] | Non
     return [f"scope 3 category 3 leaves out {what}" for what in left_out]
 
 
-def _in_force(rows: Sequence[LossRow], at_ns: int) -> tuple[LossRow, Variant]:
-    begun = [row for row in rows if _ns(row.valid_from) <= at_ns]
+def _held(row: LossRow, zone: ZoneInfo) -> _Held:
+    return _Held(row, midnight_ns(row.valid_from, zone), midnight_ns(row.valid_to + timedelta(days=1), zone))
+
+
+def _in_force(held: Sequence[_Held], at_ns: int) -> tuple[LossRow, Variant]:
+    begun = [one for one in held if one.start_ns <= at_ns]
     if not begun:
-        return rows[0], "fallback"
-    return begun[-1], "exact" if at_ns < _ns(begun[-1].valid_to) + _DAY_NS else "latest"
+        return held[0].row, "fallback"
+    return begun[-1].row, "exact" if at_ns < begun[-1].end_ns else "latest"
 
 
 def _published(row: LossRow, variant: Variant) -> Factor:
@@ -90,7 +106,3 @@ def _lost_share(row: LossRow, grid: Factor, variant: Variant) -> Factor:
 
 def _id(row: LossRow) -> str:
     return f"{row.publisher}/{row.region}/{row.kind}/{row.data_year}"
-
-
-def _ns(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000_000
