@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from carbon.books import Books
-from carbon.entries import MICRO, Entries, Integers, Line, MeterVersion
+from carbon.entries import MICRO, Entries, Integers, Line, MeterVersion, one_of_each
 from carbon.factor import Factor
 from carbon.filling import fed_from
 from carbon.ledger import Ledger
@@ -56,20 +56,6 @@ class Held:
         """Return the lines some streams are to be read from, of each those of one key."""
         found = one_of_each(self.lines, set(self.used))
         return {number for key in streams for number in found.get(key, ())}
-
-
-def one_of_each(lines: Mapping[int, Line], used: Collection[int]) -> dict[str, list[int]]:
-    """Return of each stream the numbers of one of its lines: all have the same amounts, the plainest shows energy."""
-
-    def rank(number: int) -> tuple[bool, bool, int]:
-        return lines[number].scope == 3, lines[number].method == "market", number
-
-    found: dict[str, list[int]] = {}
-    for number in sorted(used, key=rank):
-        mine = found.setdefault(lines[number].stream, [])
-        if not mine or lines[mine[0]].key == lines[number].key:
-            mine.append(number)
-    return found
 
 
 def _parts(sums: Sums, numbers: Collection[int]) -> Parts:

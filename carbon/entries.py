@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, Self
 
@@ -168,3 +168,20 @@ class Entries:
         if not parts:
             return cls.none()
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+
+def one_of_each(lines: Mapping[int, Line], used: Collection[int]) -> dict[str, list[int]]:
+    """Return of each stream the numbers of one of its lines: all have the same amounts, the plainest shows energy.
+
+    A line whose asset moved has several numbers.
+    """
+
+    def rank(number: int) -> tuple[bool, bool, int]:
+        return lines[number].scope == 3, lines[number].method == "market", number
+
+    found: dict[str, list[int]] = {}
+    for number in sorted(used, key=rank):
+        mine = found.setdefault(lines[number].stream, [])
+        if not mine or lines[mine[0]].key == lines[number].key:
+            mine.append(number)
+    return found

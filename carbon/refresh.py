@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-import numpy.typing as npt
 
 from carbon.books import Books
-from carbon.entries import Activity, Entries
+from carbon.entries import Activity, Entries, Integers, one_of_each
+from carbon.factor import FactorSteps
 from carbon.ledger import Ledger, Reason, Writing
+from carbon.rebooking import emptied
+from carbon.restate import Follow, Followed, anew
 from carbon.virtual import combine
 
 _SAME = ("span_ns", "amount", "estimated", "substituted", "covered_ns", "factor", "quality")
@@ -16,41 +20,77 @@ _SAME = ("span_ns", "amount", "estimated", "substituted", "covered_ns", "factor"
 def refresh_virtual(ledger: Ledger, writing: Writing, books: Books, start_ns: int, end_ns: int) -> int:
     """Book the virtual meters anew over [start, end) where their parts have changed; return how many entries.
 
-    Whoever books, restates, fills or enters amounts calls it in the same transaction.
+    Whoever books, restates or fills amounts calls it in the same transaction. Documents never do: a stream of theirs
+    is no part of a virtual meter.
     """
-    changed = 0
+    return sum(len(new) for _, _, new in follow(ledger, writing, books, start_ns, end_ns))
+
+
+def follow(ledger: Ledger, writing: Writing, books: Books, start_ns: int, end_ns: int) -> Iterator[Followed]:
+    """Do as `refresh_virtual`, yielding (what stood there, which of it is new, the new versions) part by part.
+
+    What was booked keeps its factor: another one is a restatement's or an allocation's deed.
+    """
     if books.live:
         books.live.open(ledger)
     for start, end in ledger.windows(start_ns, end_ns) if books.formulas else ():
         made = books.entries(writing, combine(books.formulas, activity_in(ledger, books, start, end)))
-        standing = Entries.join(list(ledger.read(start, end, set(np.unique(made.line).tolist()))))
-        new = made.take(~_stands(made, standing))
-        if len(new):
-            writing.entries(new, Reason("virtual", "follows from its parts"))
-        changed += len(new)
-    return changed
+        standing, at = _standing(ledger, made, start, end)
+        made = _as_booked(ledger, writing, made, standing, at)
+        same = at >= 0
+        for name in _SAME if len(standing) else ():
+            same &= getattr(made, name) == getattr(standing, name)[at]
+        if same.all():
+            continue
+        writing.entries(made.take(~same), Reason("virtual", "follows from its parts"))
+        again, fresh = ~same & (at >= 0), at < 0
+        yield standing, at[again], made.take(again)
+        if fresh.any():
+            yield emptied(made.take(fresh)), np.arange(int(fresh.sum())), made.take(fresh)
+
+
+def following(ledger: Ledger, books: Books) -> Follow:
+    """Return what a restatement calls to have virtual meters follow it."""
+    return lambda writing, start_ns, end_ns: follow(ledger, writing, books, start_ns, end_ns)
 
 
 def activity_in(ledger: Ledger, books: Books, start_ns: int, end_ns: int) -> Activity:
     """Return what the ledger holds of every measured or entered stream in [start, end), numbered as in the books."""
     numbers = {name: number for number, name in enumerate(books.names) if books.streams[name].virtual is None}
-    one_line = {line.stream: n for n, line in ledger.lines.items() if line.stream in numbers}
-    stream_of = np.full(max(one_line.values(), default=0) + 1, -1, np.int32)
-    for stream, line in one_line.items():
-        stream_of[line] = numbers[stream]
-    rows = Entries.join(list(ledger.read(start_ns, end_ns, set(one_line.values()))))
+    chosen = one_of_each(ledger.lines, [n for n, line in ledger.lines.items() if line.stream in numbers])
+    stream_of = np.full(len(ledger.lines), -1, np.int32)
+    for stream, lines in chosen.items():
+        stream_of[lines] = numbers[stream]
+    rows = Entries.join(list(ledger.read(start_ns, end_ns, set(np.flatnonzero(stream_of >= 0).tolist()))))
     return Activity(
         rows.start_ns, rows.span_ns, stream_of[rows.line], rows.amount, rows.estimated, rows.substituted,
         rows.covered_ns, rows.quality, rows.peak,
     )  # fmt: skip
 
 
-def _stands(made: Entries, standing: Entries) -> npt.NDArray[np.bool_]:
-    """Return which entries the ledger has already, in all that they say."""
-    at = {key: i for i, key in enumerate(zip(standing.line.tolist(), standing.start_ns.tolist(), strict=True))}
-    places = [at.get(key, -1) for key in zip(made.line.tolist(), made.start_ns.tolist(), strict=True)]
-    found = np.array(places, np.int64)
-    same: npt.NDArray[np.bool_] = found >= 0
-    for name in _SAME if len(standing) else ():
-        same &= getattr(made, name) == getattr(standing, name)[found]
-    return same
+def _standing(ledger: Ledger, made: Entries, start_ns: int, end_ns: int) -> tuple[Entries, Integers]:
+    """Return the entries that stand, and where among them that of each line and start is, −1 for none."""
+    key_of = {number: line.key for number, line in ledger.lines.items()}
+    keys = {key_of[number] for number in np.unique(made.line).tolist()}
+    lines = {number for number, key in key_of.items() if key in keys}
+    standing = Entries.join(list(ledger.read(start_ns, end_ns, lines)))
+    place = {(key_of[n], t): i for i, (n, t) in enumerate(_rows(standing))}
+    return standing, np.array([place.get((key_of[n], t), -1) for n, t in _rows(made)], np.int64)
+
+
+def _rows(entries: Entries) -> Iterator[tuple[int, int]]:
+    return zip(entries.line.tolist(), entries.start_ns.tolist(), strict=True)
+
+
+def _as_booked(ledger: Ledger, writing: Writing, made: Entries, standing: Entries, at: Integers) -> Entries:
+    """Return the entries with the factors they were booked with, where they were."""
+    if not len(standing):
+        return made
+    before = np.where(at >= 0, standing.factor[at], made.factor)
+    parts = [made.take(before == made.factor)]
+    order = [np.flatnonzero(before == made.factor)]
+    for number in np.unique(before[before != made.factor]).tolist():
+        rows = np.flatnonzero((before == number) & (before != made.factor))
+        parts.append(anew(made.take(rows), FactorSteps.constant(ledger.factors[number]), writing))
+        order.append(rows)
+    return Entries.join(parts).take(np.argsort(np.concatenate(order)))

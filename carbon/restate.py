@@ -16,7 +16,7 @@ from carbon.compute import compute, weigh
 from carbon.difference import Difference, Rows
 from carbon.entries import Activity, Entries, Integers, MeterVersion
 from carbon.factor import Factor, FactorSteps
-from carbon.ledger import Ledger, Reason
+from carbon.ledger import Ledger, Reason, Writing
 from carbon.ledger.check import WEIGHED, PerUnit
 from pipeline import quality as q
 from pipeline.batch import Qualities
@@ -33,6 +33,9 @@ class Numbers(Protocol):
 
 # Which rows of some entries get a new version, and those versions.
 Change = Callable[[Numbers, Entries], Iterator[tuple[Rows, Entries]]]
+# Entries that stand, which rows of them follow what was written, and their new versions.
+Followed = tuple[Entries, Rows, Entries]
+Follow = Callable[[Writing, int, int], Iterator[Followed]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +106,14 @@ def _without_fallback(quality: Qualities) -> Qualities:
 
 def restate_activity(
     ledger: Ledger, lines: set[int], corrections: Mapping[int, Correction], span: Span, reason: Reason,
-    *, dry_run: bool = False, progress: Progress | None = None,
+    *, follow: Follow | None = None, dry_run: bool = False, progress: Progress | None = None,
 ) -> Difference:  # fmt: skip
     """Multiply the amounts of lines measured by corrected meter versions (by number); return what it changes.
 
     amount · multiplier, rounded once, half to even; the factors stay. An entry that carries the corrected version
     already is left alone, so doing it twice changes nothing, and an interrupted one is finished by doing it again.
+    `follow` books lines, none of these, whose amounts are computed from theirs, in the same transaction; a dry run
+    cannot tell of them.
     """
     per_unit = PerUnit()
 
@@ -118,7 +123,7 @@ def restate_activity(
             if len(rows):
                 yield rows, _multiplied(before.take(rows), correction, numbers, per_unit.of(ledger.factors))
 
-    return _restate(ledger, lines, span, reason, change, dry_run, progress)
+    return _restate(ledger, lines, span, reason, change, dry_run, progress, follow)
 
 
 def _multiplied(
@@ -167,7 +172,7 @@ class _Trial:
 
 def _restate(
     ledger: Ledger, lines: set[int], span: Span, reason: Reason, change: Change, dry_run: bool,
-    progress: Progress | None,
+    progress: Progress | None, follow: Follow | None = None,
 ) -> Difference:  # fmt: skip
     """Go through the span in parts; each is read and written in one transaction, so that nothing gets between."""
     difference = Difference(reason, ledger.head(), ledger.head())
@@ -180,6 +185,9 @@ def _restate(
                 for _, after in changes:
                     if len(after) and not isinstance(numbers, _Trial):
                         numbers.entries(after, reason)
+            if follow is not None and not isinstance(numbers, _Trial):
+                for before, rows, after in follow(numbers, start, end):
+                    difference.add(span.zone, before, [(rows, after)])
         if progress is not None:
             progress(done, len(parts))
     difference.after = ledger.head()

@@ -48,9 +48,15 @@ def streams(config: Gateway, devices: Iterable[BoundDevice], specs: Iterable[Spe
         area, asset = place(config, virtual.asset)
         key = f"{virtual.asset}.{virtual.carrier}.{name}"
         unit = next((found[part].unit for part in virtual.plus if part in found), "kWh")
-        role = role_of(config, asset, virtual.carrier, found)
+        role = _role_of_virtual(virtual, found)
         found[key] = Stream(key, virtual.asset, area, asset.type, virtual.carrier, unit, role, virtual=virtual)
     return {key: _placed(config, stream, found) for key, stream in found.items()}
+
+
+def _role_of_virtual(virtual: VirtualMeter, found: Mapping[str, Stream]) -> Role:
+    """Return breakdown: what it is made of is counted where it is measured; memo where that is beside the account."""
+    roles = {found[part].role for part in virtual.plus if part in found}
+    return "memo" if roles and roles <= {"own", "export", "memo"} else "breakdown"
 
 
 def place(config: Gateway, name: str) -> tuple[str, Asset]:

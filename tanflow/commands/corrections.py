@@ -152,7 +152,8 @@ def new_ratio(
         why = "was booked with that ratio all the time" if booked else "has measured nothing that is booked"
         raise GatewayError(f"meter {name} {why}; there is nothing to restate")
     asset = meter.device.partition(".")[0] if meter.device else ""
-    concerned = {n for n, line in lines.items() if asset in ("", line.asset)}
+    virtual = {f"{v.asset}.{v.carrier}.{name}" for name, v in loaded.gateway.accounting.virtual.items()}
+    concerned = {n for n, line in lines.items() if asset in ("", line.asset) and line.stream not in virtual}
     return NewRatio(corrections, concerned, _advice(name, meter, ct, pt))
 
 

@@ -19,6 +19,7 @@ from carbon.entries import MICRO
 from carbon.filling import Aids, Planned, Signed, account_grid, plan, read_courses, write
 from carbon.gaps import Course, finding, standing
 from carbon.ledger import Ledger
+from carbon.refresh import refresh_virtual
 from carbon.substitute import Filling
 from config.errors import GatewayError
 from config.explain import nearest
@@ -106,6 +107,8 @@ def fill(
         if writing:
             for gap in planned:
                 write(writing, books, found, gap, signed)
+            end_ns = max((p.gap.end_ns for p in planned), default=period.start_ns)
+            refresh_virtual(ledger, writing, books, period.start_ns, end_ns)
     _show(planned, period.zone)
     filled = sum(not isinstance(p.filling, str) for p in planned)
     left = f", {len(planned) - filled} cannot be" if filled < len(planned) else ""

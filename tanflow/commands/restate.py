@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from carbon.difference import Difference
-from carbon.entries import Line
+from carbon.books import Books
 from carbon.ledger import Ledger, Reason
 from carbon.local_time import midnight_ns
+from carbon.refresh import following
 from carbon.restate import Span, restate_activity, restate_factors
 from config.load import load
 from tanflow.commands.corrections import new_factors, new_ratio
+from tanflow.commands.differences import print_json, show
 from tanflow.commands.ledger import bar, err
-
-out = Console(highlight=False, soft_wrap=True)
-_MOST_ROWS: Final = 60
 
 
 def restate(
@@ -65,15 +58,14 @@ def restate(
                 ledger, new.steps, span, said, replaces=new.replaces, dry_run=dry_run, progress=tell
             )
         else:
+            books = Books.of(loaded.gateway, loaded.templates, loaded.path.parent)
             fixed = new_ratio(loaded, ledger.lines, ledger.meters, activity, ct, pt)
             difference = restate_activity(
-                ledger, fixed.lines, fixed.corrections, span, said, dry_run=dry_run, progress=tell
-            )
+                ledger, fixed.lines, fixed.corrections, span, said, follow=following(ledger, books), dry_run=dry_run,
+                progress=tell,
+            )  # fmt: skip
             advice = fixed.advice
-        if json:
-            out.print(orjson.dumps(difference.to_json(ledger.lines), option=orjson.OPT_INDENT_2).decode(), markup=False)
-        else:
-            _show(difference, ledger.lines, dry_run)
+        (print_json if json else show)(difference, ledger.lines, dry_run)
     if advice:
         err.print(advice, markup=False, style="yellow")
 
@@ -90,29 +82,3 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"'{text}' is not a day; write e.g. 2025-01-31") from None
-
-
-def _show(difference: Difference, lines: Mapping[int, Line], dry_run: bool) -> None:
-    rows = difference.rows(lines)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("line", "month"):
-        table.add_column(name, overflow="fold")
-    for name in ("entries changed", "energy [kWh]", "becomes", "emissions [kg CO₂e]", "becomes", "change"):
-        table.add_column(name, justify="right")
-    for row in rows[:_MOST_ROWS]:
-        table.add_row(Text(row["line"]), row["month"], f"{row['changed']:,} of {row['entries']:,}", *_sides(row))
-    if rows:
-        out.print(table)
-    if len(rows) > _MOST_ROWS:
-        out.print(f"… and {len(rows) - _MOST_ROWS:,} more lines and months; --json tells all")
-    verb = "would get" if dry_run else "have" if difference.changed else "needed"
-    out.print(f"{difference.changed:,} of {difference.entries:,} entries {verb} a new version", markup=False)
-    if not dry_run and difference.changed:
-        out.print(f"head before {difference.before}\nhead after  {difference.after}", markup=False)
-
-
-def _sides(row: Mapping[str, Any]) -> tuple[str, ...]:
-    sides = [row[f"{name}_{when}"] for name in ("energy_kwh", "co2e_kg") for when in ("before", "after")]
-    before, after = sides[2:]
-    change = f"{100 * (after / before - 1):+.3f} %" if before else "–"
-    return *(f"{value:,.3f}" for value in sides), change

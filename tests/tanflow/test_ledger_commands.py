@@ -20,8 +20,8 @@ from carbon.ledger import Head, Ledger, Reason, verify
 from config.errors import GatewayError
 from config.load import load
 from tanflow.cli import main
+from tanflow.commands import differences
 from tanflow.commands import ledger as ledger_commands
-from tanflow.commands import restate as restate_command
 
 HOUR = 3_600_000_000_000
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -61,7 +61,7 @@ Tanflow = Callable[..., Said]
 @pytest.fixture
 def tanflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], factory: Path) -> Tanflow:
     monkeypatch.chdir(factory)
-    for module in (ledger_commands, restate_command):
+    for module in (ledger_commands, differences):
         monkeypatch.setattr(module.out, "width", 200)
 
     def call(*arguments: object) -> Said:
