@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from carbon.ledger import Ledger
+from carbon.ledger.file import FILE as LEDGER_FILE
+from carbon.publish import PUBLISHER
 from pipeline.batch import Batch
 from pipeline.log.log import LogReader
 from pipeline.quality import describe
@@ -31,8 +34,13 @@ def status_table(data: Path) -> Table:
     """Return where everyone who reads the log stands; raises GatewayError when there is no log."""
     reader = LogReader(data)
     table = Table("reader", "log position", "rows behind", title=f"log at position {reader.last_position()}")
-    cursors = reader.query("SELECT consumer, position FROM cursors ORDER BY consumer")
-    for name, position in [*cursors, ("history", _archived(data / "history"))]:
+    cursors = dict(reader.query("SELECT consumer, position FROM cursors ORDER BY consumer"))
+    cursors.pop(PUBLISHER, None)  # it follows the ledger, not the log
+    cursors["history"] = _archived(data / "history")
+    if (data / LEDGER_FILE).exists():
+        with Ledger.open(data) as ledger:
+            cursors["ledger"] = ledger.cursor()[0]
+    for name, position in cursors.items():
         table.add_row(name, str(position), str(reader.rows_after(position)))
     for connection, position in reader.query("SELECT connection, position FROM snapshots ORDER BY connection"):
         table.add_row(f"snapshot of {connection}", str(position), str(reader.rows_after(position)))

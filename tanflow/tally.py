@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from pipeline.batch import DERIVED, INPUT, Batch
+from pipeline.batch import DERIVED, INPUT, LEDGER, Batch
 from pipeline.log.log import Log
 from pipeline.quality import INTEGRATED
 from pipeline.series import SeriesTable, Spec
@@ -61,6 +61,10 @@ class Tally:
         return bool(windows)
 
     def _take(self, batch: Batch) -> None:
+        if (
+            batch.header.connection == LEDGER
+        ):  # what the account publishes of them; the ledger keeps it, not the history
+            return
         self.rows += len(batch)
         if batch.header.stratum == INPUT:
             self.readings += len(batch)
