@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import quality as q
 from pipeline.accumulate import Sums, add, cut, edges_of
 from pipeline.batch import WINDOW, Batch, Header, empty, make
 from pipeline.calendar import Calendar
@@ -180,7 +181,11 @@ def _open(group: Group, windows: dict[str, Window], tick: int) -> None:
 
 
 def _close(group: Group, windows: dict[str, Window], tick: int, since: Ints, told: _Told) -> None:
-    """Tell every window that is over, or was touched since it was told, and forget those no longer kept."""
+    """Tell every window that is over, or was touched since it was told, and forget those no longer kept.
+
+    Rows of a window older than the newest told are late: what shows the latest value keeps the newer one.
+    """
+    newest = max((w["end"] for w in windows.values() if w["told"]), default=0)
     for key in sorted((k for k, w in windows.items() if w["end"] <= tick - group.grace_ns), key=int):
         window, start = windows[key], int(key)
         touched = np.asarray(window["touched"], bool)
@@ -190,11 +195,9 @@ def _close(group: Group, windows: dict[str, Window], tick: int, since: Ints, tol
         elif touched.any() and tick >= window["told"] + group.grace_ns:
             wanted = group.concerned(touched)
         if wanted is not None:
-            told.add(
-                start,
-                window["end"],
-                list(group.rows(Sums.copied(window), window["end"] - start, wanted & (since <= start))),
-            )
+            rows = group.rows(Sums.copied(window), window["end"] - start, wanted & (since <= start))
+            late = q.LATE if window["end"] < newest else 0
+            told.add(start, window["end"], [row._replace(quality=row.quality | late) for row in rows])
             windows[key] = window | {"told": tick, "touched": np.zeros(len(touched), bool)}
         if window["end"] + group.keep_ns <= tick:
             del windows[key]

@@ -194,6 +194,19 @@ def test_what_comes_late_opens_its_window_again() -> None:
     ]
 
 
+def test_an_older_window_told_again_is_late() -> None:
+    """Both hours were told when the first changes: its rows are late, so nobody takes them for the latest."""
+    found = rows(
+        stage(),
+        tick(START + 1),
+        tick(START + HOUR + 1),
+        tick(START + 2 * HOUR + MINUTE),
+        amount(MASS, START + HOUR, HOUR, 1.0),
+        tick(START + 2 * HOUR + 2 * MINUTE),
+    )
+    assert found[-2:] == [("share", START + HOUR, 0.0, q.LATE), ("kWh/t", START + HOUR, 0.0, q.LATE)]
+
+
 def test_a_window_touched_again_and_again_is_told_once_each_grace() -> None:
     late = [amount(GAS, START + n * SECOND, SECOND, 1.0) for n in range(1, 121)]
     stream = [b for n, one in enumerate(late) for b in (one, tick(START + 2 * HOUR + n * SECOND))]
