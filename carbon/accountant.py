@@ -50,8 +50,11 @@ class Accountant:
     _reopened: set[int] = field(default_factory=set)  # intervals whose live factor came or changed after booking
     _booked_ns: int = 0  # every interval that ends by then has been booked
     _watermark_ns: int = 0
+    _papers: int = 0  # documents of the ledger that the books know
+    _plain: Books = field(init=False)
 
     def __post_init__(self) -> None:
+        self._plain = self.books
         self._names = tuple(self.books.streams)
         self.position, state = self.ledger.cursor()
         self.kept = self.position
@@ -126,6 +129,7 @@ class Accountant:
         late = activity.start_ns < self._booked_ns
         kept = cells.take(~over)
         with self.ledger.writing() as w:
+            self._read_papers()
             self._reprice(w)
             added = add_to_booked(self.ledger, self.books, activity.take(late))
             for part, reason in ((activity.take(~late), Reason("live")), (added, Reason("late"))):
@@ -140,6 +144,11 @@ class Accountant:
         if self.books.live:
             self.books.live.forget()
         self.counters.committed += len(activity)
+
+    def _read_papers(self) -> None:
+        """Take in what people have entered of fuels since: what is booked from now on counts by it."""
+        if self.ledger.papers != self._papers:
+            self.books, self._papers = self._plain.with_papers(self.ledger.documents()), self.ledger.papers
 
     def _reprice(self, writing: Writing) -> None:
         """Book anew what was booked before its live factor was known, or was revised."""

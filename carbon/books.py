@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,9 +16,11 @@ import numpy.typing as npt
 from carbon.compute import compute
 from carbon.entries import Activity, Entries, Line, MeterVersion
 from carbon.factor import Factor, FactorSteps
+from carbon.laboratory import by_laboratory
 from carbon.lines import Rules
 from carbon.live_factors import LiveFactors
 from carbon.meters import MeterSteps, meter_steps
+from carbon.register import Register
 from carbon.streams import Stream, streams
 from carbon.virtual import Formula, formula
 from config.bindings import bind
@@ -73,6 +75,17 @@ class Books:
             return books
         asked = LiveFactors.of(live, rules.location, books.interval_ns, books.phase_ns, zone)
         return replace(books, live=asked)
+
+    def with_papers(self, documents: Iterable[Mapping[str, Any]]) -> Self:
+        """Return the books with what laboratories found of fuels, as the ledger's documents say."""
+        labs = Register.of(documents).in_force("lab")
+        if not labs:
+            return self
+        rules = {
+            key: tuple((line, by_laboratory(line, steps, self.streams[key], labs, self.zone)) for line, steps in of_one)
+            for key, of_one in self.rules.items()
+        }
+        return replace(self, rules=rules)
 
     # ── intervals ─────────────────────────────────────────────────────────────────────────────────
 

@@ -124,6 +124,12 @@ class Ledger:
         self._look()
         return self._defined.meters.by_number
 
+    @property
+    def papers(self) -> int:
+        """How many documents there are."""
+        self._look()
+        return len(self._documents)
+
     def documents(self) -> list[dict[str, Any]]:
         """Return all documents, oldest first, each with the number of its block as `seq`."""
         self._look()

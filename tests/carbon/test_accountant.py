@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from carbon.ledger import Ledger, verify
+from carbon.register import Filed
+from carbon.rows import parse
 from pipeline import quality as q
 from tests.carbon.plant import CONFIG, GAS, HOUR_S, IMPORT, PRESS, SUN, open_plant
 
@@ -146,3 +148,22 @@ async def test_a_virtual_meter_follows_its_parts_and_their_late_amounts(tmp_path
             rows = [block.rows for block in ledger.blocks() if block.reason and block.reason.kind == "virtual"]
         assert kinds == ["live", "virtual", "late", "virtual"]
         assert rows[1] == 2  # the second hour is as it was: one version for each method of the first
+
+
+async def test_hours_booked_after_a_laboratory_report_count_by_it(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        said = {
+            "kind": "lab", "asset": "oven", "carrier": "natural_gas", "from": "2025-01-01", "to": "2025-01-31",
+            "ncv": "36.0", "unit": "MJ/m3", "celsius": "0", "document_number": "L7",
+        }  # fmt: skip
+        problems: list[str] = []
+        document = parse(said, lambda column, message: problems.append(f"{column}: {message}"))
+        assert document is not None, problems
+        with Ledger.open(plant.folder, write=True) as ledger, ledger.writing() as w:
+            w.document(Filed(0, document, "", "a test", "Li", "Wang").to_json())
+        await plant.append(GAS, [3600], [1000.0], 3600)
+        await plant.tick(2 * HOUR_S)
+        await plant.book()
+        # 36 MJ/m³ instead of 38.931: 10,000 kWh, and 2,162.19 kg · 36/38.931 = 1,999.41 kg.
+        assert plant.kwh(BURNT)[0] == pytest.approx(10_000.0, abs=0.01)
+        assert plant.kg(BURNT)[0] == pytest.approx(1999.41, abs=0.01)

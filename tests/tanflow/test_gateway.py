@@ -257,7 +257,7 @@ async def test_a_log_younger_than_its_history_is_refused(tmp_path: Path) -> None
     await one_life(tmp_path)
     log, away = tmp_path / "log.db", tmp_path / "away.db"
     log.rename(away)
-    with pytest.raises(GatewayError, match="not the log the history was made of"):
+    with pytest.raises(GatewayError, match="not the log it was made of"):
         async with open_gateway(empty(tmp_path), {}):
             pass
     away.replace(log)
