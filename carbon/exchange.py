@@ -6,7 +6,7 @@ counted before its first: the final and the initial index, which somebody read a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
@@ -30,6 +30,7 @@ BEFORE: Final = timedelta(days=2)  # the jump is looked for from so long before 
 AFTER: Final = timedelta(days=3)  # … until so long after its beginning
 _TOLERANCE: Final = 1.0  # a person reads a display in whole units, its register says more
 _HEADER: Final = Header("", 0, "", 0, 0)
+_SINCE_NS: Final = 2 * 86_400 * 1_000_000_000  # how long after the jump its first amount is waited for
 
 
 class Rows(NamedTuple):
@@ -42,6 +43,9 @@ class Rows(NamedTuple):
 
     def take(self, rows: npt.NDArray[np.bool_]) -> Rows:
         return Rows(self.time_ns[rows], self.span_ns[rows], self.value[rows], self.quality[rows])
+
+
+Read = Callable[[str, int, int], Rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,26 +119,22 @@ class Gap(NamedTuple):
     amount: float
 
 
-def gap_of(exchange: Exchange, index: Rows, amounts: Rows) -> Gap | None:
-    """Return the gap, None where no reading jumps from the final to the initial index, or nothing has come since.
+def gap_of(exchange: Exchange, index: Rows, at: int, amounts: Rows) -> Gap | None:
+    """Return the gap about the jump after row `at`, None where no amount has come since.
 
     amount = (final − last index before) · ratio + (index at the end − initial) · ratio
     """
-    index = _usable(index, exchange.event)
-    at = jump(index, exchange.event)
-    ends = amounts.time_ns[amounts.time_ns >= index.time_ns[at + 1]] if at is not None else np.empty(0)
-    if at is None or not len(ends):
-        return None
-    end_ns = int(ends[0])  # in between readings that were in doubt may lie, and zeros while the meter started
-    read = np.flatnonzero(index.time_ns == end_ns)
+    ends = amounts.time_ns[amounts.time_ns >= index.time_ns[at + 1]]
+    # Before the first amount readings may lie that were in doubt, and zeros while the meter started.
+    read = np.flatnonzero(index.time_ns == ends[0]) if len(ends) else np.empty(0, np.int64)
     if not len(read):
         return None
     final, initial = float(exchange.event.final_index or 0), float(exchange.event.initial_index or 0)
     old, new = final - float(index.value[at]), float(index.value[read[0]]) - initial
-    return Gap(int(index.time_ns[at]), end_ns, old * float(exchange.before) + new * float(exchange.after))
+    return Gap(int(index.time_ns[at]), int(ends[0]), old * float(exchange.before) + new * float(exchange.after))
 
 
-def _usable(index: Rows, event: MeterEvent) -> Rows:
+def usable(index: Rows, event: MeterEvent) -> Rows:
     """Return the readings that are no failures: a meter that starts up shows zeros, whatever it shows afterwards."""
     good = np.isfinite(index.value) & ((index.quality & q.SEVERITY) != q.BAD)
     good &= (index.quality & np.uint16(q.CLOCK | q.LATE)) == 0
@@ -162,27 +162,38 @@ def jump(index: Rows, event: MeterEvent) -> int | None:
 # ── into the ledger ───────────────────────────────────────────────────────────────────────────────
 
 
-def settle(ledger: Ledger, books: Books, exchange: Exchange, index: Rows, amounts: Rows) -> Outcome:
+def settle(ledger: Ledger, books: Books, exchange: Exchange, read: Read) -> Outcome:
     """Book the hours of an exchange anew: their amounts, with what was truly used in place of those about the jump.
 
-    `index` and `amounts` reach from the window's start to at least a day after its end. Doing it again changes nothing.
+    `read` gives the rows that are kept of a series and end in [start, end), by time. Doing it again changes nothing.
     """
-    gap = gap_of(exchange, index, amounts)
-    if gap is None:
+    index = usable(read(exchange.index, *exchange.window(books.zone)), exchange.event)
+    at = jump(index, exchange.event)
+    if at is None:
         jumps = f"jumps from {exchange.event.final_index} to {exchange.event.initial_index} about that day"
         return Outcome(exchange, "not found", f"no reading of {exchange.index} {jumps}")
-    first, last = (books.interval_of(t) for t in (gap.start_ns, gap.end_ns - 1))
-    end = last + books.interval_ns
-    activity = _hours(books, exchange, amounts, gap, first, end)
+    first = books.interval_of(int(index.time_ns[at]))
+    amounts = read(exchange.series, first, int(index.time_ns[at + 1]) + _SINCE_NS)
+    gap = gap_of(exchange, index, at, amounts)
+    if gap is None:
+        return Outcome(exchange, "waits", "nothing has been counted since")
+    last = books.interval_of(gap.end_ns - 1)
+    return _book(ledger, books, exchange, _hours(books, exchange, amounts, gap, first, last + books.interval_ns), last)
+
+
+def _book(ledger: Ledger, books: Books, exchange: Exchange, activity: Activity, last: int) -> Outcome:
+    first, end = int(activity.start_ns.min()), last + books.interval_ns
     with ledger.writing() as writing:
         line = {known: number for number, known in ledger.lines.items()}.get(books.rules[exchange.stream][0][0])
         booked = Entries.join(list(ledger.read(first, end, {line}))) if line is not None else Entries.none()
         booked = booked.take(booked.span_ns == books.interval_ns)
-        if last not in booked.start_ns:
+        if line is None or last not in booked.start_ns:
             return Outcome(exchange, "waits", "its last hour is not booked yet")
         if _same(activity, booked):
             return Outcome(exchange, "settled before")
-        if line is not None and (block := _restated(ledger, line, booked)):
+        if _covers_less(activity, booked):
+            return Outcome(exchange, "not found", "not all rows of its hours are kept any more")
+        if block := _restated(ledger, line, booked):
             return Outcome(exchange, "waits", f"its hours were restated by block {block}, which this would undo")
         entries = books.entries(writing, activity)
         writing.entries(entries, Reason("late", exchange.text, exchange.event.by, method="meter exchange"))
@@ -210,6 +221,13 @@ def _hours(books: Books, exchange: Exchange, amounts: Rows, gap: Gap, first: int
 def _same(activity: Activity, booked: Entries) -> bool:
     made = dict(zip(activity.start_ns.tolist(), activity.amount.tolist(), strict=True))
     return made == dict(zip(booked.start_ns.tolist(), booked.amount.tolist(), strict=True))
+
+
+def _covers_less(activity: Activity, booked: Entries) -> bool:
+    """Return whether more data stood for one of these hours when it was booked."""
+    made = dict(zip(activity.start_ns.tolist(), activity.covered_ns.tolist(), strict=True))
+    then = zip(booked.start_ns.tolist(), booked.covered_ns.tolist(), strict=True)
+    return any(made.get(start, 0) < covered for start, covered in then)
 
 
 def _restated(ledger: Ledger, line: int, booked: Entries) -> int:

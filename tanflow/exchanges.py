@@ -11,8 +11,9 @@ from typing import Final
 import numpy as np
 
 from carbon.books import Books
-from carbon.exchange import Exchange, Outcome, Rows, exchanges, settle
+from carbon.exchange import Exchange, Outcome, Read, Rows, exchanges, settle
 from carbon.ledger import Ledger
+from config.errors import Rejected
 from pipeline.batch import Batch, concat
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.log.log import LogReader
@@ -32,29 +33,30 @@ def settle_all(books: Books, folder: Path, chosen: Collection[Exchange] | None =
     Raises GatewayError where the data directory cannot be read.
     """
     for exchange in exchanges(books) if chosen is None else chosen:
-        start_ns, end_ns = exchange.window(books.zone)
-        index, amounts = stored(folder, (exchange.index, exchange.series), start_ns - _DAY_NS, end_ns + _DAY_NS)
-        if not len(index.time_ns):
-            yield Outcome(exchange, "not found", f"no reading of {exchange.index} about that day is kept")
-            continue
         with Ledger.open(folder, write=True) as ledger:
-            yield settle(ledger, books, exchange, index, amounts)
+            try:
+                yield settle(ledger, books, exchange, kept(folder, (exchange.index, exchange.series)))
+            except Rejected as error:
+                yield Outcome(exchange, "not found", str(error))
 
 
-def stored(folder: Path, keys: Collection[str], start_ns: int, end_ns: int) -> list[Rows]:
-    """Return the rows of each series that end in [start, end), from the history and what the log holds beyond it."""
+def kept(folder: Path, keys: Collection[str]) -> Read:
+    """Return what reads the rows of some series, from the history and what the log holds beyond it by now."""
     history, log = Reader(folder / "history"), LogReader(folder)
     try:
         ids = dict(log.query("SELECT key, id FROM series"))
-        wanted = tuple(ids[key] for key in keys if key in ids)
         after = history.cursor()
-        tail = _tail(log, after, wanted)
+        tail = _tail(log, after, tuple(ids[key] for key in keys if key in ids))
     finally:
         log.close()
-    question = Question(wanted, start_ns, end_ns, limit=SCAN_LIMIT, tail=tail, after=after if tail else None)
-    found = history.answer(question)
-    rows = Rows(found.time_ns, found.span_ns, found.value, found.quality)
-    return [rows.take(found.series == ids.get(key, -1)) for key in keys]
+
+    def read(key: str, start_ns: int, end_ns: int) -> Rows:
+        bound = after if tail is not None else None
+        wanted = (ids[key],) if key in ids else ()
+        found = history.answer(Question(wanted, start_ns, end_ns, limit=SCAN_LIMIT, tail=tail, after=bound))
+        return Rows(found.time_ns, found.span_ns, found.value, found.quality)
+
+    return read
 
 
 def _tail(log: LogReader, position: int, series: tuple[int, ...]) -> Batch | None:

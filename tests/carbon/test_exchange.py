@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from carbon.books import Books
 from carbon.entries import MICRO, Entries
-from carbon.exchange import Rows, exchanges, jump
+from carbon.exchange import Rows, exchanges, jump, settle
 from carbon.ledger import Ledger, Reason, verify
 from carbon.restate import Correction, Span, restate_activity
 from config.load import load
@@ -22,8 +23,9 @@ from config.meters import MeterEvent
 from pipeline import quality as q
 from pipeline.batch import Header, make
 from pipeline.clock import SECOND_NS
-from tanflow.exchanges import settle_all
+from tanflow.exchanges import kept, settle_all, settle_hourly
 from tests.carbon.plant import CONFIG, HOUR_S, START_NS, Plant, open_plant
+from tests.waiting import until
 
 LINE = "main.electricity/2/purchased_electricity/location"
 SWAP = "{on: 2025-01-01, type: swap, serial: B2, final_index: %s, initial_index: %s, certificate: C2}"
@@ -110,7 +112,7 @@ async def test_it_waits_for_its_last_hour(tmp_path: Path) -> None:
     async with open_plant(tmp_path, config(1090.0, 0.0, rated="rated_kw: 100")) as plant:
         await read(plant, [0, 1200, 7200], [1080, 1086, 26])
         await book(plant, 1)
-        assert outcome(plant, tmp_path) == "not found"  # one reading after the jump confirms nothing
+        assert outcome(plant, tmp_path) == "waits"  # one reading after the jump confirms nothing
         await read(plant, [7800], [29])
         assert outcome(plant, tmp_path) == "waits"
         await book(plant, 4)
@@ -148,6 +150,39 @@ async def test_what_somebody_has_restated_is_left_alone(tmp_path: Path) -> None:
             assert restate_activity(ledger, set(ledger.lines), meters, span, Reason("restatement", "x")).changed
         before = entries(plant).amount.tolist()
         assert outcome(plant, tmp_path) == "waits"
+        assert entries(plant).amount.tolist() == before
+
+
+async def test_a_running_gateway_settles_by_itself_beside_its_accountant(tmp_path: Path) -> None:
+    text = config(1090.0, 0.0, rated="rated_kw: 100")
+    async with open_plant(tmp_path, text) as plant:
+        await read(plant, [0, 1200, 1800, 2400], [1080, 1086, 3, 6])
+        await book(plant, 2)
+        gateway = plant.gateway
+        task = asyncio.create_task(settle_hourly(gateway.books, plant.folder, gateway.clock))
+        await until(lambda: int(entries(plant).amount.sum()) == 16 * MICRO)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await read(plant, [3 * HOUR_S], [100])  # the accountant goes on from where it was
+        await book(plant, 4)
+        assert int(entries(plant).amount.sum()) == (16 + 94) * MICRO
+
+
+async def test_hours_of_which_rows_are_gone_are_left_alone(tmp_path: Path) -> None:
+    async with open_plant(tmp_path, config(1090.0, 0.0, rated="rated_kw: 100")) as plant:
+        await read(plant, [0, 1200, 1800, 2400, 3600], [1080, 1086, 3, 6, 12])
+        await book(plant, 2)
+        books = plant.gateway.books
+        (exchange,) = exchanges(books)
+        whole = kept(plant.folder, (exchange.index, exchange.series))
+
+        def partly(key: str, start_ns: int, end_ns: int) -> Rows:
+            rows = whole(key, start_ns, end_ns)
+            return rows.take(rows.time_ns <= START_NS + 2400 * SECOND_NS)
+
+        before = entries(plant).amount.tolist()
+        with Ledger.open(plant.folder, write=True) as ledger:
+            assert settle(ledger, books, exchange, partly).why == "not all rows of its hours are kept any more"
         assert entries(plant).amount.tolist() == before
 
 
