@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, Final
 
-from openpyxl import load_workbook
-from openpyxl.utils import get_column_letter
-
 from config.errors import ConfigError, Problem
 
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -110,6 +107,8 @@ def _decoded(name: str, content: bytes) -> tuple[str, str]:
 
 
 def _xlsx(name: str, content: bytes, worksheet: str) -> Sheet:
+    from openpyxl import load_workbook  # here: 8 MB a gateway that is sent no workbook need not carry
+
     _bounded(name, content)
     try:
         values, formulas = (
@@ -197,7 +196,13 @@ def _columns(sheet: Sheet, line: int, head: Sequence[Any]) -> tuple[list[str], d
     doubled = sorted({name for name in names if name and names.count(name) > 1})
     if doubled:
         raise _unreadable(sheet.file, f"names column '{doubled[0][:60]}' twice", line)
-    return names, {name: get_column_letter(number) for number, name in enumerate(names, 1) if name}
+    return names, {name: _letter(number) for number, name in enumerate(names, 1) if name}
+
+
+def _letter(number: int) -> str:
+    """Return the letters of a column counted from 1: A … Z, AA …; no table has more than a hundred."""
+    before, last = divmod(number - 1, 26)
+    return (chr(64 + before) if before else "") + chr(65 + last)
 
 
 def _named(
