@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from pipeline.factors import FactorTimeline, Provenance
 from pipeline.timelines import grid_timeline
 
 Rule = tuple[Line, FactorSteps]
+_NONE: Final = (0.0, 0.0, 0.0, 0.0, 0.0)
 _NOTHING: Final = Provenance("tanflow", "kept beside the account, without a factor", 0, "", "co2e", "")
 
 
@@ -53,6 +54,8 @@ class Rules:
             return tuple(self._electricity(stream, kind))
         if not kind.scope:
             return ()
+        if stream.role == "own":
+            return (*self._fuel(stream, kind), *self._null_power(stream))
         return tuple(self._fuel(stream, kind))
 
     def _electricity(self, stream: Stream, kind: About) -> Iterator[Rule]:
@@ -68,6 +71,12 @@ class Rules:
         factor = fuel_factor(row, unit=stream.unit, gwp=accounting.gwp, calorific=register, reference=stream.reference)
         yield _line(stream, kind.scope, kind.category, "factor"), self._constant(factor)
 
+    def _null_power(self, stream: Stream) -> Iterator[Rule]:
+        """Yield the line on which own power counts whose certificates were sold; nothing until they are allocated."""
+        if self.config.accounting.market.sold_mwh:
+            line = _line(stream, 2, "purchased_electricity", "market")
+            yield replace(line, role="boundary"), self._constant(Factor("none/own", "kWh", _NONE, 0.0, _NOTHING))
+
     @cached_property
     def _tables(self) -> tuple[Path, ...]:
         return tuple(self.base / table for table in self.config.factors.tables)
@@ -81,7 +90,7 @@ class Rules:
 
     def _without(self, unit: str) -> FactorSteps:
         kwh = 1.0 if unit == "kWh" else 0.0
-        return self._constant(Factor(f"none/{unit}", unit, (0.0, 0.0, 0.0, 0.0, 0.0), kwh, _NOTHING))
+        return self._constant(Factor(f"none/{unit}", unit, _NONE, kwh, _NOTHING))
 
     @cached_property
     def location(self) -> FactorSteps:

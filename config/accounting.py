@@ -46,6 +46,8 @@ class Market(Strict):
     # What of a certificate's month is left over covers the rest of its calendar year, or nothing.
     vintage: Literal["year", "month"] = "year"
     hourly: bool = False  # certificates count only in the hour they were produced in
+    # Certificates of the site's own generation that were sold to others, by month of production, e.g. {"2025-03": 52}.
+    sold_mwh: dict[Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")], Annotated[float, Field(gt=0)]] = {}
 
 
 class VirtualMeter(Strict):

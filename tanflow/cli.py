@@ -15,7 +15,9 @@ from rich.console import Console
 from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
 from tanflow.commands import factors, gaps, ledger, meters
+from tanflow.commands.allocate import allocate
 from tanflow.commands.enter import enter
+from tanflow.commands.findings import findings
 from tanflow.commands.report import report
 from tanflow.commands.restate import restate
 
@@ -26,6 +28,8 @@ app.command()(enter)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(meters.app, name="meters")
 app.command()(restate)
+app.command()(allocate)
+app.command()(findings)
 app.command()(report)
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
