@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from fractions import Fraction
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,9 +12,13 @@ import pytest
 from pydantic import ValidationError
 
 from carbon.entries import Activity
+from carbon.ledger import Ledger
 from carbon.meters import meter_steps
 from config.meters import Meter, applied_ratios, bypasses, calibrations_due, on_day, ratio
 from pipeline import quality as q
+from pipeline.batch import Header, make
+from pipeline.clock import SECOND_NS
+from tests.carbon.plant import CONFIG, HOUR_S, START_NS, open_plant
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -157,3 +162,26 @@ def test_amounts_of_a_bypassed_meter_are_estimated_and_those_beyond_calibration_
     assert doubted.estimated.tolist() == [0, 70, 0, 0, 0]
     assert doubted.quality.tolist() == [0, q.UNCERTAIN | q.QUANTITY_ESTIMATED, 0, 0, q.UNCERTAIN]
     assert doubted.amount.tolist() == rows.amount.tolist()
+
+
+async def test_a_ratio_told_later_takes_effect_at_the_next_start_and_no_reading_is_lost(tmp_path: Path) -> None:
+    """10 kWh an hour behind the transformers: × 80, then × 60 from the restart on; the hour it was told in has both."""
+    meter = "device: main.m, serial: A1, accuracy: 1, shows: secondary, ct: {ratio: 400/5}%s"
+    said = f"accounting: {{meters: {{M1: {{{meter}}}}}}}\n"
+    changed = ", events: [{on: 2025-01-01, type: ratio, ct: {ratio: 300/5}}]"
+    for life, (event, minutes) in enumerate((("", (0, 30)), (changed, (90, 120, 180)))):
+        text = CONFIG.replace("connections:", said % event + "connections:", 1)
+        async with open_plant(tmp_path, text) as plant:
+            gateway = plant.gateway
+            assert gateway.table.revision == life + 1
+            for minute in minutes:
+                now = START_NS + minute * 60 * SECOND_NS
+                header = Header("floor", gateway.table.revision, gateway.clock.boot, now, 0)
+                rows = make(header, now, [gateway.table.ids["main.import.energy_index"]], 10 * minute / 60)
+                await gateway.ingests["floor"].accept(rows)
+            if life:
+                await plant.tick(4 * HOUR_S)
+                await plant.book()
+                assert plant.kwh("main.electricity/2/purchased_electricity/location") == {0: 700, 1: 600, 2: 600}
+                with Ledger.open(plant.folder) as ledger:
+                    assert {v.ratio for v in ledger.meters.values()} == {60}
