@@ -22,6 +22,7 @@ from carbon.register import Register
 from carbon.rows import Invoice
 from carbon.uncertainty import unstated
 from carbon.upstream import omissions
+from config.byproducts import Source, counted_twice
 from config.carriers import about
 from config.meters import bypasses, calibrations_due
 from pipeline.clock import SECOND_NS
@@ -58,6 +59,7 @@ def findings(books: Books, ledger: Ledger, start_ns: int, end_ns: int) -> list[F
         "negative_rest": negative_rests(books, held),
         "export": exported_beyond(ledger, held),
         "virtual": negative_virtual(books, ledger, held),
+        "byproduct": _byproducts(books, held),
     }
     return [Finding(kind, sentence) for kind, sentences in told.items() for sentence in sentences]
 
@@ -178,6 +180,16 @@ def _counts(line: Line, method: str) -> bool:
 
 def _silent(held: Held, number: int) -> bool:
     return number in held.factors and held.factors[number].uncertainty is None
+
+
+def _byproducts(books: Books, held: Held) -> Iterator[str]:
+    """Yield gases whose carbon is counted with the coal they came from; papers bring what no check of meters sees."""
+    bought = {name for area in books.config.areas.values() for name, asset in area.assets.items() if asset.bought}
+    burnt = {
+        line.stream: Source(line.stream, line.carrier, line.asset in bought)
+        for line in (held.lines[n] for n in held.used) if about(line.carrier).fuel
+    }  # fmt: skip
+    yield from (f"{stream} {sentence}" for stream, sentence in counted_twice(burnt.values()))
 
 
 def _named(names: list[str]) -> str:

@@ -1,9 +1,9 @@
-"""A fuel's row of facts and what a meter counts → its factor; and by-product gases that would be counted twice."""
+"""A fuel's row of facts and what a meter counts → its factor."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from carbon.factor import Factor
@@ -15,13 +15,6 @@ from pipeline.factors import Provenance
 Variant = Literal["exact", "latest", "fallback"]
 _VOLUMES: Final = ("m3", "L")
 _ENERGIES: Final = ("GJ", "MJ", "kWh")
-_COKING: Final = ("coking_coal", "washed_coal")
-# Which fuels a by-product gas got its carbon from.
-_MADE_FROM: Final = {
-    "coke_oven_gas": _COKING,
-    "blast_furnace_gas": ("coke", *_COKING),
-    "converter_gas": ("coke", *_COKING),
-}
 
 
 class Bounds(NamedTuple):
@@ -68,30 +61,6 @@ def fuel_factor(
         f"{row.set}/{row.fuel}/{kind}/{row.data_year}", unit, emitted.kg, emitted.kwh,
         provenance, emitted.biogenic, uncertainty, gwp if emitted.kg[1] or emitted.kg[2] else "",
     )  # fmt: skip
-
-
-class Source(NamedTuple):
-    """A stream whose fuel is counted as burnt within the boundary; `bought`: its gas comes from somebody else's."""
-
-    stream: str
-    carrier: str
-    bought: bool = False
-
-
-def check_byproducts(sources: Iterable[Source]) -> Iterator[str]:
-    """Yield a sentence for each by-product gas whose carbon is already counted with the fuel it was made from.
-
-    Coke-oven, blast-furnace and converter gas carry carbon of coal and coke; where these are counted in full the gas
-    must not be counted again (carbon balance of the guidelines for iron and steel works and coking plants).
-    """
-    counted = list(sources)
-    for gas in counted:
-        twice = [fuel.stream for fuel in counted if fuel.carrier in _MADE_FROM.get(gas.carrier, ())]
-        if twice and not gas.bought:
-            yield (
-                f"{gas.stream} burns gas whose carbon is already counted with {' and '.join(twice)}: take it out of "
-                "the account, or write 'bought: true' on its asset if the gas comes from outside the boundary"
-            )
 
 
 def _refuse_stateless_gas(row: FuelRow, unit: str, meter: GasReference | None, density: float | None) -> None:

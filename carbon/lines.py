@@ -13,6 +13,8 @@ from carbon.blend import uncovered_steps
 from carbon.entries import Line, Method, Scope
 from carbon.factor import Factor, FactorSteps, steps
 from carbon.fuels import fuel_factor
+from carbon.process_factors import process_factor
+from carbon.steam import heat_per_tonne
 from carbon.streams import Stream
 from carbon.upstream import losses_steps
 from config.carriers import About, about
@@ -47,6 +49,10 @@ class Rules:
     def of(self, stream: Stream) -> tuple[Rule, ...]:
         """Return the lines of a stream. Raises ConfigError or FuelError where a factor is missing."""
         kind = about(stream.carrier)
+        process = self.config.accounting.process.get(stream.carrier)
+        if process is not None:
+            factor = process_factor(stream.carrier, process, self.config.accounting.gwp)
+            return ((_line(stream, 1, "process", "factor"), self._constant(factor)),)
         if stream.role in ("memo", "export"):
             category = "exported_electricity" if stream.role == "export" else "memo"
             return ((_line(stream, 0, category, "none"), self._without(stream.unit)),)
@@ -67,6 +73,11 @@ class Rules:
     def _fuel(self, stream: Stream, kind: About) -> Iterator[Rule]:
         accounting = self.config.accounting
         fuels, register = accounting.fuel_set(stream.carrier), stream.calorific
+        if stream.heat is not None:
+            row = fuel_row(stream.carrier, fuels, self._tables, unit="GJ")
+            factor = heat_per_tonne(fuel_factor(row, unit="GJ", gwp=accounting.gwp), stream.heat)
+            yield _line(stream, kind.scope, kind.category, "factor"), self._constant(factor)
+            return
         row = fuel_row(stream.carrier, fuels, self._tables, unit=stream.unit, calorific=register)
         factor = fuel_factor(row, unit=stream.unit, gwp=accounting.gwp, calorific=register, reference=stream.reference)
         yield _line(stream, kind.scope, kind.category, "factor"), self._constant(factor)

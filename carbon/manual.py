@@ -28,7 +28,7 @@ from carbon.register import Filed
 from carbon.rows import SITE, Delivery, Document, Index, Production, Stock
 from carbon.streams import Stream, place, role_of
 from carbon.units import Mistaken, gas_ratio, reference_of, scale
-from config.carriers import about
+from config.carriers import CARRIERS, about
 from config.errors import Rejected
 from config.model import Gateway
 from config.points import DeviceMap, GasReference
@@ -122,7 +122,7 @@ def unit_of(document: Document) -> str:
     known = about(carrier)
     if isinstance(document, Stock):
         units: tuple[str, ...] = ("kg",)
-    elif isinstance(document, Production):
+    elif isinstance(document, Production) or carrier not in CARRIERS:  # a process goes by tonnes
         units = ("t",)
     else:
         units = ("t", "m3", "kWh") if known.fuel else ("kWh",)

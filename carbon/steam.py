@@ -11,7 +11,9 @@ import numpy.typing as npt
 from carbon import if97
 from carbon.factor import Factor
 from carbon.if97 import Reals
+from config.points import SteamState, WaterState
 from config.quantities import conversion
+from pipeline.factors import Provenance
 
 KELVIN: Final = 273.15
 FEED_KJ_PER_KG: Final = 83.74  # enthalpy of the water it was made from, at 20 °C, as the guidelines fix it
@@ -88,6 +90,28 @@ def per_tonne(heat: Factor, kj_per_kg: float, back_kj_per_kg: float = FEED_KJ_PE
     if gj <= 0:
         raise ValueError(f"steam of {kj_per_kg:g} kJ/kg carries no heat above the {back_kj_per_kg:g} kJ/kg given back")
     return replace(per_energy(heat, "GJ").scaled(gj, "t"), id=f"{heat.id}@{kj_per_kg:.2f}kJ/kg")
+
+
+def heat_per_tonne(heat: Factor, state: SteamState | WaterState) -> Factor:
+    """Return a factor of heat as one per tonne of steam or hot water in a configured state.
+
+    Raises ValueError for a state that is none of steam, or brings no heat.
+    """
+    if isinstance(state, WaterState):
+        return per_tonne(heat, WATER_KJ_PER_KG_K * state.celsius, WATER_KJ_PER_KG_K * state.back_celsius)
+    wet = state.dryness is not None
+    return per_tonne(
+        heat, float(wet_steam(state.mpa, state.dryness or 1.0) if wet else dry_steam(state.mpa, state.celsius))
+    )  # fmt: skip
+
+
+def mistake_of(state: SteamState | WaterState) -> str:
+    """Return why a configured state brings no heat, "" where it does."""
+    try:
+        heat_per_tonne(Factor("", "GJ", (0.0, 0.0, 0.0, 0.0, 0.0), 0.0, Provenance("", "", 0, "", "", "")), state)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def per_energy(factor: Factor, unit: str) -> Factor:

@@ -11,7 +11,8 @@ from config.accounting import VirtualMeter
 from config.bindings import BoundDevice, series_key
 from config.fuels import Calorific
 from config.model import Asset, Gateway
-from config.points import GasReference, Point
+from config.points import GasReference, Point, SteamState, WaterState
+from config.processes import Process
 from config.quantities import AMOUNT_OF, QUANTITIES
 from pipeline.series import Kind, Spec
 
@@ -35,6 +36,7 @@ class Stream:
     reference: GasReference | None = None
     calorific: Calorific | None = None  # what a register of a fuel's energy counts by
     virtual: VirtualMeter | None = None
+    heat: SteamState | WaterState | None = None  # of what is counted in tonnes
 
 
 def streams(config: Gateway, devices: Iterable[BoundDevice], specs: Iterable[Spec]) -> dict[str, Stream]:
@@ -50,7 +52,17 @@ def streams(config: Gateway, devices: Iterable[BoundDevice], specs: Iterable[Spe
         unit = next((found[part].unit for part in virtual.plus if part in found), "kWh")
         role = _role_of_virtual(virtual, found)
         found[key] = Stream(key, virtual.asset, area, asset.type, virtual.carrier, unit, role, virtual=virtual)
+    for name, process in config.accounting.process.items():
+        if process.metered_by:
+            found[f"{process.asset}.{name}"] = _of_process(config, name, process)
     return {key: _placed(config, stream, found) for key, stream in found.items()}
+
+
+def _of_process(config: Gateway, name: str, process: Process) -> Stream:
+    """Return the stream of a process: a copy of the tonnes it goes by, which are kept as what they are too."""
+    area, asset = place(config, process.asset)
+    copy = VirtualMeter(asset=process.asset, plus=(process.metered_by,))
+    return Stream(f"{process.asset}.{name}", process.asset, area, asset.type, name, "t", "boundary", virtual=copy)
 
 
 def _role_of_virtual(virtual: VirtualMeter, found: Mapping[str, Stream]) -> Role:
@@ -78,6 +90,8 @@ def _metered(config: Gateway, device: BoundDevice, amounts: Mapping[str, Spec]) 
         if accounted:
             role: Role = "own" if carrier in _MADE_ON_SITE else "boundary"
             yield _stream(device, point, spec, carrier, role, "")
+        elif quantity == "mass" and (point.steam or point.hot_water):
+            yield _stream(device, point, spec, carrier, "boundary", "")
         elif quantity in _MEMO:
             kind = "product" if quantity == "mass" else "reactive"
             yield _stream(device, point, spec, kind if quantity == "mass" else carrier, "memo", kind)
@@ -90,7 +104,7 @@ def _stream(device: BoundDevice, point: Point, spec: Spec, carrier: str, role: R
     unit = QUANTITIES[spec.like.quantity].unit
     return Stream(
         key, device.asset_name, device.area, device.asset.type, carrier, unit, role, spec.key, device.key,
-        point.reference, point.calorific,
+        point.reference, point.calorific, heat=point.steam or point.hot_water,
     )  # fmt: skip
 
 

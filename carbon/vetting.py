@@ -23,6 +23,7 @@ from carbon.units import Mistaken, reference_of, scale
 from config.carriers import CARRIERS, about
 from config.errors import GatewayError
 from config.explain import nearest
+from config.processes import Process
 
 Mistake = tuple[str, str]  # column ("" for the row), sentence
 _MOST: Final = 1e10  # kg of CO₂e or kWh of one document; 64 bits of milligrams hold 900 times that
@@ -89,12 +90,18 @@ class Vetting:
                 gas_factor(document.carrier, self.account.config.accounting.gwp)
             except ValueError as error:
                 yield "carrier", str(error)
+        elif isinstance(document, Delivery) and (process := self._process(document)):
+            if document.asset != process.asset:
+                yield "asset", f"process '{document.carrier}' is booked on asset '{process.asset}'"
         elif isinstance(document, Delivery | Invoice | Index | Lab):
             known = about(document.carrier)
             if not known.scope or (isinstance(document, Lab) and not known.fuel):
                 fitting = [c for c, facts in CARRIERS.items() if facts.fuel or (facts.scope and document.kind != "lab")]
                 what = "a fuel" if isinstance(document, Lab) else "a fuel or energy the account counts"
                 yield "carrier", f"'{document.carrier}' is not {what}{nearest(document.carrier, fitting)}"
+
+    def _process(self, document: Delivery) -> Process | None:
+        return self.account.config.accounting.process.get(document.carrier)
 
     def _by_kind(self, document: Document) -> Iterator[Mistake]:
         if isinstance(document, Certificate):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from config.meters import Meter
+from config.processes import Process
 from config.strict import Name, Strict
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -81,6 +82,7 @@ class Accounting(Strict):
     upstream: bool = True  # scope 3 category 3: losses of the grid, and what fuels and power took to arrive
     meters: dict[Name, Meter] = {}
     virtual: dict[Name, VirtualMeter] = {}
+    process: dict[Name, Process] = {}
     tariff: Name | Path | None = None  # shipped name (config/tariffs) or a file
     organisation: Organisation = Organisation()
 

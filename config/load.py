@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from config.errors import ConfigError, Problem
 from config.explain import explain
+from config.heat_checks import doubt_cooling
 from config.meter_checks import doubt_meters
 from config.model import Asset, Gateway
 from config.plant_checks import Finding, Loc, Plant, check_plant
@@ -64,6 +65,12 @@ def load(path: Path | str) -> Loaded:
         raise ConfigError(_in_order(str(path), problems))
     warnings = [_problem(path, top, finding) for finding in _doubts(plant)]
     return Loaded(path, plant.gateway, plant.templates, tuple(_in_order(str(path), warnings)))
+
+
+def located(path: Path, findings: list[Finding]) -> list[Problem]:
+    """Return what was found wrong with a configuration that had been read, with the lines of its file."""
+    _, top, _ = read(_text(path))
+    return _in_order(str(path), [_problem(path, top, finding) for finding in findings])
 
 
 def _text(path: Path) -> str:
@@ -206,6 +213,7 @@ def _doubts(plant: Plant) -> Iterator[Finding]:
             )
             yield path, message
     yield from doubt_meters(plant)
+    yield from doubt_cooling(plant)
 
 
 def _is_unbounded(point: Point, asset: Asset) -> bool:

@@ -53,6 +53,7 @@ class Asset(Strict):
     carrier: Carrier = "electricity"
     fed_by: Name | None = None  # asset whose meter already counts what this one takes: never counted twice
     rated_kw: Annotated[float, Field(gt=0)] | None = None
+    bought: bool = False  # a by-product gas that comes from outside: its carbon is not that of coal counted here
     # Energy from registers where a device has them, else by integrating power; or say which.
     energy: Literal["auto", "counter", "integrate", "none"] = "auto"
     max_hold_s: Seconds = 300.0  # longest step between power samples that is integrated

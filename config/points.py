@@ -87,6 +87,33 @@ class GasReference(Strict):
     kpa: Annotated[float, Field(gt=50, lt=200)] = 101.325
 
 
+class SteamState(Strict):
+    """State of steam counted by mass: absolute pressure, and temperature or dryness where it is not saturated."""
+
+    mpa: Annotated[float, Field(gt=0, le=16.5)]
+    celsius: Annotated[float, Field(gt=0, le=800)] | None = None
+    dryness: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.celsius is not None and self.dryness is not None:
+            raise ValueError("wet steam has the temperature of its pressure: give celsius: or dryness:, not both")
+        return self
+
+
+class WaterState(Strict):
+    """Temperature of hot water counted by mass, and of what goes back."""
+
+    celsius: Annotated[float, Field(gt=0, le=200)]
+    back_celsius: Annotated[float, Field(ge=0, le=200)] = 20.0
+
+    @model_validator(mode="after")
+    def _warmer(self) -> Self:
+        if self.celsius <= self.back_celsius:
+            raise ValueError("what comes must be warmer than what goes back")
+        return self
+
+
 class Point(Strict):
     """One value of a device: what it is, in which unit, and where it stands (exactly one protocol)."""
 
@@ -107,6 +134,9 @@ class Point(Strict):
     reference: GasReference | None = None
     # What a register of a fuel's energy counts by; an emission factor per kWh applies only to a stated one.
     calorific: Literal["net", "gross"] | None = None
+    # State of bought steam or hot water whose tonnes are counted: from it follows the heat they bring.
+    steam: SteamState | None = None
+    hot_water: WaterState | None = None
     source: str | None = None
     modbus: ModbusPoint | None = None
     opcua: OpcuaPoint | None = None

@@ -9,11 +9,14 @@ from pydantic import BaseModel
 
 from config import secrets
 from config.asset_checks import check_assets
+from config.byproducts import check_byproducts
 from config.connections import MqttConnection, Tls
 from config.errors import GatewayError
 from config.factor_checks import check_factors, check_fuels
+from config.heat_checks import check_heat
 from config.meter_checks import check_meters
 from config.plant_checks import RESERVED, Finding, Loc, Plant
+from config.process_checks import check_processes
 from config.providers import Asked
 from config.strict import Secret
 from config.tariff_checks import check_tariff
@@ -32,6 +35,9 @@ def check_references(plant: Plant) -> Iterator[Finding]:
     yield from check_fuels(plant)
     yield from check_tariff(plant)
     yield from check_virtual(plant)
+    yield from check_processes(plant)
+    yield from check_byproducts(plant)
+    yield from check_heat(plant)
     yield from check_meters(plant)
     yield from _brokers(plant)
     for block in ("connections", "sinks"):

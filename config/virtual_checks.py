@@ -14,7 +14,7 @@ from config.points import GasReference
 from config.quantities import AMOUNT_OF, QUANTITIES
 
 
-class _Flow(NamedTuple):
+class Flow(NamedTuple):
     """What amounts of a stream are counted in."""
 
     unit: str
@@ -29,7 +29,7 @@ def check_virtual(plant: Plant) -> Iterator[Finding]:
     """Yield what is wrong with virtual meters."""
     meters = plant.gateway.accounting.virtual
     keys = {f"{meter.asset}.{meter.carrier}.{name}": name for name, meter in meters.items()}
-    flows = _flows(plant)
+    flows = metered_flows(plant)
     told = not any(path[0] in ("areas", "templates") for path in plant.broken)
     assets = {name for _, name, _ in plant.assets()}
     for name, meter in meters.items():
@@ -50,7 +50,7 @@ def check_virtual(plant: Plant) -> Iterator[Finding]:
         yield from _units(name, meters[name], flows)
 
 
-def _units(name: str, meter: VirtualMeter, flows: dict[str, _Flow]) -> Iterator[Finding]:
+def _units(name: str, meter: VirtualMeter, flows: dict[str, Flow]) -> Iterator[Finding]:
     """Yield parts that are not counted like the first one, and note what the meter itself is counted in."""
     known = [(where, part, flows[part]) for where, part in _parts(meter) if part in flows]
     if not known:
@@ -80,19 +80,19 @@ def _at(name: str, *where: str | int) -> Loc:
     return ("accounting", "virtual", name, *where)
 
 
-def _flows(plant: Plant) -> dict[str, _Flow]:
+def metered_flows(plant: Plant) -> dict[str, Flow]:
     """Return every stream that meters of the plant can yield."""
-    flows: dict[str, _Flow] = {}
+    flows: dict[str, Flow] = {}
     for _, asset_name, asset, _, device in plant.devices():
         for name, point in plant.points(device).items():
             carrier = point.carrier or asset.carrier
             amount = AMOUNT_OF.get(point.quantity, "")
             unit = counted_in(point, asset.carrier)
             if unit:
-                flows.setdefault(f"{asset_name}.{carrier}", _Flow(unit, point.reference))
+                flows.setdefault(f"{asset_name}.{carrier}", Flow(unit, point.reference))
             if unit and name.endswith("export"):
-                flows.setdefault(f"{asset_name}.{carrier}.export", _Flow(unit))
+                flows.setdefault(f"{asset_name}.{carrier}.export", Flow(unit))
             elif amount in ("mass", "reactive_energy") and not unit:
                 key = "product" if amount == "mass" else f"{carrier}.reactive"
-                flows.setdefault(f"{asset_name}.{key}", _Flow(QUANTITIES[amount].unit))
+                flows.setdefault(f"{asset_name}.{key}", Flow(QUANTITIES[amount].unit))
     return flows

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from carbon.books import Books
+from carbon.steam import mistake_of
 from config.bindings import bind
+from config.errors import ConfigError
 from config.kpis import Figures, figures, points_of
-from config.load import Loaded
+from config.load import Loaded, located
+from config.plant_checks import Finding
 from pipeline.compile import compile_plan
 
 
 def check_more(loaded: Loaded) -> None:
-    """Compile the plan; raises ConfigError or GatewayError with a sentence, before any I/O."""
+    """Compile the plan and make every factor; raises ConfigError or GatewayError with a sentence, before any I/O."""
+    if findings := list(_impossible(loaded)):
+        raise ConfigError(located(loaded.path, findings))
     compile_plan(loaded.gateway, bind(loaded.gateway, loaded.templates), loaded.path.parent)
+    Books.of(loaded.gateway, loaded.templates, loaded.path.parent)
+
+
+def _impossible(loaded: Loaded) -> Iterator[Finding]:
+    """Yield states of steam and hot water that are none, which only their tables of enthalpy can tell."""
+    for device in bind(loaded.gateway, loaded.templates):
+        for name, point in device.points.items():
+            state = point.steam or point.hot_water
+            if state is not None and (message := mistake_of(state)):
+                at = ("areas", device.area, "assets", device.asset_name, "devices", device.name)
+                yield (*at, "points", name, "steam" if point.steam else "hot_water"), message
 
 
 def summary(loaded: Loaded) -> str:

@@ -66,7 +66,7 @@ def _covered(allocated: Allocated, zone: ZoneInfo) -> Table:
     table.add_column("month")
     table.add_column("electricity", overflow="fold")
     for name in ("MWh", "share"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     month = months(allocated.start_ns, zone)
     for number in np.unique(month).tolist():
         for name, amount, bought in _parts(allocated, month == number):

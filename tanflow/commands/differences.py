@@ -30,7 +30,7 @@ def show(difference: Difference, lines: Mapping[int, Line], dry_run: bool) -> No
     for name in ("line", "month"):
         table.add_column(name, overflow="fold")
     for name in ("entries changed", "energy [kWh]", "becomes", "emissions [kg CO₂e]", "becomes", "change"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows[:_MOST_ROWS]:
         table.add_row(Text(row["line"]), row["month"], f"{row['changed']:,} of {row['entries']:,}", *_sides(row))
     if rows:
