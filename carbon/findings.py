@@ -29,7 +29,7 @@ from pipeline.clock import SECOND_NS
 
 Kind = Literal[
     "market", "certificate", "upstream", "gap", "invoice", "calibration", "bypass", "fallback", "unregistered",
-    "unstated", "negative_rest", "export", "virtual",
+    "unstated", "negative_rest", "export", "virtual", "byproduct",
 ]  # fmt: skip
 _BEFORE_NS: Final = 31 * 86_400 * SECOND_NS  # a stream booked that shortly before a period is expected in it
 _MOST_NAMED: Final = 5
