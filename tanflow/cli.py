@@ -16,6 +16,7 @@ from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
 from tanflow.commands import factors, gaps, ledger, meters
 from tanflow.commands.allocate import allocate
+from tanflow.commands.cost import cost
 from tanflow.commands.enter import enter
 from tanflow.commands.findings import findings
 from tanflow.commands.report import report
@@ -30,6 +31,7 @@ app.add_typer(meters.app, name="meters")
 app.command()(restate)
 app.command()(allocate)
 app.command()(findings)
+app.command()(cost)
 app.command()(report)
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)

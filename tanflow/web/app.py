@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from config.errors import Rejected, Unavailable
 from pipeline.clock import SECOND_NS
-from tanflow.web import documents, emissions, query
+from tanflow.web import cost, documents, emissions, query
 from tanflow.web.encode import as_csv, as_json, dumps
 from tanflow.web.guard import PAGE_FILES, Guard
 from tanflow.web.health import health
@@ -42,6 +42,7 @@ def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
         Route("/api/latest", api.latest),
         Route("/api/query", api.query),
         Route("/api/emissions", api.emissions),
+        Route("/api/cost", api.cost),
         Route("/metrics", api.metrics),
         *documents.routes(gateway),
         *(Route(path, _page_file(name, kind)) for path, (name, kind) in PAGE_FILES.items()),
@@ -96,6 +97,13 @@ class _Api:
         asked = emissions.parse(request.query_params, zone, today)
         async with self._places:
             return await asyncio.to_thread(lambda: _json(emissions.answer(gateway.directory.path, asked)))
+
+    async def cost(self, request: Request) -> Response:
+        gateway = self._gateway
+        today = datetime.fromtimestamp(gateway.clock.now_ns() / SECOND_NS, gateway.books.zone).date()
+        month = cost.parse(request.query_params, today)
+        async with self._places:
+            return await asyncio.to_thread(lambda: _json(cost.answer(gateway.directory.path, gateway.books, month)))
 
     async def metrics(self, request: Request) -> Response:
         only(request.query_params)
