@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import orjson
 
 from pipeline.batch import Batch, Window
 from pipeline.clock import Clock
@@ -18,6 +19,7 @@ from pipeline.log.schema import open_reader
 from pipeline.log.writer import Cursor, Entry, LogWriter
 from pipeline.quality import CLOCK
 
+_KEYS: Final = 2_000  # new series in one statement
 _RECENT_ROWS: Final = 100_000  # decoded windows kept for the consumers that follow closely
 
 
@@ -118,6 +120,10 @@ class LogReader:
         row = self._db.execute("SELECT position, state FROM cursors WHERE consumer = ?", (consumer,)).fetchone()
         return Cursor(consumer, *row) if row else Cursor(consumer, 0)
 
+    def each(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a read-only query one by one; to be read to the end at once, for it holds the file open."""
+        yield from self._db.execute(sql)
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return rows of a read-only query: what `status` and `deadletters` show."""
         return self._db.execute(sql, parameters).fetchall()
@@ -166,14 +172,22 @@ class Log:
 
     async def series_ids(self, keys: Iterable[str]) -> dict[str, int]:
         """Return the persistent id of each key; new keys get new ids, ids are never reused."""
-        keys = list(keys)
-        known: dict[str, int] = dict(self.reader.query("SELECT key, id FROM series"))
-        fresh = [k for k in keys if k not in known]
+        ids = dict.fromkeys(keys, -1)
+        self._fill(ids)
+        fresh = [key for key, number in ids.items() if number < 0]
         if fresh:
-            insert = "INSERT INTO series (key) VALUES (?)"
-            await self.append(Entry(statements=[(insert, (k,)) for k in fresh]))
-            known = dict(self.reader.query("SELECT key, id FROM series"))
-        return {k: known[k] for k in keys}
+            # Not one statement a key: those of many thousand series would be the largest thing a start ever holds.
+            insert = "INSERT INTO series (key) SELECT value FROM json_each(?) ORDER BY key"
+            parts = (orjson.dumps(fresh[i : i + _KEYS]).decode() for i in range(0, len(fresh), _KEYS))
+            await self.append(Entry(statements=[(insert, (part,)) for part in parts]))
+            self._fill(ids)
+        return ids
+
+    def _fill(self, ids: dict[str, int]) -> None:
+        """Put the persistent id of each key that has one into `ids`."""
+        for key, number in self.reader.each("SELECT key, id FROM series"):
+            if key in ids:
+                ids[key] = number
 
     def read(self, after: int, max_rows: int = 50_000) -> list[Window]:
         """Return windows after a position, from memory where they are still there, else from disk."""
