@@ -11,10 +11,11 @@ import numpy as np
 
 from carbon.books import Books
 from carbon.cells import Cells, close, cut, merge, none
-from carbon.entries import Activity, Entries
+from carbon.entries import Activity, Entries, one_of_each
 from carbon.ledger import Ledger, Reason, Writing
 from carbon.refresh import refresh_virtual
 from carbon.repricing import repriced
+from carbon.restate import without_fallback
 from pipeline import quality as q
 from pipeline.batch import DERIVED, Batch, Series, Window
 from pipeline.counters import Counters
@@ -176,15 +177,15 @@ def add_to_booked(ledger: Ledger, books: Books, late: Activity) -> Activity:
     """
     if not len(late):
         return late
-    stream_of = {number: line.stream for number, line in ledger.lines.items()}
-    one_line = {stream: number for number, stream in stream_of.items()}  # all lines of a stream have the same amounts
+    chosen = one_of_each(ledger.lines, ledger.lines)
+    stream_of = {number: stream for stream, numbers in chosen.items() for number in numbers}
     pairs = zip(late.stream.tolist(), late.start_ns.tolist(), strict=True)
-    row = {(one_line.get(books.names[s]), t): i for i, (s, t) in enumerate(pairs)}
+    row = {(books.names[s], t): i for i, (s, t) in enumerate(pairs)}
     columns = {name: getattr(late, name).copy() for name in ("amount", "estimated", "covered_ns", "quality", "peak")}
     span = int(late.span_ns[0])
-    for booked in ledger.read(int(late.start_ns.min()), int(late.start_ns.max()) + 1, set(one_line.values())):
+    for booked in ledger.read(int(late.start_ns.min()), int(late.start_ns.max()) + 1, set(stream_of)):
         for i in np.flatnonzero(booked.span_ns == span).tolist():
-            at = row.get((int(booked.line[i]), int(booked.start_ns[i])))
+            at = row.get((stream_of[int(booked.line[i])], int(booked.start_ns[i])))
             if at is not None:
                 _add(columns, at, booked, i)
     columns["covered_ns"] = np.minimum(columns["covered_ns"], late.span_ns)
@@ -195,7 +196,7 @@ def _add(columns: dict[str, Any], at: int, booked: Entries, i: int) -> None:
     columns["amount"][at] += booked.amount[i] - booked.substituted[i]
     columns["estimated"][at] += booked.estimated[i]
     columns["covered_ns"][at] += booked.covered_ns[i]
-    kept = booked.quality[i : i + 1]
+    kept = without_fallback(booked.quality[i : i + 1])  # the mark of one line's factor, not of the amount
     if booked.substituted[i] and not booked.estimated[i]:  # the doubt was that of the filling, which falls away
         kept = kept & np.uint16(0xFFFF ^ (q.SUBSTITUTED | q.QUANTITY_ESTIMATED | q.SEVERITY))
     columns["quality"][at] = q.merge(columns["quality"][at : at + 1], kept)[0]

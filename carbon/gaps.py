@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from carbon.entries import Activity, Entries, Integers, Line
 from carbon.ledger import Ledger
+from carbon.restate import without_fallback
 from carbon.stretch import Stretch
 from pipeline import quality as q
 from pipeline.batch import Qualities
@@ -85,7 +86,7 @@ class Course:
         return Activity.make(
             start, self.grid.interval_ns, np.full(len(start), stream), self.amount[rows],
             estimated=self.estimated[rows], substituted=self.substituted[rows], covered_ns=self.covered_ns[rows],
-            quality=self.quality[rows], peak=self.peak[rows],
+            quality=without_fallback(self.quality[rows]), peak=self.peak[rows],
         )  # fmt: skip
 
 

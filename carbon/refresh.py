@@ -11,7 +11,7 @@ from carbon.entries import Activity, Entries, Integers, one_of_each
 from carbon.factor import FactorSteps
 from carbon.ledger import Ledger, Reason, Writing
 from carbon.rebooking import emptied
-from carbon.restate import Follow, Followed, anew
+from carbon.restate import Follow, Followed, anew, without_fallback
 from carbon.virtual import combine
 
 _SAME = ("span_ns", "amount", "estimated", "substituted", "covered_ns", "factor", "quality")
@@ -64,7 +64,7 @@ def activity_in(ledger: Ledger, books: Books, start_ns: int, end_ns: int) -> Act
     rows = Entries.join(list(ledger.read(start_ns, end_ns, set(np.flatnonzero(stream_of >= 0).tolist()))))
     return Activity(
         rows.start_ns, rows.span_ns, stream_of[rows.line], rows.amount, rows.estimated, rows.substituted,
-        rows.covered_ns, rows.quality, rows.peak,
+        rows.covered_ns, without_fallback(rows.quality), rows.peak,
     )  # fmt: skip
 
 

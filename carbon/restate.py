@@ -89,12 +89,12 @@ def anew(before: Entries, steps: FactorSteps, numbers: Numbers) -> Entries:
     """Return entries computed with other factors, their activity kept."""
     activity = Activity(
         before.start_ns, before.span_ns, before.line, before.amount, before.estimated, before.substituted,
-        before.covered_ns, _without_fallback(before.quality), before.peak,
+        before.covered_ns, without_fallback(before.quality), before.peak,
     )  # fmt: skip
     return compute(activity, before.line, steps, numbers.factor, before.meter)
 
 
-def _without_fallback(quality: Qualities) -> Qualities:
+def without_fallback(quality: Qualities) -> Qualities:
     """Return the quality without the old factor's mark; what was uncertain for nothing else is good again."""
     rest: Qualities = quality & np.uint16(0xFFFF ^ q.FACTOR_FALLBACK)
     only = (rest != quality) & (rest == q.UNCERTAIN)
