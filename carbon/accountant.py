@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from carbon.books import Books
-from carbon.cells import Cells, close, cut, merge, none
-from carbon.entries import Activity, Entries, one_of_each
+from carbon.cells import QUARTER_NS, Cells, close, cut, merge, none
+from carbon.entries import MICRO, Activity, Entries, one_of_each
 from carbon.ledger import Ledger, Reason, Writing
 from carbon.refresh import refresh_virtual
 from carbon.repricing import repriced
@@ -189,6 +189,8 @@ def add_to_booked(ledger: Ledger, books: Books, late: Activity) -> Activity:
             if at is not None:
                 _add(columns, at, booked, i)
     columns["covered_ns"] = np.minimum(columns["covered_ns"], late.span_ns)
+    if span == QUARTER_NS:  # of longer ones nobody knows any more in which of their quarters the late amount lies
+        columns["peak"] = (columns["amount"] / (MICRO * 0.25)).astype(np.float32)
     return replace(late, **columns)
 
 

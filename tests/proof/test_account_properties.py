@@ -248,3 +248,15 @@ async def test_a_late_amount_of_an_asset_that_has_moved_is_added_to_what_was_boo
         rows = entries.take(np.isin(entries.line, list(mine)))
     assert len(mine) == 2
     assert (rows.amount // MICRO).tolist() == [13, 7]
+
+
+async def test_a_quarter_hour_told_in_two_parts_has_the_peak_of_both(tmp_path: Path) -> None:
+    """5 kWh and late another 7 in one quarter hour: 12 kWh / 0.25 h = 48 kW, which the demand charge asks for."""
+    quarters = CONFIG.replace("connections:", "accounting: {interval: 15min}\nconnections:", 1)
+    async with open_plant(tmp_path, quarters) as plant:
+        for row, now_s in ((Row(IMPORT, 450, 450, 5.0, 0), 1_800), (Row(IMPORT, 900, 450, 7.0, 0), 3_600)):
+            await append(plant, [row])
+            await plant.tick(now_s)
+            await plant.book()
+        entries = plant.entries()
+    assert (entries.amount.tolist(), entries.peak.tolist()) == ([12 * MICRO] * 2, [48.0, 48.0])
