@@ -36,7 +36,8 @@ def doubt_cooling(plant: Plant) -> Iterator[Finding]:
         if asset.carrier == "cooling" and asset.devices and not known:
             message = (
                 f"no factor of bought cooling is shipped, so what {name} takes is not in the account: ask the supplier "
-                "for one and write it as a row of your own (fuel: cooling, unit: kWh) under factors.tables"
+                "for one, write it as a row of your own (fuel: cooling, unit: kWh) under factors.tables and name its "
+                "set, accounting: {other_fuels: {cooling: SET}}"
             )
             yield (*path, "carrier"), message
 

@@ -71,6 +71,7 @@ def _order(place: Place) -> tuple[str, str, str]:
 
 def _collect(tally: Tally) -> dict[tuple[str, str], Place]:
     found: dict[tuple[str, str], Place] = {}
+    measured = {tally.lines[n].stream for n in tally.used}
     columns = [tally.by_line(tally.values["energy"], tally.energy_of("boundary", "breakdown"))]
     for role in ("boundary", "breakdown"):
         for scope, method in ((1, "location"), (2, "location"), (2, "market"), (3, "location")):
@@ -78,6 +79,8 @@ def _collect(tally: Tally) -> dict[tuple[str, str], Place]:
     for index, column in enumerate(columns):
         for number, value in column.items():
             line = tally.lines[number]
+            if line.stream != (whole := f"{line.asset}.{line.carrier}") and whole in measured:
+                continue  # a virtual meter of what the asset's own meter counts
             new = Place(line.asset, line.area, line.carrier, line.role == "boundary", line.asset_type == "meter")
             place = found.setdefault((line.asset, line.carrier), new)
             place.amounts[(index - 1) % 4 + 1 if index else 0] += value

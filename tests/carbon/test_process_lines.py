@@ -122,3 +122,31 @@ def test_states_that_bring_heat() -> None:
     assert not mistake_of(SteamState(mpa=0.8, celsius=200))
     assert not mistake_of(SteamState(mpa=0.8, dryness=0.95))
     assert not mistake_of(WaterState(celsius=90, back_celsius=60))
+
+
+OFFICE = """
+      office:
+        type: building
+        carrier: cooling
+        devices:
+          m:
+            connection: floor
+            address: 127.0.0.1:9/9
+            points: {cold: {quantity: energy_index, unit: kWh, modbus: {address: 0, type: float32}}}
+"""
+ROW = """set,fuel,unit,basis,gj_per_unit,co2,data_year,publisher,publication,published_on,source,confidence,licence
+own,cooling,kWh,none,0.0036,0.15,2025,District Cooling Ltd,Statement 2025,2025-02-01,letter 7,high,private
+"""
+
+
+async def test_bought_cooling_counts_by_a_row_of_ones_own_and_is_told_without(tmp_path: Path) -> None:
+    (tmp_path / "cool.csv").write_text(ROW, "utf-8")
+    own = "factors: {tables: [cool.csv]}\naccounting: {other_fuels: {cooling: own}}\nconnections:"
+    async with open_plant(tmp_path, CONFIG.replace("connections:", own, 1) + OFFICE) as plant:
+        await plant.append("office.cold.energy", [HOUR_S], [10.0], HOUR_S)
+        await plant.tick(2 * HOUR_S)
+        await plant.book()
+        assert plant.kg("office.cooling/2/purchased_cooling/factor") == {0: 1.5}  # 10 kWh at 0.15 kg/kWh
+    (tmp_path / "gateway.yaml").write_text(CONFIG + OFFICE, "utf-8")
+    told = [problem for problem in load(tmp_path / "gateway.yaml").warnings if "cooling" in problem.message]
+    assert [problem.path for problem in told] == ["areas.hall.assets.office.carrier"]

@@ -9,6 +9,8 @@ from carbon.entries import MeterVersion
 from carbon.factor import Factor, FactorSteps
 from carbon.ledger import Ledger, Reason, verify
 from carbon.refresh import following, refresh_virtual
+from carbon.report.places import places
+from carbon.report.tally import Tally
 from carbon.restate import Correction, Span, restate_activity, restate_factors
 from pipeline.factors import Provenance
 from tests.carbon.plant import CONFIG, HOUR_S, IMPORT, PRESS, START_NS, Plant, open_plant
@@ -79,3 +81,13 @@ async def test_a_restated_factor_stays_when_parts_change(tmp_path: Path) -> None
         await plant.book()
         assert plant.kwh(REST) == {0: 20.0}
         assert plant.kg(REST) == {0: 5.0}  # 20 kWh at 0.25
+
+
+async def test_a_virtual_meter_on_a_metered_asset_is_not_added_to_it_in_the_report(tmp_path: Path) -> None:
+    async with open_plant(tmp_path, VIRTUAL.replace("rest: {asset: tenant", "rest: {asset: main")) as plant:
+        span = await one_hour(plant)
+        with Ledger.open(plant.folder) as ledger:
+            tally = Tally.of(ledger.sums([span.start_ns, span.end_ns]), ledger.lines, ledger.factors, 1)
+        (main,) = places(tally, {"press": "main"})
+        assert main.amounts[0] == 100_000_000
+        assert main.rest[0] == 40_000_000
