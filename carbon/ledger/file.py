@@ -103,7 +103,7 @@ class LedgerFile:
                 raise
 
     def _set_up(self, write: bool) -> None:
-        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "secure_delete=ON", "cache_size=-4096"):
+        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "secure_delete=ON", "cache_size=-1024"):
             self._db.execute(f"PRAGMA {pragma}")
         if write:
             self._db.execute("PRAGMA journal_mode=TRUNCATE")

@@ -21,7 +21,7 @@ _PRAGMAS: Final = (
     "secure_delete=0",
     "wal_autocheckpoint=2000",
     "journal_size_limit=8388608",
-    "cache_size=-4096",
+    "cache_size=-1024",
 )
 
 _TABLES: Final = """
@@ -67,5 +67,5 @@ def open_reader(directory: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
     connection.isolation_level = None
     connection.execute("PRAGMA query_only=1")
-    connection.execute("PRAGMA cache_size=-2048")
+    connection.execute("PRAGMA cache_size=-1024")
     return connection
