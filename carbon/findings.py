@@ -12,8 +12,9 @@ import numpy as np
 from carbon.allocate import instruments
 from carbon.balances import Held, exported_beyond, negative_rests, negative_virtual
 from carbon.books import Books
+from carbon.coverage import standings
 from carbon.entries import MICRO, Line
-from carbon.gaps import Grid, courses, finding, standing
+from carbon.gaps import finding
 from carbon.invoices import compare
 from carbon.ledger import Ledger
 from carbon.lines import Rules
@@ -31,7 +32,6 @@ Kind = Literal[
     "market", "certificate", "upstream", "gap", "invoice", "calibration", "bypass", "fallback", "unregistered",
     "unstated", "negative_rest", "export", "virtual", "byproduct",
 ]  # fmt: skip
-_BEFORE_NS: Final = 31 * 86_400 * SECOND_NS  # a stream booked that shortly before a period is expected in it
 _MOST_NAMED: Final = 5
 
 
@@ -86,20 +86,16 @@ def _gaps(books: Books, ledger: Ledger, start_ns: int, end_ns: int) -> Iterator[
     extent = ledger.extent()
     if extent is None or extent[1] < start_ns or extent[0] >= end_ns:
         return
-    first = books.interval_of(max(start_ns - _BEFORE_NS, extent[0]))
-    end = books.interval_of(min(end_ns - 1, extent[1])) + books.interval_ns
-    grid = Grid(first, books.interval_ns, (end - first) // books.interval_ns)
-    rows = slice(max(grid.row(start_ns), 0), grid.count)
     period = _period(books, start_ns, end_ns)
-    found = courses(ledger, grid, books.streams.keys())
-    for key, course in sorted(found.items()):
-        measured = key not in books.streams or books.streams[key].virtual is None
-        if measured and (sentence := finding(standing(course, rows), period)):
+    first = max(start_ns, books.interval_of(extent[0]))
+    virtual = {key for key, stream in books.streams.items() if stream.virtual is not None}
+    found = standings(ledger, books.streams.keys() - virtual, first, end_ns, books.interval_ns)
+    for key, known in sorted(found.items()):
+        if key not in virtual and (sentence := finding(known, period)):
             yield sentence
     booked = {line.stream for line in ledger.lines.values()}
-    for key, stream in books.streams.items():
-        if key in booked and key not in found and stream.virtual is None:
-            yield f"{key}: nothing is booked in {period}, although the configuration has it"
+    for key in sorted((books.streams.keys() & booked) - found.keys() - virtual):
+        yield f"{key}: nothing is booked in {period}, although the configuration has it"
 
 
 def _invoices(books: Books, ledger: Ledger, start_ns: int, end_ns: int) -> Iterator[str]:

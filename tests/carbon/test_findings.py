@@ -96,6 +96,21 @@ async def test_missing_hours_and_streams_that_fell_silent_are_told(tmp_path: Pat
         ]
 
 
+async def test_a_stream_that_falls_silent_is_missing_in_all_later_months(tmp_path: Path) -> None:
+    async with open_plant(tmp_path, FULL) as plant:
+        await hours(plant, IMPORT, [10.0] * 24 * 65)
+        await hours(plant, PRESS, [1.0] * 24 * 20)
+        await booked(plant, 24 * 65)
+        (sentence,) = told(plant, 65)["gap"]
+        assert "press.electricity: in 2025-01-01 … 2025-03-06 69.2 % of the time is missing" in sentence  # 45 of 65 d
+        with Ledger.open(plant.folder) as ledger:
+            march = findings(plant.gateway.books, ledger, START_NS + 60 * DAY_NS, START_NS + 65 * DAY_NS)
+        silent = [sentence for kind, sentence in march if kind == "gap"]
+        assert silent == [
+            "press.electricity: nothing is booked in 2025-03-02 … 2025-03-06, although the configuration has it"
+        ]
+
+
 async def test_calibration_register_fallback_and_uncertainty(tmp_path: Path) -> None:
     async with open_plant(tmp_path, FULL) as plant:
         await hours(plant, IMPORT, [75.0])

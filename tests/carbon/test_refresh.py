@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from fractions import Fraction
 from pathlib import Path
 
-from carbon.entries import MeterVersion
+import pytest
+
+from carbon.entries import MICRO, MeterVersion
 from carbon.factor import Factor, FactorSteps
 from carbon.ledger import Ledger, Reason, verify
 from carbon.refresh import following, refresh_virtual
@@ -13,6 +16,7 @@ from carbon.report.places import places
 from carbon.report.tally import Tally
 from carbon.restate import Correction, Span, restate_activity, restate_factors
 from pipeline.factors import Provenance
+from tanflow.cli import main
 from tests.carbon.plant import CONFIG, HOUR_S, IMPORT, PRESS, START_NS, Plant, open_plant
 
 DAY_NS = 24 * HOUR_S * 1_000_000_000
@@ -91,3 +95,24 @@ async def test_a_virtual_meter_on_a_metered_asset_is_not_added_to_it_in_the_repo
         (main,) = places(tally, {"press": "main"})
         assert main.amounts[0] == 100_000_000
         assert main.rest[0] == 40_000_000
+
+
+def test_a_filled_gap_moves_what_follows_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def book() -> None:
+        async with open_plant(tmp_path, VIRTUAL) as plant:
+            await plant.append(IMPORT, [HOUR_S, 2 * HOUR_S, 3 * HOUR_S], [100.0] * 3, HOUR_S)
+            await plant.append(PRESS, [HOUR_S, 3 * HOUR_S], [60.0] * 2, HOUR_S)
+            await plant.tick(4 * HOUR_S)
+            await plant.book()
+
+    asyncio.run(book())
+    said = "gaps fill --by Li --approved-by Wang --reason outage --stream press.electricity --counted 70"
+    days = "--from 2025-01-01 --to 2025-01-02 -c gateway.yaml"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["tanflow", *said.split(), *days.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    with Ledger.open(tmp_path / "data") as ledger:
+        (rest,) = [n for n, line in ledger.lines.items() if line.key == REST]
+        assert [a // MICRO for rows in ledger.read(lines={rest}) for a in rows.amount.tolist()] == [40, 30, 40]
