@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from carbon.entries import MICRO, Entries, Integers
 from carbon.ledger import Ledger
+from config.errors import ConfigError
 from pipeline.batch import DERIVED, INPUT, Header, Times, Values, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.heartbeat import TICK_KEY
@@ -77,6 +79,11 @@ class Booking:
         header = self._header("floor", int(ends[-1]), DERIVED)
         await self.gateway.log.append(Entry([make(header, ends, series, values, quality, spans)]))
 
+    async def show(self, key: str, at_ns: int, value: float) -> None:
+        """Let a register show a reading, in the unit it is declared in."""
+        rows = make(self._header("floor", at_ns, INPUT), at_ns, [self.gateway.table.ids[key]], value)
+        await self.gateway.ingests["floor"].accept(rows)
+
     async def book(self, upto_ns: int) -> None:
         """Let the gateway's clock be seen at a time, and the account read everything there is."""
         rows = make(self._header("gateway", upto_ns, INPUT), upto_ns, [self.gateway.table.ids[TICK_KEY]], 1.0)
@@ -118,6 +125,13 @@ def summed(ledger: Ledger, key: str, edges_ns: Sequence[int], *columns: str) -> 
         np.add.at(total, sums.period, getattr(sums, name))
         found.append(total.tolist())
     return found
+
+
+def refused(folder: Path, text: str) -> str:
+    """Return what `tanflow check` says of a configuration it refuses."""
+    with pytest.raises(ConfigError) as caught:
+        written(folder, text)
+    return str(caught.value)
 
 
 def whole(amounts: npt.ArrayLike) -> Integers:

@@ -1,16 +1,14 @@
-"""What holds of any account: parts sum to totals, how amounts arrive does not matter, and units mean what they say."""
+"""What holds of any account: parts sum to totals, and how amounts arrive does not matter."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -19,9 +17,7 @@ from carbon.entries import MICRO, Entries
 from carbon.ledger import Ledger, Reason, verify
 from carbon.report.model import Period, report
 from carbon.restate import Span, restate_factors
-from config.errors import ConfigError
 from pipeline import quality as q
-from tests.carbon.papers import documents, enter, year_of
 from tests.carbon.plant import CONFIG, GAS, IMPORT, PRESS, START_NS, SUN, Plant, open_plant
 
 REST = "accounting: {virtual: {rest: {asset: main, plus: [main.electricity], minus: [press.electricity]}}}\n"
@@ -160,52 +156,6 @@ def check_restating(plant: Plant) -> None:
         assert restate_factors(ledger, again, span, Reason("restatement", "again", "Li")).changed == 0
         assert restate_market(books, ledger, 2025, allocate_year(books, ledger, 2025), "Li").changed == 0
         assert ledger.head() == head
-
-
-# ── units ─────────────────────────────────────────────────────────────────────────────────────────
-
-HEAD = "kind,asset,carrier,from,to,quantity,unit,celsius,kpa\n"
-LINE = "genset.{carrier}/1/stationary_combustion/factor"
-SAME = {
-    "diesel": [("t", "1", "", ""), ("kg", "1000", "", "")],
-    "natural_gas": [("m3", "1", "0", ""), ("万m3", "0.0001", "0", "101.325"), ("L", "1000", "0", "")],
-}
-
-
-@settings(max_examples=15)
-@given(st.sampled_from(sorted(SAME)), st.integers(1, 10**9), st.data())
-def test_the_same_thing_said_in_another_unit_is_the_same_entry(
-    carrier: str, thousandths: int, data: st.DataObject
-) -> None:
-    (unit, one, celsius, kpa), *others = SAME[carrier]
-    other = data.draw(st.sampled_from(others))
-    quantity = Decimal(thousandths) / 1000
-    found = []
-    for unit_, per, celsius_, kpa_ in ((unit, one, celsius, kpa), other):
-        said = f"{format((quantity * Decimal(per)).normalize(), 'f')},{unit_},{celsius_},{kpa_}"
-        with tempfile.TemporaryDirectory() as folder:
-            office = documents(Path(folder))
-            enter(office, f"{HEAD}delivery,genset,{carrier},2025-01-01,2025-01-31,{said}")
-            found.append(year_of(office, 2025, LINE.format(carrier=carrier)))
-    assert found[0] == found[1]
-
-
-@pytest.mark.parametrize(
-    ("row", "said"),
-    [
-        ("delivery,genset,diesel,2025-01-01,2025-01-31,5,kW,,", "unit: 'kW' is neither a mass, a volume nor an energy"),
-        ("delivery,genset,anthracite,2025-01-01,2025-01-31,5,m3,,", "unit: .*density is not known"),
-        ("delivery,genset,diesel,2025-01-01,2025-01-31,5000,kWh,,", "unit: .*net or gross calorific"),
-        ("delivery,genset,natural_gas,2025-01-01,2025-01-31,5,Nm3,0,", "unit: 'Nm3' does not say which normal state"),
-        ("delivery,genset,natural_gas,2025-01-01,2025-01-31,5,m3,,", "celsius: .*needs the state it was counted in"),
-        ("delivery,genset,diesel,2025-01-01,2025-01-31,5,t,20,", "celsius: goes with a volume of gas only"),
-        ("delivery,genset,diesel,2025-01-01,2025-01-31,9000000,t,,", "quantity: .*more than any site uses"),
-        ("delivery,genset,electricity,2025-01-01,2025-01-31,5,t,,", "unit: 't' cannot be converted to kWh"),
-    ],
-)  # fmt: skip
-def test_units_that_cannot_be_meant_are_told_with_their_column(row: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=said):
-        enter(documents(tmp_path), HEAD + row)
 
 
 # ── late amounts ──────────────────────────────────────────────────────────────────────────────────

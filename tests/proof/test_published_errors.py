@@ -13,10 +13,9 @@ from carbon.factor import Factor
 from carbon.ledger import Ledger
 from config.errors import ConfigError
 from config.factor_tables import shipped
-from config.load import load
 from pipeline import quality as q
 from tests.carbon.papers import documents, enter, year_of
-from tests.proof.booking import DAY_NS, HOUR_NS, at, booking, meter
+from tests.proof.booking import DAY_NS, HOUR_NS, at, booking, meter, refused
 
 SHANGHAI = "Asia/Shanghai"
 LOCATION = "main.electricity/2/purchased_electricity/location"
@@ -53,15 +52,6 @@ async def one_mwh(folder: Path, config: str, zone: str, hours: Sequence[Hour], *
         columns = [(rows.co2[i] / MICRO, rows.mixed[i] / MICRO, factors[int(rows.factor[i])]) for i in order]
         booked.append(Booked([(*row, bool(fallback[i])) for row, i in zip(columns, order, strict=True)]))
     return booked
-
-
-def refused(folder: Path, text: str) -> str:
-    """Return what `tanflow check` says of a configuration it refuses."""
-    path = folder / "gateway.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        load(path)
-    return str(caught.value)
 
 
 # ── China's grid ──────────────────────────────────────────────────────────────────────────────────
@@ -316,46 +306,3 @@ async def test_net_and_gross_energy_of_gas(tmp_path: Path) -> None:
     assert found["net"] == pytest.approx((202.70, 1000.0), abs=1e-3)
     silent = meter("Europe/London", "GB", "accounting: {fuels: desnz-2025}", "natural_gas", point % "")
     assert "calorific" in refused(tmp_path, silent)
-
-
-# ── transformers ──────────────────────────────────────────────────────────────────────────────────
-
-BEHIND = """
-version: 1
-site: {{name: works, zone: Asia/Shanghai, region: CN-GD}}
-accounting:
-  meters: {{kwh-1: {{serial: S1, accuracy: 1, device: main.m, ct: {{ratio: 400/5}}, shows: {shows}}}}}
-connections: {{floor: {{protocol: modbus}}}}
-areas:
-  hall:
-    assets:
-      main: {{type: meter, devices: {{m: {{connection: floor, address: 127.0.0.1:9/1, template: {template}}}}}}}
-"""
-
-
-@pytest.mark.parametrize(
-    ("template", "right", "wrong"),
-    [("acrel_adl400", "primary", "secondary"), ("acrel_dtsd1352", "secondary", "primary")],
-)
-def test_registers_before_and_behind_the_transformers(template: str, right: str, wrong: str, tmp_path: Path) -> None:
-    """Acrel's ADL400 shows primary energy, its DTSD1352 what is behind the transformers: × 80 at 400/5, or not.
-
-    Which of the two a meter shows is said in the register, and a template that knows better refuses the other.
-    """
-    path = tmp_path / "gateway.yaml"
-    path.write_text(BEHIND.format(template=template, shows=right))
-    load(path)
-    assert f"template {template} shows" in refused(tmp_path, BEHIND.format(template=template, shows=wrong))
-
-
-@pytest.mark.parametrize(("shows", "kwh"), [("secondary", 80_000), ("primary", 1_000)])
-def test_an_index_read_by_hand_behind_a_transformer(shows: str, kwh: float, tmp_path: Path) -> None:
-    """1,000 kWh on the register of a meter behind 400/5 are 80,000 kWh, once."""
-    said = f"{{meters: {{kwh-1: {{serial: S1, accuracy: 1, ct: {{ratio: 400/5}}, shows: {shows}}}}}}}"
-    text = (
-        f"version: 1\n{SET}connections: {{}}\naccounting: {said}\nareas: {{hall: {{assets: {{a: {{type: meter}}}}}}}}\n"
-    )
-    office = documents(tmp_path, text)
-    rows = "index,a,electricity,2024-12-31,500,kWh,kwh-1\nindex,a,electricity,2025-01-31,1500,kWh,kwh-1"
-    enter(office, f"kind,asset,carrier,to,quantity,unit,meter\n{rows}")
-    assert year_of(office, 2025, "a.electricity/2/purchased_electricity/location")[0] == kwh * MICRO
