@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from carbon.entries import MICRO
-from carbon.like_windows import NEAREST, like_windows
-from carbon.stretch import Direction, Hole, Stretch
-from carbon.substitute import CONFIDENCE
+from carbon.filling.like_windows import NEAREST, like_windows
+from carbon.filling.stretch import Direction, Hole, Stretch
+from carbon.filling.substitute import CONFIDENCE
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"

@@ -13,8 +13,8 @@ from carbon.books import Books
 from carbon.cells import QUARTER_NS, Cells, close, cut, merge, none
 from carbon.entries import MICRO, Activity, Entries, one_of_each
 from carbon.ledger import Ledger, Reason, Writing
+from carbon.live.repricing import repriced
 from carbon.refresh import refresh_virtual
-from carbon.repricing import repriced
 from carbon.restate import without_fallback
 from pipeline import quality as q
 from pipeline.batch import DERIVED, Batch, Series, Window

@@ -11,10 +11,10 @@ import numpy as np
 from carbon.books import Books
 from carbon.entries import MICRO, Entries, Integers, Line, MeterVersion, one_of_each
 from carbon.factor import Factor
-from carbon.filling import fed_from
+from carbon.filling.fill import fed_from
 from carbon.ledger import Ledger
 from carbon.ledger.effective import Sums
-from carbon.own_generation import own_power
+from carbon.market.own_generation import own_power
 from carbon.uncertainty import half_interval
 from pipeline.batch import Series
 

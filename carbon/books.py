@@ -16,11 +16,11 @@ import numpy.typing as npt
 from carbon.compute import compute
 from carbon.entries import Activity, Entries, Line, MeterVersion
 from carbon.factor import Factor, FactorSteps
-from carbon.laboratory import by_laboratory
+from carbon.factors.laboratory import by_laboratory
 from carbon.lines import Rules
-from carbon.live_factors import LiveFactors
+from carbon.live.timeline import LiveFactors
 from carbon.meters import MeterSteps, meter_steps
-from carbon.register import Register
+from carbon.papers.register import Register
 from carbon.streams import Stream, streams
 from carbon.virtual import Formula, formula
 from config.bindings import bind

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from carbon.gaps import Course, Grid, Standing, courses, standing
+from carbon.filling.gaps import Course, Grid, Standing, courses, standing
 from carbon.ledger import Ledger
 from pipeline.clock import SECOND_NS
 

@@ -9,20 +9,20 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from carbon.allocate import instruments
 from carbon.balances import Held, exported_beyond, negative_rests, negative_virtual
 from carbon.books import Books
 from carbon.coverage import standings
 from carbon.entries import MICRO, Line
-from carbon.gaps import finding
-from carbon.invoices import compare
+from carbon.factors.upstream import omissions
+from carbon.filling.gaps import finding
 from carbon.ledger import Ledger
 from carbon.lines import Rules
-from carbon.manual import Account
-from carbon.register import Register
-from carbon.rows import Invoice
+from carbon.market.year import instruments
+from carbon.papers.invoices import compare
+from carbon.papers.manual import Account
+from carbon.papers.register import Register
+from carbon.papers.rows import Invoice
 from carbon.uncertainty import unstated
-from carbon.upstream import omissions
 from config.byproducts import Source, counted_twice
 from config.carriers import about
 from config.meters import bypasses, calibrations_due

@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from carbon.blend import uncovered_steps
 from carbon.entries import Line, Method, Scope
 from carbon.factor import Factor, FactorSteps, steps
-from carbon.fuels import fuel_factor
-from carbon.process_factors import process_factor
-from carbon.steam import heat_per_tonne
+from carbon.factors.fuels import fuel_factor
+from carbon.factors.process_factors import process_factor
+from carbon.factors.steam import heat_per_tonne
+from carbon.factors.upstream import losses_steps
+from carbon.market.blend import uncovered_steps
 from carbon.streams import Stream
-from carbon.upstream import losses_steps
 from config.carriers import About, about
 from config.fuels import fuel_row
 from config.model import Gateway

@@ -10,7 +10,7 @@ from carbon.books import Books
 from carbon.entries import Activity, Entries, Integers, one_of_each
 from carbon.factor import FactorSteps
 from carbon.ledger import Ledger, Reason, Writing
-from carbon.rebooking import emptied
+from carbon.papers.rebooking import emptied
 from carbon.restate import Follow, Followed, anew, without_fallback
 from carbon.virtual import combine
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from carbon.books import Books
-from carbon.steam import mistake_of
+from carbon.factors.steam import mistake_of
 from config.bindings import bind
 from config.errors import ConfigError
 from config.kpis import Figures, figures, points_of

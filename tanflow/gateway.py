@@ -13,8 +13,8 @@ import numpy as np
 
 from carbon.accountant import Accountant
 from carbon.books import Books
-from carbon.intensity_feed import COMPONENT, LONGEST_S, IntensityFeed, intensity_key, live_specs
 from carbon.ledger import Ledger
+from carbon.live.feed import COMPONENT, LONGEST_S, IntensityFeed, intensity_key, live_specs
 from carbon.publish import Publisher, account_specs
 from config.bindings import BoundDevice, bind
 from config.errors import GatewayError, Unavailable

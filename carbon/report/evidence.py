@@ -10,10 +10,10 @@ import numpy as np
 
 from carbon.entries import MeterVersion
 from carbon.factor import GASES, Factor
-from carbon.register import Register
+from carbon.papers.register import Register
+from carbon.papers.rows import Certificate, Document, Lab, Stock, dump
 from carbon.report.table import Cell, Column, Row, Table, Word, word
 from carbon.report.tally import Tally
-from carbon.rows import Certificate, Document, Lab, Stock, dump
 from carbon.uncertainty import half_interval, unstated
 
 MUCH: Final = 0.05  # share of a stream above which substitution is a finding

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 from carbon.ledger import Head, Ledger
-from carbon.register import Register
+from carbon.papers.register import Register
 from carbon.report import evidence, places, restated, totals
 from carbon.report.findings import findings
 from carbon.report.places import Flow

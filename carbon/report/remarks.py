@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from carbon.allocate import bought_in, instruments, span_of
-from carbon.blend import instrument_factors
 from carbon.books import Books
-from carbon.invoices import compare
 from carbon.ledger import Ledger
-from carbon.manual import Account
-from carbon.market import Instruments, allocate
-from carbon.register import Register
+from carbon.market.allocation import Instruments, allocate
+from carbon.market.blend import instrument_factors
+from carbon.market.year import bought_in, instruments, span_of
+from carbon.papers.invoices import compare
+from carbon.papers.manual import Account
+from carbon.papers.register import Register
 from carbon.report.model import Period
 
 

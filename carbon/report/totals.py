@@ -7,10 +7,10 @@ from typing import Final, Literal
 
 from carbon.entries import Integers, Line
 from carbon.factor import GASES
+from carbon.factors.standard_coal import tce_per_unit
 from carbon.report.table import Cell, Column, Row, Table, Word, word
 from carbon.report.tally import Mask, Tally
 from carbon.report.words import term
-from carbon.standard_coal import tce_per_unit
 from config.carriers import about
 
 SCOPES: Final = (1, 2, 3)

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from carbon.allocate import Allocated, allocate_year, restate_market
 from carbon.books import Books
 from carbon.entries import MICRO
 from carbon.ledger import Ledger
 from carbon.local_time import month_name, months
+from carbon.market.year import Allocated, allocate_year, restate_market
 from config.errors import GatewayError
 from config.load import load
 from tanflow.commands.differences import print_json, show

@@ -12,7 +12,7 @@ from carbon.books import Books
 from carbon.entries import Line, MeterVersion
 from carbon.factor import Factor, FactorSteps
 from carbon.lines import Rules
-from carbon.manual import NORMAL
+from carbon.papers.manual import NORMAL
 from carbon.restate import Correction
 from carbon.streams import Stream
 from config.carriers import about

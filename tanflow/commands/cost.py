@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from carbon.bill import Bill
-from carbon.billing import OwnPart, month_cost
 from carbon.books import Books
 from carbon.entries import MICRO
 from carbon.ledger import Ledger
+from carbon.money.bill import Bill
+from carbon.money.billing import OwnPart, month_cost
 from config.load import load
 
 out = Console(highlight=False, soft_wrap=True)

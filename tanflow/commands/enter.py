@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from carbon.documents import Documents, Entered, Person, ranges
-from carbon.evidence import read
-from carbon.invoices import compare
 from carbon.ledger import Ledger
-from carbon.manual import Account
-from carbon.register import Register
-from carbon.sheets import read_sheet
+from carbon.papers.documents import Documents, Entered, Person, ranges
+from carbon.papers.evidence import read
+from carbon.papers.invoices import compare
+from carbon.papers.manual import Account
+from carbon.papers.register import Register
+from carbon.papers.sheets import read_sheet
 from config.errors import ConfigError, Problem, Rejected
 from config.load import load
 

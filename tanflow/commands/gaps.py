@@ -16,11 +16,11 @@ from rich.table import Table
 
 from carbon.books import Books
 from carbon.entries import MICRO
-from carbon.filling import Aids, Planned, Signed, account_grid, plan, read_courses, write
-from carbon.gaps import Course, finding, standing
+from carbon.filling.fill import Aids, Planned, Signed, account_grid, plan, read_courses, write
+from carbon.filling.gaps import Course, finding, standing
+from carbon.filling.substitute import Filling
 from carbon.ledger import Ledger
 from carbon.refresh import refresh_virtual
-from carbon.substitute import Filling
 from config.errors import GatewayError
 from config.explain import nearest
 from config.load import load

@@ -66,7 +66,7 @@ def report(
 def _made(loaded: Loaded, folder: Path, period: Period, as_of: int | None) -> Report:
     from carbon.books import Books
     from carbon.ledger import Ledger
-    from carbon.manual import Account
+    from carbon.papers.manual import Account
     from carbon.report.model import report as make
     from carbon.report.remarks import NONE, remarks
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
-from carbon.billing import month_cost
 from carbon.books import Books
 from carbon.ledger import Ledger
+from carbon.money.billing import month_cost
 from config.errors import ConfigError, Rejected
 from tanflow.web.parameters import only
 

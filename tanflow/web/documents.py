@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from carbon import evidence
-from carbon.documents import Documents, Entered, Person
 from carbon.ledger import Ledger
 from carbon.lines import Rules
-from carbon.manual import Account
-from carbon.register import Filed, Register
-from carbon.rows import file_name
-from carbon.sheets import MAX_BYTES, MAX_ROWS, Sheet, SheetRow, read_sheet
+from carbon.papers import evidence
+from carbon.papers.documents import Documents, Entered, Person
+from carbon.papers.manual import Account
+from carbon.papers.register import Filed, Register
+from carbon.papers.rows import file_name
+from carbon.papers.sheets import MAX_BYTES, MAX_ROWS, Sheet, SheetRow, read_sheet
 from config.errors import ConfigError, Rejected
 from tanflow.web.encode import dumps
 from tanflow.web.parameters import choice, only

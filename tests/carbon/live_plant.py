@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from carbon.entries import Entries
-from carbon.intensity_feed import IntensityFeed, intensity_key
+from carbon.live.feed import IntensityFeed, intensity_key
 from config.load import load
 from pipeline.batch import DERIVED, INPUT, Batch, Header, make
 from pipeline.clock import SECOND_NS, Clock

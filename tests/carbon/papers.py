@@ -9,10 +9,10 @@ from pathlib import Path
 
 from openpyxl import Workbook
 
-from carbon.documents import Documents, Entered, Person
 from carbon.ledger import Ledger, Sums
-from carbon.manual import Account
-from carbon.sheets import read_sheet
+from carbon.papers.documents import Documents, Entered, Person
+from carbon.papers.manual import Account
+from carbon.papers.sheets import read_sheet
 from config.load import load
 
 CONFIG = """

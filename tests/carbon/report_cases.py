@@ -14,8 +14,8 @@ from carbon.compute import compute
 from carbon.entries import MICRO, Activity, Line, MeterVersion
 from carbon.factor import Factor, FactorSteps
 from carbon.ledger import Ledger, Reason, Writing
-from carbon.register import Filed
-from carbon.rows import parse
+from carbon.papers.register import Filed
+from carbon.papers.rows import parse
 from config.model import Gateway
 from pipeline.factors import Provenance
 

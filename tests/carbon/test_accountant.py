@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from carbon.ledger import Ledger, verify
-from carbon.register import Filed
-from carbon.rows import parse
+from carbon.papers.register import Filed
+from carbon.papers.rows import parse
 from pipeline import quality as q
 from tests.carbon.plant import CONFIG, GAS, HOUR_S, IMPORT, PRESS, SUN, open_plant
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from carbon.allocate import allocate_year, restate_market
 from carbon.ledger import Ledger, verify
-from carbon.register import Filed
-from carbon.rows import parse
+from carbon.market.year import allocate_year, restate_market
+from carbon.papers.register import Filed
+from carbon.papers.rows import parse
 from tanflow.cli import main
 from tests.carbon.plant import CONFIG, HOUR_S, IMPORT, PRESS, SUN, Plant, open_plant
 

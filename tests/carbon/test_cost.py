@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon.bill import bills, demand_kw, power_factor
-from carbon.cost import cost
+from carbon.money.bill import bills, demand_kw, power_factor
+from carbon.money.cost import cost
 from config.tariff import Demand, Tariff, complete
 from config.tariffs import schedules
 

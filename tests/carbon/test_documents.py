@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon import evidence
-from carbon.documents import Person
 from carbon.ledger import Ledger, verify
 from carbon.local_time import midnight_ns
-from carbon.periods import bounds, month_starts, split
-from carbon.register import same_person
-from carbon.sheets import read_sheet
+from carbon.papers import evidence
+from carbon.papers.documents import Person
+from carbon.papers.periods import bounds, month_starts, split
+from carbon.papers.register import same_person
+from carbon.papers.sheets import read_sheet
 from config.errors import ConfigError, Rejected
 from pipeline.quality import MANUAL
 from tests.carbon.papers import BOTH, CONFIG, documents, enter, local_ns, xlsx, year_of

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from carbon.compute import compute
 from carbon.entries import MICRO, Activity
 from carbon.factor import Factor, FactorSteps
-from carbon.fuels import Bounds, fuel_factor
+from carbon.factors.fuels import Bounds, fuel_factor
 from config.byproducts import Source, counted_twice
 from config.fuels import FuelError, FuelRow, fuel_row, shipped_fuels
 from config.points import GasReference

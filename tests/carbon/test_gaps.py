@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from carbon.accountant import add_to_booked
 from carbon.books import Books
 from carbon.entries import MICRO, Activity, Entries
-from carbon.filling import like_starts
-from carbon.gaps import Course, Grid, Standing, courses, finding, gaps, standing
+from carbon.filling.fill import like_starts
+from carbon.filling.gaps import Course, Grid, Standing, courses, finding, gaps, standing
 from carbon.ledger import Ledger, Reason, verify
 from config.load import load
 from pipeline import quality as q

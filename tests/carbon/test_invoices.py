@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from carbon.compute import compute
-from carbon.documents import Documents, Person
 from carbon.entries import Activity, MeterVersion
-from carbon.invoices import Comparison, compare
 from carbon.ledger import Ledger, Reason
-from carbon.register import Register
+from carbon.papers.documents import Documents, Person
+from carbon.papers.invoices import Comparison, compare
+from carbon.papers.register import Register
 from config.errors import ConfigError
 from tests.carbon.papers import CONFIG, documents, enter, local_ns
 

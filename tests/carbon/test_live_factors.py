@@ -22,9 +22,9 @@ import pytest
 
 from carbon.entries import MICRO, Entries
 from carbon.factor import Factor, FactorSteps
-from carbon.intensity_feed import IntensityFeed, intensity_key
 from carbon.ledger import Ledger, Reason, verify
-from carbon.live_factors import LiveFactors
+from carbon.live.feed import IntensityFeed, intensity_key
+from carbon.live.timeline import LiveFactors
 from carbon.restate import Span, restate_factors
 from config.errors import Unavailable
 from config.providers import HttpJson

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from carbon.blend import instrument_factors, market_steps, uncovered_steps
-from carbon.certificates import Certificate, accept, markets_of
 from carbon.factor import EVER, Factor, FactorSteps, steps
-from carbon.market import Allocation, Instruments, Profile, allocate, edges
+from carbon.market.allocation import Allocation, Instruments, Profile, allocate, edges
+from carbon.market.blend import instrument_factors, market_steps, uncovered_steps
+from carbon.market.certificates import Certificate, accept, markets_of
 from config.accounting import Contract
 from config.errors import GatewayError
 from pipeline.factors import Provenance

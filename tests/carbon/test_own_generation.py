@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon.own_generation import null_power, own_power, shares
+from carbon.market.own_generation import null_power, own_power, shares
 
 KWH = 1_000_000  # [mWh]
 

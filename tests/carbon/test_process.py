@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon import process
-from carbon.process import ByProduct
-from carbon.refrigerants import Stock, lost
+from carbon.factors import process
+from carbon.factors.process import ByProduct
+from carbon.factors.refrigerants import Stock, lost
 
 # IPCC 2006 Guidelines Vol. 3 table 2.1, "formulae … and carbon dioxide contents of common carbonate species" [t/t]
 IPCC_TABLE_2_1 = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from carbon.factors.steam import mistake_of
 from carbon.ledger import Ledger, verify
-from carbon.steam import mistake_of
 from config.errors import ConfigError
 from config.load import load
 from config.points import SteamState, WaterState

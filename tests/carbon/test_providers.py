@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from carbon.http_get import MOST_BYTES, HttpGet
-from carbon.json_paths import Unreadable
-from carbon.live_steps import HOUR_NS, Step, vet
-from carbon.providers import Ask, provider, read
+from carbon.live.http_get import MOST_BYTES, HttpGet
+from carbon.live.json_paths import Unreadable
+from carbon.live.providers import Ask, provider, read
+from carbon.live.steps import HOUR_NS, Step, vet
 from config.errors import Rejected, Unavailable
 from config.providers import LiveProvider
 from pipeline.batch import Reject

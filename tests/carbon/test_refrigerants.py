@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon.refrigerants import BLENDS, Stock, gas_factor, lost
+from carbon.factors.refrigerants import BLENDS, Stock, gas_factor, lost
 from config.gwp import gwp_rows
 
 # UK DESNZ greenhouse gas conversion factors 2025, sheet "Refrigerant & other", AR5 basis [kg CO₂e/kg]: published as

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from carbon.allocate import allocate_year, restate_market
 from carbon.books import Books
-from carbon.documents import Documents
 from carbon.entries import MICRO
 from carbon.ledger import Ledger
-from carbon.manual import Account
+from carbon.market.year import allocate_year, restate_market
+from carbon.papers.documents import Documents
+from carbon.papers.manual import Account
 from carbon.report.model import Period, report
 from carbon.report.remarks import remarks
 from carbon.report.table import Word

@@ -10,7 +10,7 @@ import pytest
 from openpyxl import load_workbook
 from openpyxl.styles import Font
 
-from carbon.sheets import MAX_BYTES, MAX_ROWS, Sheet, read_sheet
+from carbon.papers.sheets import MAX_BYTES, MAX_ROWS, Sheet, read_sheet
 from config.errors import ConfigError
 from tests.carbon.papers import xlsx
 

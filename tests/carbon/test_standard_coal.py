@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon.fuels import fuel_factor
-from carbon.standard_coal import tce_per_unit
+from carbon.factors.fuels import fuel_factor
+from carbon.factors.standard_coal import tce_per_unit
 from config.fuels import fuel_row
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon import if97, steam
 from carbon.factor import Factor
+from carbon.factors import if97, steam
 from pipeline.factors import Provenance
 
 # IAPWS R7-97(2012), "computer-program verification": all nine printed digits must be met.

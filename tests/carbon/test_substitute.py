@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carbon.entries import MICRO, Activity
-from carbon.like_windows import like_windows, needed
-from carbon.regression import fit as fit_line
-from carbon.regression import student
-from carbon.stretch import Hole, Stretch, spread
-from carbon.substitute import Evidence, Filling, fill, substitute
+from carbon.filling.like_windows import like_windows, needed
+from carbon.filling.regression import fit as fit_line
+from carbon.filling.regression import student
+from carbon.filling.stretch import Hole, Stretch, spread
+from carbon.filling.substitute import Evidence, Filling, fill, substitute
 from pipeline import quality as q
 
 HOUR_NS = 3600 * 10**9

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from carbon.factor import Factor, FactorSteps
-from carbon.upstream import losses_steps, omissions
+from carbon.factors.upstream import losses_steps, omissions
 from config.accounting import Market
 from config.coefficients import LossRow
 from config.factor_tables import shipped

@@ -12,9 +12,9 @@ import numpy as np
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from carbon.allocate import allocate_year, restate_market
 from carbon.entries import MICRO, Entries
 from carbon.ledger import Ledger, Reason, verify
+from carbon.market.year import allocate_year, restate_market
 from carbon.report.model import Period, report
 from carbon.restate import Span, restate_factors
 from pipeline import quality as q

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from carbon.entries import MICRO
-from carbon.gaps import Grid, courses, gaps, standing
+from carbon.filling.gaps import Grid, courses, gaps, standing
 from carbon.ledger import Ledger
 from tests.proof.booking import DAY_NS, HOUR_NS, at, booking, meter, months, whole
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carbon.documents import Documents
 from carbon.entries import MICRO
-from carbon.invoices import compare
 from carbon.ledger import Ledger
-from carbon.manual import Account
-from carbon.register import Register
+from carbon.papers.documents import Documents
+from carbon.papers.invoices import compare
+from carbon.papers.manual import Account
+from carbon.papers.register import Register
 from config.errors import ConfigError
 from config.load import load
 from tests.carbon.papers import documents, enter, year_of

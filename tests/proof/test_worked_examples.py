@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbon.allocate import allocate_year, restate_market
 from carbon.compute import compute
 from carbon.entries import MICRO, Activity, Line
 from carbon.factor import GASES, FactorSteps
+from carbon.factors.process import clinker_factor
+from carbon.factors.steam import dry_steam, steam_heat
 from carbon.ledger import Ledger, Reason, verify
-from carbon.process import clinker_factor
-from carbon.steam import dry_steam, steam_heat
+from carbon.market.year import allocate_year, restate_market
 from pipeline import quality as q
 from tests.carbon.papers import documents, enter
 from tests.proof.booking import DAY_NS, HOUR_NS, QUARTER_NS, at, booking, meter, months, summed

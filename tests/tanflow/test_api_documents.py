@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from carbon import evidence
 from carbon.ledger import Ledger
+from carbon.papers import evidence
 from config.model import Api
 from config.strict import Secret
 from tests.carbon.papers import xlsx

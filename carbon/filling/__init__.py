@@ -1,0 +1,1 @@
+"""Gaps of the account → what fills them, erring to the side that cannot flatter."""

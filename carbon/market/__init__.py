@@ -1,0 +1,1 @@
+"""Contracts, certificates and own power → the market-based method."""

@@ -1,0 +1,1 @@
+"""Energy and tariffs → what it costs."""
