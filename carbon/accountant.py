@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
 
 from carbon.books import Books
-from carbon.cells import QUARTER_NS, Cells, close, cut, merge, none
+from carbon.cells import QUARTER_NS, Cells, close, cut, gather, merge, none
 from carbon.entries import MICRO, Activity, Entries, one_of_each
 from carbon.ledger import Ledger, Reason, Writing
 from carbon.live.repricing import repriced
-from carbon.refresh import refresh_virtual
-from carbon.restate import without_fallback
+from carbon.refresh import keeping_all, refresh_virtual
+from carbon.restate import multiply, without_fallback
 from pipeline import quality as q
 from pipeline.batch import DERIVED, Batch, Series, Window
 from pipeline.counters import Counters
@@ -24,6 +25,7 @@ from pipeline.log.log import Log
 logger = logging.getLogger("tanflow.ledger")
 
 _CHUNK_ROWS: Final = 50_000
+_LONGEST_NS: Final = 4 * QUARTER_NS  # of an interval, by any configuration
 _CHECKPOINT_S: Final = 60.0  # how much of the log a restart reads again
 
 
@@ -126,25 +128,26 @@ class Accountant:
         upto = max(self.books.interval_of(self._watermark_ns), self._booked_ns)
         cells = self._gathered()
         over = cells.quarter_ns < upto
-        activity = close(cells.take(over), self.books.interval_ns, self.books.phase_ns)
-        late = activity.start_ns < self._booked_ns
+        late = over & (self.books.intervals_of(cells.quarter_ns) < self._booked_ns)
+        activity = close(cells.take(over & ~late), self.books.interval_ns, self.books.phase_ns)
         kept = cells.take(~over)
         with self.ledger.writing() as w:
             self._read_papers()
             self._reprice(w)
-            added = add_to_booked(self.ledger, self.books, activity.take(late))
-            for part, reason in ((activity.take(~late), Reason("live")), (added, Reason("late"))):
-                if len(part):
-                    w.entries(self.books.entries(w, part), reason)
+            added = add_to_booked(self.ledger, self.books, as_booked(self.ledger, self.books, cells.take(late)))
             if len(activity):
-                first, last = int(activity.start_ns.min()), int(activity.start_ns.max())
+                w.entries(self.books.entries(w, activity), Reason("live"))
+            if len(added):
+                w.entries(keeping_all(self.ledger, w, self.books.entries(w, added)), Reason("late"))
+            if starts := [*activity.start_ns.tolist(), *added.start_ns.tolist()]:
+                first, last = min(starts), max(starts)
                 refresh_virtual(self.ledger, w, self.books, first, last + 1)
             w.cursor(self.position, self._pack(upto, kept))
         # Only now: a ledger that could not be written leaves everything to be booked again.
         self._cells, self._booked_ns, self.kept, self._reopened = kept, upto, self.position, set()
         if self.books.live:
             self.books.live.forget()
-        self.counters.committed += len(activity)
+        self.counters.committed += len(activity) + len(added)
 
     def _read_papers(self) -> None:
         """Take in what people have entered of fuels since: what is booked from now on counts by it."""
@@ -169,9 +172,37 @@ class Accountant:
         return booked_ns.to_bytes(8, "little") + cells.pack(self._names) + live
 
 
+def as_booked(ledger: Ledger, books: Books, late: Cells) -> Activity:
+    """Return late amounts in the intervals that are booked where they lie, which may be longer or shorter than today's.
+
+    Where only parts of today's interval are booked, in shorter ones, what lies between them gets quarter hours.
+    """
+    start, span = books.intervals_of(late.quarter_ns), np.full(len(late), books.interval_ns)
+    if not len(late):
+        return gather(late, start, span)
+    chosen = one_of_each(ledger.lines, [n for n, line in ledger.lines.items() if line.stream in books.streams])
+    stream_of = {n: books.names.index(stream) for stream, numbers in chosen.items() for n in numbers}
+    places: dict[tuple[int, int], tuple[int, int]] = {}  # (stream, quarter) → (start, span)
+    first, end = int(start.min()) - _LONGEST_NS, int(late.quarter_ns.max()) + books.interval_ns
+    for booked in ledger.read(first, end, set(stream_of)) if stream_of else ():
+        for line, begin, length in zip(
+            *(c.tolist() for c in (booked.line, booked.start_ns, booked.span_ns)), strict=True
+        ):
+            if length <= _LONGEST_NS:
+                places |= {(stream_of[line], at): (begin, length) for at in range(begin, begin + length, QUARTER_NS)}
+    for i, (stream, quarter) in enumerate(zip(late.stream.tolist(), late.quarter_ns.tolist(), strict=True)):
+        whole = range(int(start[i]), int(start[i]) + books.interval_ns, QUARTER_NS)
+        if (found := places.get((stream, quarter))) is not None:
+            start[i], span[i] = found
+        elif any((stream, at) in places for at in whole):
+            start[i], span[i] = quarter, QUARTER_NS
+    return gather(late, start, span)
+
+
 def add_to_booked(ledger: Ledger, books: Books, late: Activity) -> Activity:
     """Return what intervals that are booked already amount to with late amounts on top.
 
+    Late amounts are brought to the transformer ratio their interval is booked with, where that was corrected.
     What had been substituted in them falls away: the gap it stood for is no longer the same, and is shown again where
     it remains.
     """
@@ -182,16 +213,42 @@ def add_to_booked(ledger: Ledger, books: Books, late: Activity) -> Activity:
     pairs = zip(late.stream.tolist(), late.start_ns.tolist(), strict=True)
     row = {(books.names[s], t): i for i, (s, t) in enumerate(pairs)}
     columns = {name: getattr(late, name).copy() for name in ("amount", "estimated", "covered_ns", "quality", "peak")}
-    span = int(late.span_ns[0])
     for booked in ledger.read(int(late.start_ns.min()), int(late.start_ns.max()) + 1, set(stream_of)):
-        for i in np.flatnonzero(booked.span_ns == span).tolist():
+        for i in range(len(booked)):
             at = row.get((stream_of[int(booked.line[i])], int(booked.start_ns[i])))
-            if at is not None:
+            if at is not None and booked.span_ns[i] == late.span_ns[at]:
+                by = _correction(ledger, books, late, at, booked.take(slice(i, i + 1)))
+                for name in ("amount", "estimated") if by != 1 else ():
+                    columns[name][at] = multiply(columns[name][at : at + 1], by)[0]
                 _add(columns, at, booked, i)
     columns["covered_ns"] = np.minimum(columns["covered_ns"], late.span_ns)
-    if span == QUARTER_NS:  # of longer ones nobody knows any more in which of their quarters the late amount lies
-        columns["peak"] = (columns["amount"] / (MICRO * 0.25)).astype(np.float32)
+    # Of longer ones nobody knows any more in which of their quarters the late amount lies.
+    of_quarter = (columns["amount"] / (MICRO * 0.25)).astype(np.float32)
+    columns["peak"] = np.where(late.span_ns == QUARTER_NS, of_quarter, columns["peak"])
     return replace(late, **columns)
+
+
+def _correction(ledger: Ledger, books: Books, late: Activity, at: int, booked: Entries) -> Fraction:
+    """Return what a late amount is multiplied by to be of the ratio its interval is booked with.
+
+    A register behind transformers was multiplied by the ratio of the configuration; one that includes them shows still
+    what it showed when the interval was first booked.
+    """
+    key = books.names[int(late.stream[at])]
+    steps, known = books.meters.get(key), ledger.meters.get(int(booked.meter[0]))
+    if steps is None or known is None or known.meter not in books.config.accounting.meters:
+        return Fraction(1)
+    version = steps.versions[int(steps.at(late.start_ns[at : at + 1])[0])]
+    if (version.meter, version.number) != (known.meter, known.number):
+        return Fraction(1)
+    applied = version.ratio
+    if books.config.accounting.meters[known.meter].shows == "primary":
+        first = ledger.versions(int(booked.line[0]), int(booked.start_ns[0]))[0].entry.meter[0]
+        applied = ledger.meters[int(first)].ratio if first >= 0 else known.ratio
+    if applied == known.ratio:
+        return Fraction(1)
+    true, wrong = (Fraction(ratio).limit_denominator(1_000_000) for ratio in (known.ratio, applied))
+    return true / wrong
 
 
 def _add(columns: dict[str, Any], at: int, booked: Entries, i: int) -> None:

@@ -26,6 +26,7 @@ from carbon.virtual import Formula, formula
 from config.bindings import bind
 from config.model import Gateway
 from config.points import DeviceMap
+from pipeline.batch import Times
 from pipeline.clock import SECOND_NS
 from pipeline.compile import compile_plan
 from pipeline.series import Spec
@@ -110,6 +111,10 @@ class Books:
 
     def interval_of(self, time_ns: int) -> int:
         """Return where the interval an instant lies in begins."""
+        return (time_ns - self.phase_ns) // self.interval_ns * self.interval_ns + self.phase_ns
+
+    def intervals_of(self, time_ns: Times) -> Times:
+        """Return where the interval of each instant begins."""
         return (time_ns - self.phase_ns) // self.interval_ns * self.interval_ns + self.phase_ns
 
     # ── booking ───────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -132,21 +132,27 @@ def _share(whole: Integers, part_ns: Times, span_ns: Times) -> Integers:
 
 
 def close(cells: Cells, interval_ns: int, phase_ns: int) -> Activity:
-    """Return the activity of each interval and stream the cells lie in; `phase_ns`: where the zone's intervals begin.
+    """Return the activity of each interval and stream the cells lie in; `phase_ns`: where intervals begin."""
+    start = (cells.quarter_ns - phase_ns) // interval_ns * interval_ns + phase_ns
+    return gather(cells, start, np.full(len(cells), interval_ns))
+
+
+def gather(cells: Cells, start_ns: Times, span_ns: Times) -> Activity:
+    """Return the activity of the intervals that are given for each cell; those of one stream and start are one.
 
     The peak is the highest mean of its quarter hours [unit per hour; kW for kWh].
     """
-    start = (cells.quarter_ns - phase_ns) // interval_ns * interval_ns + phase_ns
-    hours = merge([Cells(start, cells.stream, cells.amount, cells.estimated, cells.covered_ns, cells.quality)])
-    order, first = _groups(start, cells.stream)
+    hours = merge([replace(cells, quarter_ns=start_ns)])
+    order, first = _groups(start_ns, cells.stream)
     peak = np.maximum.reduceat(cells.amount[order], first) / (MICRO * 0.25) if len(first) else np.empty(0)
+    span = span_ns[order][first]
     return Activity.make(
         hours.quarter_ns,
-        interval_ns,
+        span,
         hours.stream,
         hours.amount,
         estimated=hours.estimated,
-        covered_ns=np.minimum(hours.covered_ns, interval_ns),
+        covered_ns=np.minimum(hours.covered_ns, span),
         quality=hours.quality,
         peak=peak,
     )

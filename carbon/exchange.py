@@ -21,7 +21,7 @@ from carbon.cells import close, cut
 from carbon.entries import Activity, Entries
 from carbon.ledger import Ledger, Reason
 from carbon.local_time import midnight_ns
-from carbon.refresh import refresh_virtual
+from carbon.refresh import keeping_factors, refresh_virtual
 from config.meters import Meter, MeterEvent, applied_ratios
 from pipeline import quality as q
 from pipeline.batch import Header, Qualities, Times, Values, make
@@ -195,7 +195,7 @@ def _book(ledger: Ledger, books: Books, exchange: Exchange, activity: Activity, 
             return Outcome(exchange, "not found", "not all rows of its hours are kept any more")
         if block := _restated(ledger, line, booked):
             return Outcome(exchange, "waits", f"its hours were restated by block {block}, which this would undo")
-        entries = books.entries(writing, activity)
+        entries = keeping_factors(ledger, writing, books.entries(writing, activity))
         writing.entries(entries, Reason("late", exchange.text, exchange.event.by, method="meter exchange"))
         refresh_virtual(ledger, writing, books, first, end)
     return Outcome(exchange, "settled")

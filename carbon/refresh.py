@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -76,6 +77,33 @@ def _standing(ledger: Ledger, made: Entries, start_ns: int, end_ns: int) -> tupl
     standing = Entries.join(list(ledger.read(start_ns, end_ns, lines)))
     place = {(key_of[n], t): i for i, (n, t) in enumerate(_rows(standing))}
     return standing, np.array([place.get((key_of[n], t), -1) for n, t in _rows(made)], np.int64)
+
+
+def keeping_factors(ledger: Ledger, writing: Writing, made: Entries) -> Entries:
+    """Return new versions of entries with the factors that stand there: another one is a restatement's deed."""
+    if not len(made):
+        return made
+    standing, at = _standing(ledger, made, int(made.start_ns.min()), int(made.start_ns.max()) + 1)
+    return _as_booked(ledger, writing, made, standing, at)
+
+
+def keeping_all(ledger: Ledger, writing: Writing, made: Entries) -> Entries:
+    """Do as `keeping_factors`, and keep the versions of meters whose ratio was corrected."""
+    if not len(made):
+        return made
+    standing, at = _standing(ledger, made, int(made.start_ns.min()), int(made.start_ns.max()) + 1)
+    meter = np.where(at >= 0, standing.meter[at], made.meter) if len(standing) else made.meter
+    corrected = [_corrected(ledger, *pair) for pair in zip(meter.tolist(), made.meter.tolist(), strict=True)]
+    kept = replace(made, meter=np.where(corrected, meter, made.meter).astype(np.int32))
+    return _as_booked(ledger, writing, kept, standing, at)
+
+
+def _corrected(ledger: Ledger, booked: int, now: int) -> bool:
+    """Return whether entries of a meter version are known by another ratio than new ones of the same time."""
+    if booked == now or -1 in (booked, now):
+        return False
+    one, other = ledger.meters[booked], ledger.meters[now]
+    return (one.meter, one.number) == (other.meter, other.number) and one.ratio != other.ratio
 
 
 def _rows(entries: Entries) -> Iterator[tuple[int, int]]:

@@ -17,6 +17,7 @@ from carbon.filling.gaps import Course, Gap, Grid, courses, gaps
 from carbon.filling.stretch import Direction, Hole
 from carbon.filling.substitute import Evidence, Filling, fill, substitute
 from carbon.ledger import Ledger, Reason, Writing
+from carbon.refresh import keeping_all
 from carbon.streams import Stream
 from config.errors import GatewayError
 from pipeline.clock import SECOND_NS
@@ -88,12 +89,14 @@ def plan(
     return [Planned(gap, found[gap.stream].unit, _filling(books, found, gap, aids)) for gap in open_]
 
 
-def write(writing: Writing, books: Books, found: Mapping[str, Course], planned: Planned, signed: Signed) -> None:
-    """Append the entries that fill one gap, each line by its own factors, with method and reason."""
+def write(
+    ledger: Ledger, writing: Writing, books: Books, found: Mapping[str, Course], planned: Planned, signed: Signed
+) -> None:
+    """Append the entries that fill one gap, with method and reason; what was booked in it keeps its factors."""
     if isinstance(planned.filling, str):
         return
     rows = _rows(books, found, planned.gap)
-    entries = books.entries(writing, fill(rows, planned.filling.amounts))
+    entries = keeping_all(ledger, writing, books.entries(writing, fill(rows, planned.filling.amounts)))
     text = f"{signed.text} [{planned.filling.reason}]"
     writing.entries(entries, Reason("substitution", text, signed.by, signed.approved_by, planned.filling.method))
 

@@ -106,7 +106,7 @@ def fill(
         planned = plan(books, found, rows, _chosen(found, stream, aids), aids)
         if writing:
             for gap in planned:
-                write(writing, books, found, gap, signed)
+                write(ledger, writing, books, found, gap, signed)
             end_ns = max((p.gap.end_ns for p in planned), default=period.start_ns)
             refresh_virtual(ledger, writing, books, period.start_ns, end_ns)
     _show(planned, period.zone)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from carbon.ledger import Ledger, verify
+from carbon.entries import MICRO
+from carbon.factor import FactorSteps
+from carbon.ledger import Ledger, Reason, verify
 from carbon.papers.register import Filed
 from carbon.papers.rows import parse
+from carbon.restate import Correction, Span, restate_activity, restate_factors
 from pipeline import quality as q
-from tests.carbon.plant import CONFIG, GAS, HOUR_S, IMPORT, PRESS, SUN, open_plant
+from tests.carbon.ledger_parts import factor
+from tests.carbon.plant import CONFIG, GAS, HOUR_S, IMPORT, PRESS, START_NS, SUN, open_plant
 
+MINUTE_NS = 60_000_000_000
+HOUR_NS = 60 * MINUTE_NS
 LOCATION = "main.electricity/2/purchased_electricity/location"
 MARKET = "main.electricity/2/purchased_electricity/market"
 BURNT = "oven.natural_gas/1/stationary_combustion/factor"
@@ -167,3 +175,62 @@ async def test_hours_booked_after_a_laboratory_report_count_by_it(tmp_path: Path
         # 36 MJ/m³ instead of 38.931: 10,000 kWh, and 2,162.19 kg · 36/38.931 = 1,999.41 kg.
         assert plant.kwh(BURNT)[0] == pytest.approx(10_000.0, abs=0.01)
         assert plant.kg(BURNT)[0] == pytest.approx(1999.41, abs=0.01)
+
+
+REGISTER = """
+accounting:
+  meters:
+    main-ct: {device: main.m, serial: S1, accuracy: 0.5, shows: primary, ct: {ratio: 400/5}}
+"""
+
+
+async def test_late_amounts_undo_no_restatement(tmp_path: Path) -> None:
+    """400 kWh at 400/5 are 300 kWh at 300/5; 40 kWh more of that hour, shown by the same meter, are 30 kWh."""
+    async with open_plant(tmp_path, CONFIG + REGISTER) as plant:
+        await plant.append(IMPORT, [3600, 7200], [400.0, 400.0], 3600)
+        await plant.tick(9000)
+        await plant.book()
+        ledger, span = plant.gateway.ledger, Span(START_NS, START_NS + HOUR_NS, plant.gateway.books.zone)
+        location = {n for n, line in ledger.lines.items() if line.key == LOCATION}
+        stated = FactorSteps.constant(factor(0.4, 2024))
+        restate_factors(ledger, dict.fromkeys(location, stated), span, Reason("restatement", "as audited", "me"))
+        version = ledger.meters[0]
+        correction = {0: Correction(replace(version, ratio=60.0), Fraction(3, 4))}
+        plate = Reason("restatement", "the plate says 300/5", "me")
+        restate_activity(ledger, set(ledger.lines), correction, span, plate)
+        await plant.append(IMPORT, [3600], [40.0], 0)
+        await plant.tick(12600)
+        await plant.book()
+        assert plant.kwh(LOCATION) == {0: 330.0, 1: 400.0}
+        assert plant.kg(LOCATION) == {0: 132.0, 1: pytest.approx(400 * 0.4403, abs=1e-6)}
+        assert plant.kg(MARKET)[0] == pytest.approx(330 * 0.4403, abs=1e-6)
+        assert [ledger.versions(n, START_NS)[-1].entry.meter.tolist() for n in location] == [[1]]
+        head = ledger.head()
+        restate_activity(ledger, set(ledger.lines), correction, span, plate)
+        assert ledger.head() == head
+
+
+async def test_an_interval_stays_as_long_as_it_was_booked(tmp_path: Path) -> None:
+    quarters = CONFIG + "accounting: {interval: 15min}\n"
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [3600, 8100], [400.0, 7.0], 900)
+        await plant.tick(8100)
+        await plant.book()
+        await plant.gateway.accountant.checkpoint()
+    async with open_plant(tmp_path, quarters) as plant:
+        await plant.append(IMPORT, [900, 9000], [1.0, 8.0], 900)  # the first one late, of an hour booked as a whole
+        await plant.tick(9300)
+        await plant.book()
+        assert plant.kwh(LOCATION) == {0: 401.0, 2: 8.0}  # two quarters of the third hour, told by their hour
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [8100, 9900], [3.0, 5.0], 900)  # of an hour two quarters of which are booked
+        await plant.tick(15000)
+        await plant.book()
+        booked = plant.entries()
+        with Ledger.open(plant.folder) as ledger:
+            mine = booked.take(np.isin(booked.line, [n for n, line in ledger.lines.items() if line.key == LOCATION]))
+    minutes = ((mine.start_ns - START_NS) // MINUTE_NS).tolist()
+    assert list(zip(minutes, (mine.span_ns // MINUTE_NS).tolist(), (mine.amount // MICRO).tolist(), strict=True)) == [
+        (0, 60, 401), (120, 15, 10), (135, 15, 8), (150, 15, 5),
+    ]  # fmt: skip
+    assert not verify(plant.folder, None).problems
