@@ -14,7 +14,7 @@ from carbon.papers import evidence
 from carbon.papers.evidence import Scans
 from carbon.papers.manual import Account
 from carbon.papers.rebooking import rebook
-from carbon.papers.register import APPROVAL, Filed, Register, same_person
+from carbon.papers.register import APPROVAL, UNWRITTEN, Filed, Register, same_person
 from carbon.papers.rows import SITE, Document, Lab, parse
 from carbon.papers.sheets import Sheet
 from carbon.papers.vetting import Vetting
@@ -138,7 +138,7 @@ class Documents:
         today = datetime.fromtimestamp(self.now_ns() / 1e9, self.account.zone).date()
         vetting = Vetting(self.account, register, today)
         filed = []
-        after = max(register.rows, default=0) + 10**12  # numbers of rows not yet written
+        after = max(register.rows, default=0) + UNWRITTEN
         for number, row in enumerate(rows, after):
             said = Filed(number, row.document, row.evidence, _origin(sheet, row.line), person.by, person.approved_by)
             mistakes = list(vetting.mistakes(row.document, row.evidence))

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from heapq import merge
 from typing import Any, Final, Literal, Self
 
 import orjson
 
 from carbon.papers.rows import Document, dump, parse
+from carbon.papers.units import scale
 from config.errors import GatewayError
 
 ROW: Final = "row"
 APPROVAL: Final = "approval"
+UNWRITTEN: Final = 10**12  # numbers from here on are of rows not yet written
 State = Literal["in force", "pending", "replaced"]
 
 
@@ -66,13 +70,24 @@ def same_person(one: str, other: str) -> bool:
 def identity(document: Document, evidence: str) -> str:
     """Return what two rows share that say the same on the same evidence; rows without a scan need only say the same.
 
-    A sheet may come again with rows added, so its own hash does not make its rows different ones.
+    A sheet may come again with rows added, so its own hash does not make its rows different ones; nor do 2,500 kg
+    written as 2.5 t.
     """
     said = dump(document)
     said.pop("replaces", None)
     said.pop("document", None)
+    if "quantity" in said and "unit" in said:
+        said["quantity"], said["unit"] = _plain(Decimal(said["quantity"]), said["unit"])
     key = orjson.dumps([said, evidence if document.document else ""], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(key).hexdigest()
+
+
+def _plain(quantity: Decimal, unit: str) -> tuple[str, str]:
+    """Return a quantity in tonnes, cubic metres or kilowatt hours; as it is where its unit is of none of them."""
+    for wanted in ("t", "m3", "kWh"):
+        with suppress(ValueError):
+            return format((quantity * scale(unit, wanted)).normalize(), "f"), wanted
+    return format(quantity.normalize(), "f"), unit
 
 
 @dataclass(slots=True)

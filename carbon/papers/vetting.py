@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from carbon.entries import MICRO
 from carbon.factors.laboratory import by_laboratory, heat_value
 from carbon.factors.refrigerants import gas_factor
-from carbon.market import certificates
+from carbon.market.allocation import certificates
 from carbon.papers.manual import BOOKED, NORMAL, Account, amount, unit_of
-from carbon.papers.register import Register
+from carbon.papers.register import UNWRITTEN, Register
 from carbon.papers.rows import SITE, Certificate, Delivery, Document, Index, Invoice, Lab, Stock
 from carbon.papers.units import Mistaken, reference_of, scale
 from carbon.streams import Stream
@@ -67,6 +67,7 @@ class Vetting:
         if twin is not None and twin != document.replaces:
             origin = self.register.rows[twin].origin
             known = f"was entered already as document {twin} ({origin}, {self.register.state(twin)})"
+            known = f"says the same as {origin}" if twin >= UNWRITTEN else known
             yield "", f"{known}; if it is really another one, give its document_number"
         if document.replaces is not None:
             yield from (("replaces", message) for message in self._replaced(document, document.replaces))

@@ -173,7 +173,9 @@ def test_entered_twice_is_refused_with_where_it_stands(tmp_path: Path) -> None:
         "give its document_number"
     ]
     assert year_of(office, 2025, DIESEL)[0] == 3_100_000  # April neither
-    with pytest.raises(ConfigError, match=r"sheet\.csv:3: row: was entered already"):
+    with pytest.raises(ConfigError, match="was entered already as document 1 "):  # in another unit it is no other
+        enter(office, f"{HEAD}\ndelivery,genset,diesel,2025-03-01,2025-03-31,3100,kg,A,")
+    with pytest.raises(ConfigError, match=r"sheet\.csv:3: row: says the same as sheet\.csv:2; if"):
         enter(office, f"{HEAD}\n{row.replace('A', 'C')}\n{row.replace('A', 'C')}")
 
 
