@@ -29,6 +29,7 @@ from pipeline.clock import SECOND_NS
 app = typer.Typer(no_args_is_help=True, help="Gaps in the account: what is missing, and filling it.")
 out = Console(highlight=False, soft_wrap=True)
 _HOUR_NS: Final = 3600 * SECOND_NS
+_MOST: Final = 1e12  # of what a counter goes on by: amounts are kept in integers of 1e-6
 
 Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Data directory; default: the configuration's.")]
@@ -130,6 +131,8 @@ def _signed(by: str, approved_by: str, reason: str) -> Signed:
 
 
 def _aids(stream: str, check: str, driver: str, counted: float | None) -> Aids:
+    if counted is not None and not abs(counted) <= _MOST:
+        raise typer.BadParameter(f"{counted:g} is nothing a counter can have gone on by (--counted)")
     aids = Aids(check, driver, None if counted is None else round(counted * MICRO))
     if aids != Aids() and not stream:
         raise typer.BadParameter("--check, --driver and --counted say something of one stream; name it with --stream")
@@ -156,6 +159,8 @@ def _period(start: str, end: str, zone: ZoneInfo) -> _Period:
 def _instant(text: str, zone: ZoneInfo) -> datetime:
     with suppress(ValueError):
         at = datetime.fromisoformat(text)
+        if not 1990 <= at.year <= 2100:
+            raise typer.BadParameter(f"{text} is not between the years 1990 and 2100")
         return at if at.tzinfo else at.replace(tzinfo=zone)
     raise typer.BadParameter(f"'{text}' is not a day; write e.g. 2025-01-31 or 2025-01-31T14:00, on the site's clock")
 

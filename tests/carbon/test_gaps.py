@@ -249,3 +249,18 @@ def test_nobody_approves_of_their_own_filling(account: Account) -> None:
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2
     assert "nobody approves of what they fill themselves" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--from", "0001-01-01"), "is not between the years 1990 and 2100"),
+        (("--stream", MAIN, "--counted", "nan"), "nothing a counter can have gone on by"),
+        (("--stream", MAIN, "--counted", "1e300"), "nothing a counter can have gone on by"),
+    ],
+)
+def test_what_cannot_be_is_told(account: Account, words: tuple[str, ...], message: str) -> None:
+    account.book(np.arange(10), only=(MAIN,))
+    done = CliRunner().invoke(app, ["gaps", "list", "-c", str(account.path), *words])
+    assert done.exit_code == 2
+    assert message in " ".join(done.output.replace("│", "").split())
