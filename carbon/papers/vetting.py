@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from carbon.entries import MICRO
 from carbon.factors.laboratory import by_laboratory, heat_value
 from carbon.factors.refrigerants import gas_factor
-from carbon.market.allocation import certificates
+from carbon.market import certificates
 from carbon.papers.manual import BOOKED, NORMAL, Account, amount, unit_of
 from carbon.papers.register import UNWRITTEN, Register
 from carbon.papers.rows import SITE, Certificate, Delivery, Document, Index, Invoice, Lab, Stock
