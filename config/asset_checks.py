@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
+from typing import Final
 
 from config import asset_types
 from config.asset_types import AssetType
 from config.explain import nearest
 from config.model import Asset
 from config.plant_checks import Finding, Loc, Plant
+from config.vocabulary import facts
 from config.window_checks import points_of, untold
+
+_LEAST: Final = ("least_flow_m3_min", "least_flow_kw")
+_RISING: Final = (("least_flow_m3_min", "rated_flow_m3_min"), ("unloaded_kw", "least_flow_kw", "package_kw"))
 
 
 def check_assets(plant: Plant) -> Iterator[Finding]:
@@ -17,9 +23,8 @@ def check_assets(plant: Plant) -> Iterator[Finding]:
     hidden, names = untold(plant), {name for _, name, _ in plant.assets()}
     for path, name, asset in plant.assets():
         kind = asset_types.load_all().get(asset.type, AssetType(id="other", title=""))
-        for word, value in asset.facts.items():
-            if why := _fact(kind, word, value):
-                yield (*path, "facts", word), why
+        for word, why in (*_facts(kind, asset), *_curve(asset)):
+            yield (*path, "facts", word), why
         if not hidden(name):
             yield from _roles(plant, path, name, asset, kind)
         for index, member in enumerate(asset.members):
@@ -32,6 +37,12 @@ def check_assets(plant: Plant) -> Iterator[Finding]:
                 yield (*path, "kpis", index), f"type {asset.type} has no figure '{kpi}'{nearest(kpi, kind.kpis)}"
 
 
+def _facts(kind: AssetType, asset: Asset) -> Iterator[tuple[str, str]]:
+    for word, value in asset.facts.items():
+        if why := _fact(kind, word, value):
+            yield word, why
+
+
 def _fact(kind: AssetType, word: str, value: float | str) -> str:
     """Return what is wrong with a fact, "" for nothing."""
     if word not in kind.facts:
@@ -42,6 +53,24 @@ def _fact(kind: AssetType, word: str, value: float | str) -> str:
     if fact.unit and isinstance(value, str):
         return f"must be a number of {fact.unit}, not '{value}'"
     return ""
+
+
+def _curve(asset: Asset) -> Iterator[tuple[str, str]]:
+    """Yield what of a compressor's facts cannot be points of one rising curve of power over flow."""
+    if asset.type != "compressor":
+        return
+    known = {word: value for word, value in facts(asset).items() if not isinstance(value, str)}
+    for words in _RISING:
+        for low, high in combinations([word for word in words if word in known], 2):
+            if known[low] >= known[high] and low in asset.facts:
+                yield low, f"must be below {high}, {known[high]:g}: it is what the machine has at a lower flow"
+    for word in sorted({word for words in _RISING for word in words} & set(asset.facts)):
+        if known.get(word, 1.0) <= 0:
+            yield word, "must be more than 0"
+    least = [word for word in _LEAST if word in asset.facts]
+    if len(least) == 1:
+        other = next(word for word in _LEAST if word not in least)
+        yield least[0], f"says nothing without {other}: one point is a flow and its power"
 
 
 def _roles(plant: Plant, path: Loc, name: str, asset: Asset, kind: AssetType) -> Iterator[Finding]:

@@ -54,6 +54,15 @@ class Choice:
         return self.power_kw / self.flow_m3_min if self.flow_m3_min else float("nan")
 
 
+def together(machines: Sequence[Machine], demand_m3_min: float) -> float | None:
+    """Return the power when all of them run, each at the same share of its full flow [kW]; None beyond what they can.
+
+    So they share where all hang at one pressure. P = Σ Pᵢ(s · Vᵢ), s = V / Σ Vᵢ.
+    """
+    share = demand_m3_min / sum(m.full[0] for m in machines)
+    return None if share > 1 + 1e-9 else sum(m.power(share * m.full[0]) for m in machines)
+
+
 def best(machines: Sequence[Machine], demand_m3_min: float) -> Choice | None:
     """Return the choice that delivers a demand with the least power; None where all together cannot.
 

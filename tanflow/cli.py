@@ -15,8 +15,10 @@ from rich.console import Console
 from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
 from tanflow.commands import factors, gaps, ledger, meters
+from tanflow.commands.advise import advise
 from tanflow.commands.allocate import allocate
 from tanflow.commands.cost import cost
+from tanflow.commands.drift import drift
 from tanflow.commands.enter import enter
 from tanflow.commands.findings import findings
 from tanflow.commands.report import report
@@ -33,6 +35,8 @@ app.command()(allocate)
 app.command()(findings)
 app.command()(cost)
 app.command()(report)
+app.command()(advise)
+app.command()(drift)
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.baseline import fit
+from pipeline.baseline import first_beyond, fit
 
 
 @given(st.floats(10, 500), st.floats(50, 600), st.integers(0, 2**32 - 1))
@@ -28,7 +28,25 @@ def test_a_drift_is_the_slope_of_the_cusum() -> None:
 
 
 def test_what_is_no_baseline_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 10"):
-        fit(np.ones(9), np.arange(9.0), np.ones(9))
+    with pytest.raises(ValueError, match="at least 12"):
+        fit(np.ones(11), np.arange(11.0), np.ones(11))
     with pytest.raises(ValueError, match="different output"):
         fit(np.ones(12), np.full(12, 3.0), np.ones(12))
+
+
+def test_the_scatter_of_the_cusum_by_hand() -> None:
+    """12 hours of product 0 and 2 by turns: XᵀX = ((12, 12), (12, 24)), its inverse ((1/6, −1/12), (−1/12, 1/12)).
+    Energy 10 ± 1 at 0 and 30 ± 1 at 2: idle 10, slope 10, σ² = 12 / (12 − 2). Two hours of product 1: s = (2, 2),
+    sᵀ(XᵀX)⁻¹s = 4 · (1/6 − 2/12 + 1/12) = 1/3, so σ √(2 + 1/3)."""
+    product = np.tile([0.0, 2.0], 6)
+    energy = 10 + 10 * product + np.repeat([1.0, -1.0, 1.0, -1.0, 1.0, -1.0], 2)
+    found = fit(energy, product, np.ones(12))
+    assert (found.idle_kw, found.slope_kwh, found.sigma_kwh) == pytest.approx((10, 10, 1.2**0.5))
+    assert found.cusum_sigma(np.ones(2), np.ones(2))[1] == pytest.approx((1.2 * (2 + 1 / 3)) ** 0.5)
+
+
+def test_a_drift_begins_where_the_cusum_stays_beyond() -> None:
+    """2 σ is 2: a chance crossing at the first interval is taken back; from the fourth on it stays."""
+    assert first_beyond(np.array([3.0, 1.0, 2.0, 4.0, 5.0]), np.ones(5)) == 3
+    assert first_beyond(np.array([-3.0, -4.0]), np.ones(2)) == 0
+    assert first_beyond(np.array([3.0, 4.0, 1.0]), np.ones(3)) is None

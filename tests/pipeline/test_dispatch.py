@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dispatch import MAX_MACHINES, Machine, best
+from pipeline.dispatch import MAX_MACHINES, Machine, best, together
 
 FIXED = Machine("fixed", ((0.0, 15.0), (9.7, 62.0)))
 VARIABLE = Machine("variable", ((0.0, 12.0), (3.0, 25.0), (8.0, 50.0), (13.2, 84.0)))
@@ -64,3 +64,9 @@ def test_what_cannot_be_asked_is_refused() -> None:
         best([FIXED] * (MAX_MACHINES + 1), 1.0)
     with pytest.raises(ValueError, match="must begin at flow 0"):
         Machine("x", ((1.0, 5.0), (2.0, 6.0)))
+
+
+def test_all_running_share_the_load_by_hand() -> None:
+    """11.45 of 22.9 m³/min: each at half. 15 + 47/2 = 38.5 and, at 6.6, 25 + 25 · 3.6/5 = 43: 81.5 kW."""
+    assert together([FIXED, VARIABLE], 11.45) == pytest.approx(81.5)
+    assert together([FIXED, VARIABLE], 23.0) is None
