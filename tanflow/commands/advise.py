@@ -22,6 +22,8 @@ from tanflow.last_flows import Now, now
 
 out = Console(highlight=False, soft_wrap=True)
 _OFF_M3_MIN: Final = 1e-6
+_SAME: Final = 0.05  # % that are shown as 0.1
+_NOW, _METERED, _ALL = "now, by facts", "now, metered", "all running"
 
 
 class _Column(NamedTuple):
@@ -78,12 +80,20 @@ def _flows(machines: Sequence[Machine], choice: Choice) -> dict[str, float | Non
 
 
 def _present(machines: Sequence[Machine], measured: Now) -> list[_Column]:
-    """Return the station as its meters show it; nothing unless every member shows flow and power."""
+    """Return the station as its meters show it, and what the same flows take by the facts: like is put beside like.
+
+    Nothing unless every member shows flow and power. One that delivers nothing runs unloaded where its meter shows
+    more than half of its unloaded power.
+    """
     if len(measured.members) < len(machines):
         return []
     flows: dict[str, float | None] = {name: flow for name, (flow, _) in measured.members.items()}
-    power = sum(power for _, power in measured.members.values())
-    return [_Column("measured now", flows, power, sum(flow for flow, _ in measured.members.values()))]
+    total, metered, stated = 0.0, 0.0, 0.0
+    for machine in machines:
+        flow, power = measured.members[machine.name]
+        runs = flow > _OFF_M3_MIN or power > machine.power(0.0) / 2
+        total, metered, stated = total + flow, metered + power, stated + (machine.power(flow) if runs else 0.0)
+    return [_Column(_NOW, flows, stated, total), _Column(_METERED, flows, metered, total)]
 
 
 def _all(machines: Sequence[Machine], wanted: float) -> list[_Column]:
@@ -91,7 +101,7 @@ def _all(machines: Sequence[Machine], wanted: float) -> list[_Column]:
     if power is None:
         return []
     share = wanted / sum(machine.full[0] for machine in machines)
-    return [_Column("all running", {m.name: share * m.full[0] for m in machines}, power, wanted)]
+    return [_Column(_ALL, {m.name: share * m.full[0] for m in machines}, power, wanted)]
 
 
 def _print(machines: Sequence[Machine], columns: Sequence[_Column], title: str) -> None:
@@ -115,13 +125,19 @@ def _load(flow: float | None, machine: Machine) -> str:
 
 
 def _remarks(columns: Sequence[_Column], measured: Now, count: int, zone: ZoneInfo, place: str) -> None:
-    """Say what the advised choice takes less than each of the others, flow for flow, and of when the readings are."""
-    advised = columns[0]
-    for other in columns[1:]:
-        if other.flow > _OFF_M3_MIN:
-            less = 100 * (1 - advised.power_kw / advised.flow / (other.power_kw / other.flow))
-            word = "less" if less >= 0 else "more"
-            out.print(f"advised takes {abs(less):.1f} % {word} for each m3 than {other.title}", markup=False)
+    """Say what the advised choice saves, flow for flow, how well the facts fit the meters, and when these were read."""
+    specific = {column.title: column.power_kw / column.flow for column in columns if column.flow > _OFF_M3_MIN}
+    for title in (_NOW, _ALL):
+        if title in specific:
+            less = 100 * (1 - columns[0].power_kw / columns[0].flow / specific[title])
+            said = f"{abs(less):.1f} % {'less' if less > 0 else 'more'}" if abs(less) >= _SAME else "as much"
+            out.print(
+                f"advised takes {said} for each m3 {'than' if abs(less) >= _SAME else 'as'} {title}", markup=False
+            )
+    if _METERED in specific:
+        off = 100 * (specific[_METERED] / specific[_NOW] - 1)
+        word = "more" if off > 0 else "less"
+        out.print(f"the meters show {abs(off):.1f} % {word} than the facts say of the same flows", markup=False)
     if measured.time_ns:
         at = datetime.fromtimestamp(measured.time_ns // 1_000_000_000, zone)
         known = (

@@ -101,16 +101,26 @@ NOW = {
 
 
 async def test_without_a_flow_the_last_readings_are_taken(tmp_path: Path, tanflow: Advise) -> None:
-    """300 and 420 m³/h are 5 and 7 m³/min for 40 and 55 kW: 95 / 12 = 7.92. The large one alone takes
-    25 + 59 · 9/10.2 = 77.06 kW, 6.42: 18.9 % less."""
+    """300 and 420 m³/h are 5 and 7 m³/min for 40 and 55 kW. By the facts 15 + 47 · 5/9.7 = 39.23 and 25 + 59 · 4/10.2
+    = 48.14: 87.36 kW, the meters show 8.7 % more. The large one alone takes 25 + 59 · 9/10.2 = 77.06: 11.8 % less."""
     await readings(tmp_path / "data", NOW)
     code, said = tanflow("station")
     assert code == 0, said
     assert "station: 12.0 m3/min, last reading" in said
     assert row(said, "small")[:2] == ["-", "5.0 (52 %)"]
-    assert row(said, "kW")[:2] == ["77.1", "95.0"]
-    assert "advised takes 18.9 % less for each m3 than measured now" in said
-    assert max(map(len, said.splitlines())) <= 100
+    assert row(said, "kW")[:3] == ["77.1", "87.4", "95.0"]
+    assert "advised takes 11.8 % less for each m3 than now, by facts" in said
+    assert "the meters show 8.7 % more than the facts say" in said
+    assert max(len(line) for line in said.splitlines() if "  " in line) <= 80
+
+
+async def test_running_unloaded_costs_and_the_advised_choice_saves_nothing(tmp_path: Path, tanflow: Advise) -> None:
+    """The large one alone delivers 12, the small one stands (77.06 kW, as advised) or runs unloaded: 15 kW more."""
+    alone = NOW | {"small.power.power": 0.0, "small.flow.volume_flow": 0.0, "large.flow.volume_flow": 720.0}
+    await readings(tmp_path / "data", alone)
+    assert "advised takes as much for each m3 as now, by facts" in tanflow("station")[1]
+    await readings(tmp_path / "data", alone | {"small.power.power": 14.0}, second=1)
+    assert row(tanflow("station")[1], "kW")[:3] == ["77.1", "92.1", "69.0"]
 
 
 async def test_what_is_old_is_not_now(tmp_path: Path, tanflow: Advise) -> None:
@@ -121,7 +131,7 @@ async def test_what_is_old_is_not_now(tmp_path: Path, tanflow: Advise) -> None:
     assert "no recent flow of 'station'" in said
     code, said = tanflow("station", "--flow", "12")
     assert code == 0
-    assert "measured now" not in said
+    assert "now, metered" not in said
     assert "only 1 of 2 show flow and power" in said
 
 
