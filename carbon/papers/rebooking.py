@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carbon.entries import Entries
+from carbon.factor import FactorSteps
 from carbon.factors.laboratory import by_laboratory
 from carbon.ledger import Ledger, Writing
 from carbon.papers.manual import BOOKED, Account, booked, unit_of
@@ -29,12 +30,12 @@ def rebook(
     """Return the entries `rows`, which stand in `after` only, make or change, None for none.
 
     Both states are computed by the rules of today, so a factor that has changed since moves nothing: that is a
-    restatement's deed. Raises as `booked`.
+    restatement's deed, and what one has restated keeps its factor. Raises as `booked`.
     """
     parts: list[Entries] = []
     for key in _touched(after, rows):
         old, new = (_made(account, register, key, writing) for register in (before, after))
-        changed = list(differences(old, new))
+        changed = [_as_restated(ledger, writing, old, part) for part in differences(old, new)]
         parts += changed
         parts += _elsewhere(ledger, key, changed)
     labs = [row for row in [*rows, *_replaced(after, rows)] if isinstance(row.document, Lab)]
@@ -106,6 +107,37 @@ def differences(old: Entries | None, new: Entries | None) -> Iterator[Entries]:
     gone = [row for key, row in known.items() if key not in wanted]
     if old is not None and gone:
         yield emptied(old.take(np.array(gone)))
+
+
+def _as_restated(ledger: Ledger, writing: Writing, old: Entries | None, made: Entries) -> Entries:
+    """Return the entries with the factors that somebody has given the ones they follow in a restatement.
+
+    Of an entry that is cut anew all parts have the factor of the whole.
+    """
+    if old is None:
+        return made
+    parts: dict[int, list[int]] = {}
+    for row in range(len(made)):
+        start, line = made.start_ns[row], made.line[row]
+        held = (old.line == line) & (old.start_ns <= start) & (start < old.start_ns + old.span_ns)
+        held &= old.factor == made.factor[row]
+        for before in np.flatnonzero(held)[:1].tolist():
+            versions = ledger.versions(int(line), int(old.start_ns[before]))
+            stands = int(versions[-1].entry.factor[0]) if versions else int(made.factor[row])
+            parts.setdefault(stands, []).append(row)
+    found = [made]
+    for factor, rows in parts.items():
+        other = np.array([row for row in rows if made.factor[row] != factor], np.int64)
+        if len(other):
+            found.append(anew(made.take(other), FactorSteps.constant(ledger.factors[factor]), writing))
+    return _replacing(found)
+
+
+def _replacing(parts: Sequence[Entries]) -> Entries:
+    """Return the entries of the first part, those of the others in the place of the same line and start."""
+    joined = Entries.join(parts)
+    last = {key: row for row, key in enumerate(zip(joined.line.tolist(), joined.start_ns.tolist(), strict=True))}
+    return joined.take(np.array(list(last.values()), np.int64))
 
 
 def _rows(entries: Entries | None) -> dict[tuple[int, int], int]:

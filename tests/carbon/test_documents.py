@@ -12,15 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon.ledger import Ledger, verify
+from carbon import evidence
+from carbon.entries import MICRO, Entries
+from carbon.factor import FactorSteps
+from carbon.ledger import Ledger, Reason, verify
 from carbon.local_time import midnight_ns
 from carbon.papers import evidence
 from carbon.papers.documents import Person
 from carbon.papers.periods import bounds, month_starts, split
 from carbon.papers.register import same_person
 from carbon.papers.sheets import read_sheet
+from carbon.restate import Span, restate_factors
 from config.errors import ConfigError, Rejected
 from pipeline.quality import MANUAL
+from tests.carbon.ledger_parts import factor
 from tests.carbon.papers import BOTH, CONFIG, documents, enter, local_ns, xlsx, year_of
 
 DIESEL = "genset.diesel/1/stationary_combustion/factor"
@@ -243,6 +248,24 @@ def test_it_takes_two_people(names: tuple[str, str]) -> None:
     with pytest.raises(Rejected):
         Person(*names)
     assert not same_person("Ann", "Anna")
+
+
+def test_more_papers_of_a_restated_month_count_by_its_factor(tmp_path: Path) -> None:
+    """31 MWh of January restated to 0.4 kg/kWh, 21 MWh more from the 16th to 5 February: 16 and 5 days of 1 MWh."""
+    office = documents(tmp_path)
+    enter(office, f"{HEAD}\ndelivery,line-1,electricity,2025-01-01,2025-01-31,31,MWh,A,")
+    key = "line-1.electricity/2/purchased_electricity/location"
+    january = Span(local_ns(office, 2025, 1, 1), local_ns(office, 2025, 2, 1), office.account.zone)
+    with Ledger.open(office.data, write=True) as ledger:
+        given = {n: FactorSteps.constant(factor(0.4, 2024)) for n, line in ledger.lines.items() if line.key == key}
+        restate_factors(ledger, given, january, Reason("restatement", "as audited", "me"))
+    enter(office, f"{HEAD}\ndelivery,line-1,electricity,2025-01-16,2025-02-05,21,MWh,B,")
+    with Ledger.open(office.data) as ledger:
+        booked = Entries.join(list(ledger.read(lines=given)))
+    assert booked.amount.tolist() == [15_000 * MICRO, 32_000 * MICRO, 5_000 * MICRO]
+    # Guangdong, the newest published by the first of January 2025: 0.4403 kg/kWh.
+    assert booked.co2e.tolist() == [6_000 * MICRO, 12_800 * MICRO, 2_201_500_000]
+    assert verify(office.data, None).ok
 
 
 def test_a_late_report_of_the_laboratory_restates_only_its_days(tmp_path: Path) -> None:
