@@ -186,7 +186,7 @@ class Documents:
                 if metered:
                     yield (
                         f"document {row.seq}: what is booked of {', '.join(metered)} in its days takes the calorific "
-                        "value; what is booked of them later takes the default"
+                        "value, and what is booked of them later"
                     )
 
 
