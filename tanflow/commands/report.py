@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -86,7 +89,8 @@ def _write(made: Report, words: Words, format: Format, path: Path) -> None:
     if format is Format.xlsx:
         if str(path) == "-":
             raise GatewayError("a workbook is no text for the terminal; give it a file with --out")
-        xlsx.write(made, words, path)
+        with _whole(path) as part:
+            xlsx.write(made, words, part)
         return
     if format is Format.json:
         content = machine.to_json(made, words)
@@ -95,4 +99,19 @@ def _write(made: Report, words: Words, format: Format, path: Path) -> None:
     if str(path) == "-":
         sys.stdout.buffer.write(content)
         return
-    path.write_bytes(content)
+    with _whole(path) as part:
+        part.write_bytes(content)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a file to write that takes the place of another once all of it is there: a full disk leaves that one."""
+    if not path.is_file() and path.exists():  # a pipe, /dev/stdout, or a folder, which is told
+        yield path
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable
@@ -78,3 +79,20 @@ def test_mistakes_are_sentences(tanflow: Tanflow, tmp_path: Path) -> None:
     assert (code, "give it a file" in err) == (1, True)
     code, _, err = tanflow("--year", 2025, "--data", tmp_path / "elsewhere")
     assert code == 1
+
+
+@pytest.mark.parametrize("format", ["html", "xlsx", "json", "csv"])
+def test_a_report_that_cannot_be_written_leaves_the_one_there_was(
+    tanflow: Tanflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    before = tmp_path / f"report-2025.{format}"
+    before.write_text("the last one")
+
+    def full(path: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    code, _, err = tanflow("--year", 2025, "--format", format)
+    assert (code, "No space left on device; choose another --out" in err) == (1, True)
+    assert before.read_text() == "the last one"
+    assert not list(tmp_path.glob(".*.tmp"))
