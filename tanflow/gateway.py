@@ -266,6 +266,11 @@ def _belong_together(path: Path, log: Log, history: History, ledger: Ledger) -> 
     What it accepts would count as archived or booked already, and be let go without ever having been written.
     """
     last = log.reader.last_position()
+    if not ledger.cursor()[0] and any(b.reason and b.reason.kind == "live" for b in ledger.blocks()):
+        raise GatewayError(
+            f"{path}: ledger.db holds booked hours but not how far the log was booked: it was altered. "
+            "Put a sound copy of ledger.db back"
+        )
     for name, reached in (("history", history.cursor), ("ledger.db", ledger.cursor()[0])):
         if reached > last:
             raise GatewayError(

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon import evidence
 from carbon.entries import MICRO, Entries
 from carbon.factor import FactorSteps
 from carbon.ledger import Ledger, Reason, verify
