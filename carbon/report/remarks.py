@@ -46,7 +46,8 @@ def _touches(first: date | None, last: date | None, period: Period) -> bool:
 
 def _green(books: Books, ledger: Ledger, period: Period, held: Instruments) -> int:
     start_ns, bought = bought_in(ledger, *span_of(books, period.year))
-    shared = allocate(start_ns, bought, held, books.zone, hourly=books.config.accounting.market.hourly)
+    market = books.config.accounting.market
+    shared = allocate(start_ns, bought, held, books.zone, vintage=market.vintage, hourly=market.hourly)
     inside = (start_ns >= period.edges_ns[0]) & (start_ns < period.edges_ns[-1])
     factors = instrument_factors(held)
     return sum(int(amounts[inside].sum()) for name, amounts in shared.covered.items() if not factors[name].total)

@@ -22,6 +22,9 @@ from tests.carbon.plant import CONFIG, GAS, HOUR_S, IMPORT, PRESS, START_NS, SUN
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PERIOD = Period(2025, 1, SHANGHAI)
+CERTIFICATES = """kind,scheme,market,technology,production_month,mwh,cancelled_on,first_id,last_id
+certificate,GEC,CN,wind,2025-01,1,2025-06-01,A1,A1
+certificate,GEC,CN,wind,2025-02,1,2025-06-01,A2,A2"""
 
 
 async def test_what_the_gateway_books_is_what_the_report_states(tmp_path: Path) -> None:
@@ -92,3 +95,19 @@ async def test_invoices_and_green_power_come_from_those_who_compare_and_allocate
     (row,) = made.table("restatements").rows
     assert row.cells[2] == Word("reason.allocation")
     assert (row.cells[11], row.cells[14]) == (0, made.figures["scope_2_market"] - made.figures["scope_2_location"])
+
+
+async def test_green_power_keeps_to_the_vintage_it_was_allocated_by(tmp_path: Path) -> None:
+    config = CONFIG + "accounting: {market: {vintage: month}}\n"
+    async with open_plant(tmp_path, config) as plant:
+        await plant.append(IMPORT, [h * HOUR_S for h in range(1, 25)], [100.0] * 24, HOUR_S)
+        await plant.tick(25 * HOUR_S)
+        await plant.book()
+        folder = plant.folder
+    loaded = load(tmp_path / "gateway.yaml")
+    books = Books.of(loaded.gateway, loaded.templates, tmp_path)
+    account = Account.of(loaded.gateway, loaded.templates, tmp_path)
+    enter(Documents(account, folder), CERTIFICATES)
+    with Ledger.open(folder, write=True) as ledger:
+        restate_market(books, ledger, 2025, allocate_year(books, ledger, 2025), "li.lei")
+        assert remarks(books, account, ledger, PERIOD).green == 1_000 * MICRO  # those of February are a surplus
