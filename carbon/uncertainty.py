@@ -44,8 +44,17 @@ def unstated(amount: Integers, factor: Series, factors: Mapping[int, Factor]) ->
 
 
 def stem(factor: Factor) -> str:
-    """Return what a factor is without its year: the same quantity by the same publisher."""
-    return factor.id.rpartition("/")[0] or factor.id
+    """Return what a factor is without its year: the same quantity by the same publisher.
+
+    Instruments state no uncertainty, so a market blend is as uncertain as the uncovered factor, its last part; so is
+    null power. Months of either err together.
+    """
+    name = factor.id
+    if name.startswith("market/"):
+        name = name.rpartition("+")[2]
+    elif name.startswith("null_power/"):
+        name = name.split("/", 2)[-1]
+    return name.rpartition("/")[0] or name
 
 
 def _totals(number: Series, amount: npt.NDArray[np.int64]) -> list[tuple[int, float]]:

@@ -7,6 +7,7 @@ import pytest
 
 from carbon.entries import MeterVersion
 from carbon.factor import Factor
+from carbon.market.blend import blend
 from carbon.uncertainty import half_interval, unstated
 from pipeline.factors import Provenance
 
@@ -45,6 +46,16 @@ def test_two_years_of_one_factor_err_together() -> None:
     years = {0: factor(2022, 0.05), 1: factor(2023, 0.05)}
     got = half_interval(np.array([1_000, 1_000]), np.array([-1, -1], np.int32), np.array([0, 1], np.int32), {}, years)
     assert got == pytest.approx(100)
+
+
+def test_months_of_a_market_blend_rest_on_one_uncovered_factor() -> None:
+    # Each month 20 % under certificates of 0 kg/kWh: U = 5 % of every month, of all and not of one: Σ 12,000 · 5 %.
+    # The second half of the year has nothing to cover it.
+    green = Factor("certificate/GEC 7+8/GEC/2025-01", "kWh", (0.0, 0, 0, 0, 0), 1.0, SAID)
+    year = {m: blend(f"market/2025-{m:02d}-01", [(green, 20), (factor(2023, 0.05), 80)]) for m in range(1, 7)}
+    year |= {m: factor(2023, 0.05) for m in range(7, 13)}
+    got = half_interval(np.full(12, 1_000), np.full(12, -1, np.int32), np.arange(1, 13, dtype=np.int32), {}, year)
+    assert got == pytest.approx(600)  # independent months would give 324
 
 
 def test_what_rests_on_factors_without_an_uncertainty_is_told() -> None:
