@@ -35,8 +35,7 @@ def compute(
 
     def weighed(per_unit: Callable[[Factor], float]) -> Integers:
         values = np.array([per_unit(f) for f in factors], float)
-        milligrams: Integers = np.rint(activity.amount * values[at]).astype(np.int64)
-        return milligrams
+        return weigh(activity.amount, values[at])
 
     gases = {gas: weighed(lambda f, i=i: f.kg[i]) for i, gas in enumerate(GASES)}  # type: ignore[misc]
     flagged = q.worsen(activity.quality | np.uint16(q.FACTOR_FALLBACK), q.UNCERTAIN)
