@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -88,7 +88,9 @@ def numbers(text: str) -> list[int]:
 
 
 def _listed(register: Register) -> Table:
-    table = Table("document", "state", "kind", "of", "says", "from", "entered by", "approved by", title="documents")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("no.", "state", "kind", "of", "says", "from", "entered by", "approved by"):
+        table.add_column(name, overflow="fold")
     for row in register.rows.values():
         said = row.to_json()["row"]
         about = " ".join(f"{k}={v}" for k, v in said.items() if k not in ("kind", "asset", "carrier", "note"))
@@ -102,17 +104,19 @@ def _listed(register: Register) -> Table:
     return table
 
 
-def _compared(documents: Documents) -> Table:
-    table = Table("document", "stream", "period", title="invoices against meters")
+def _compared(documents: Documents) -> Group:
+    """Return the invoices beside the meters, and what is to be said of each below: a sentence needs the whole width."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("no.", "stream", "period"):
+        table.add_column(name, overflow="fold")
     for name in ("invoiced", "metered", "difference", "± error"):
-        table.add_column(name, justify="right")
-    table.add_column("finding")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("unit")
+    said = []
     with Ledger.open(documents.data) as ledger:
         invoices = Register.of(ledger.documents()).in_force("invoice")
         for c in compare(documents.account, ledger, invoices):
             amounts = (f"{value:,.3f}" for value in (c.invoiced, c.metered, c.difference, c.error))
-            finding = Text(c.finding or "agrees", style="yellow" if c.finding else "green")
-            table.add_row(
-                str(c.seq), Text(c.stream), f"{c.first} – {c.last}", *(f"{a} {c.unit}" for a in amounts), finding
-            )
-    return table
+            table.add_row(str(c.seq), Text(c.stream), f"{c.first} – {c.last}", *amounts, c.unit)
+            said.append(Text(f"{c.seq}: {c.finding or 'agrees'}", style="yellow" if c.finding else "green"))
+    return Group(table, *said)

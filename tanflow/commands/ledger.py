@@ -68,7 +68,9 @@ def lines_(
     data: Data = Path("data"), match: Annotated[str, typer.Argument(help="Only lines whose name contains this.")] = ""
 ) -> None:
     """List the account's lines."""
-    table = Table("number", "line", "role", "unit", "area", "type", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("number", "line", "role", "unit", "area", "type"):
+        table.add_column(name, overflow="fold")
     with Ledger.open(data) as ledger:
         for number, line in ledger.lines.items():
             if match in line.key:

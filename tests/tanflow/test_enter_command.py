@@ -96,7 +96,10 @@ def test_what_cannot_work_is_a_sentence(arguments: tuple[str, ...], code: int, s
     assert (found, sentence in err) == (code, True), err
 
 
-def test_invoices_are_compared(tanflow: Tanflow, tmp_path: Path) -> None:
+def test_invoices_are_compared_and_80_columns_cut_nothing_off(
+    tanflow: Tanflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     head = "kind,asset,carrier,from,to,quantity,unit"
     index = ("2024-12-31,1000", "2025-01-31,2000")
     rows = [f"index,genset,electricity,,{said},kWh" for said in index]
@@ -106,8 +109,9 @@ def test_invoices_are_compared(tanflow: Tanflow, tmp_path: Path) -> None:
     assert tanflow("invoice.csv", "--by", "Ann", "--approved-by", "Bo")[0] == 0
     code, out, _ = tanflow("--compare")
     assert code == 0
-    assert "1,100.000 kWh" in out
+    assert "1,100.000" in out
     assert "metered 9.09 % less than invoiced" in out
+    assert "…" not in out + tanflow("--list")[1]
 
 
 def test_the_samples_beside_the_manual_can_be_entered(tanflow: Tanflow, tmp_path: Path) -> None:

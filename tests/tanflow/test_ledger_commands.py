@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import orjson
 import pytest
+from rich.console import Console
 
 from carbon.books import Books
 from carbon.entries import MICRO, Activity
@@ -145,8 +146,11 @@ def test_an_entry_is_traced_to_its_factor_and_meter(tanflow: Tanflow) -> None:
         assert words in said.out
 
 
-def test_lines_are_listed_and_found(tanflow: Tanflow) -> None:
+def test_lines_are_listed_and_found(tanflow: Tanflow, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "press.electricity/2/purchased_electricity/market" in tanflow("ledger", "lines", "press").out
+    with monkeypatch.context() as terminal:
+        terminal.setattr("tanflow.commands.ledger.out", Console(width=60))
+        assert "…" not in tanflow("ledger", "lines").out  # a name that is cut off cannot be asked for
     said = tanflow("ledger", "show", "main", "--at", "2025-02-01")
     assert (said.code, "may be any of 2 lines" in said.err) == (1, True)
     said = tanflow("ledger", "show", "mian.electricity/2/purchased_electricity/market", "--at", "2025-02-01")
