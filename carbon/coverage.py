@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 
+from carbon.books import Books
 from carbon.filling.gaps import Course, Grid, Standing, courses, standing
 from carbon.ledger import Ledger
 from pipeline.clock import SECOND_NS
@@ -71,6 +73,22 @@ def standings(
             nothing.time, nothing.missing = nothing.time + silent, nothing.missing + silent
         seen |= found.keys()
     return {key: known.standing(key) for key, known in sums.items()}
+
+
+def silence(books: Books, ledger: Ledger, start_ns: int, end_ns: int, now_ns: int) -> str:
+    """Return a sentence where a period that is over by now is not booked to its end, "" where it is.
+
+    While the whole gateway was silent no stream lacks what others have: the account itself ends too soon.
+    """
+    if not any(stream.series for stream in books.streams.values()):
+        return ""  # an account of papers alone ends with the last of them
+    over = min(end_ns, books.interval_of(now_ns - books.grace_ns))
+    extent = ledger.extent()
+    booked = max(start_ns, extent[1] + books.interval_ns if extent else start_ns)
+    if booked >= over:
+        return ""
+    since, until = (f"{datetime.fromtimestamp(t / SECOND_NS, books.zone):%Y-%m-%d %H:%M}" for t in (booked, over))
+    return f"nothing at all is booked from {since} to {until}, {(over - booked) / SECOND_NS / 3600:,.1f} h"
 
 
 def _expected(course: Course, *, from_start: bool, to_end: bool) -> Course:

@@ -11,7 +11,7 @@ import numpy as np
 
 from carbon.balances import Held, exported_beyond, negative_rests, negative_virtual
 from carbon.books import Books
-from carbon.coverage import standings
+from carbon.coverage import silence, standings
 from carbon.entries import MICRO, Line
 from carbon.factors.upstream import omissions
 from carbon.filling.gaps import finding
@@ -42,14 +42,19 @@ class Finding(NamedTuple):
     sentence: str
 
 
-def findings(books: Books, ledger: Ledger, start_ns: int, end_ns: int) -> list[Finding]:
-    """Return everything to be told of what the ledger holds from start to end, in the order of `Kind`."""
+def findings(
+    books: Books, ledger: Ledger, start_ns: int, end_ns: int, now_ns: int | None = None
+) -> list[Finding]:  # fmt: skip
+    """Return everything to be told of what the ledger holds from start to end, in the order of `Kind`.
+
+    `now_ns`: by when it should have been booked; None looks at what is booked only.
+    """
     held = Held.of(ledger, start_ns, end_ns)
     told: dict[Kind, Iterator[str]] = {
         "market": _market(books, held),
         "certificate": iter(instruments(books, ledger, None)[1]),
         "upstream": _upstream(books, held),
-        "gap": _gaps(books, ledger, start_ns, end_ns),
+        "gap": _gaps(books, ledger, start_ns, end_ns, now_ns),
         "invoice": _invoices(books, ledger, start_ns, end_ns),
         "calibration": _calibrations(books, ledger, end_ns),
         "bypass": _bypasses(books, start_ns, end_ns),
@@ -81,8 +86,10 @@ def _upstream(books: Books, held: Held) -> Iterator[str]:
     yield from omissions(books.config.site.region, fuels)
 
 
-def _gaps(books: Books, ledger: Ledger, start_ns: int, end_ns: int) -> Iterator[str]:
+def _gaps(books: Books, ledger: Ledger, start_ns: int, end_ns: int, now_ns: int | None) -> Iterator[str]:
     """Yield streams of which more than 5 % is missing or substituted, and those that have fallen silent."""
+    if now_ns is not None and (sentence := silence(books, ledger, start_ns, end_ns, now_ns)):
+        yield sentence
     extent = ledger.extent()
     if extent is None or extent[1] < start_ns or extent[0] >= end_ns:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +31,8 @@ def findings(
     first = date(year, month or 1, 1)
     after = date(year + 1, 1, 1) if month in (None, 12) else date(year, (month or 0) + 1, 1)
     with Ledger.open(data or loaded.path.parent / loaded.gateway.data.dir) as ledger:
-        found = told(books, ledger, midnight_ns(first, books.zone), midnight_ns(after, books.zone))
+        period = midnight_ns(first, books.zone), midnight_ns(after, books.zone)
+        found = told(books, ledger, *period, now_ns=time.time_ns())
     for kind, sentence in found:
         out.print(f"{kind.replace('_', ' ')}: {sentence}", markup=False)
     out.print(f"{len(found)} findings" if found else "nothing to be told")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from carbon.books import Books
+from carbon.coverage import silence
 from carbon.entries import MICRO
 from carbon.filling.fill import Aids, Planned, Signed, account_grid, plan, read_courses, write
 from carbon.filling.gaps import Course, finding, standing
@@ -65,10 +67,11 @@ def list_(
     with Ledger.open(folder) as ledger:
         grid, rows = account_grid(ledger, books, period.start_ns, period.end_ns)
         found = read_courses(ledger, books, grid)
+        silent = silence(books, ledger, period.start_ns, period.end_ns, time.time_ns())
     chosen = _chosen(found, stream, aids)
     table = _table("stream", "missing", "filled", "substituted", "gaps")
     planned = plan(books, found, rows, chosen, aids)
-    findings = []
+    findings = [silent]
     for key in chosen:
         known = standing(found[key], rows)
         count = sum(p.gap.stream == key for p in planned)

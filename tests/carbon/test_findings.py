@@ -134,3 +134,17 @@ async def test_where_all_is_well_nothing_is_told(tmp_path: Path, kind: Kind) -> 
         await hours(plant, IMPORT, [75.0])
         await booked(plant, 1)
         assert kind not in told(plant)
+
+
+async def test_a_time_in_which_the_whole_gateway_was_silent_is_told(tmp_path: Path) -> None:
+    async with open_plant(tmp_path) as plant:
+        await plant.append(IMPORT, [HOUR_S], [10.0], HOUR_S)
+        await plant.tick(2 * HOUR_S)
+        await plant.book()
+        books, day_ns = plant.gateway.books, 24 * HOUR_S * 10**9
+        with Ledger.open(plant.folder) as ledger:
+            told = findings(books, ledger, START_NS, START_NS + day_ns, now_ns=START_NS + 3 * day_ns)
+            until_now = findings(books, ledger, START_NS, START_NS + day_ns, now_ns=START_NS + HOUR_S * 10**9)
+        sentence = "nothing at all is booked from 2025-01-01 01:00 to 2025-01-02 00:00, 23.0 h"
+        assert sentence in [found.sentence for found in told]
+        assert not [found for found in until_now if "nothing at all" in found.sentence]
