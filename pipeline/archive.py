@@ -62,12 +62,14 @@ class Archivist:
         """Write everything the log holds by now."""
         while chunk := await self._chunk():
             batch, upto = chunk
-            await self.archive.write(batch, self.archive.cursor, upto)
-            self.counters.received += len(batch)
-            self.counters.delivered += len(batch)
-            self.counters.lag_s = (self.clock.now_ns() - batch.header.received_ns) / SECOND_NS
+            rows, received_ns = len(batch), batch.header.received_ns
+            writing = self.archive.write(batch, self.archive.cursor, upto)
+            del chunk, batch  # the archive has it alone: it is the largest thing in memory
+            await writing
+            self.counters.received += rows
+            self.counters.delivered += rows
+            self.counters.lag_s = (self.clock.now_ns() - received_ns) / SECOND_NS
             self.counters.backlog = self.log.reader.rows_after(upto)
-            del chunk, batch
             await asyncio.to_thread(self.after_cut)
 
     async def _chunk(self) -> tuple[Batch, int] | None:

@@ -78,7 +78,9 @@ class History:
         async with self._lock:
             if after != self.cursor or upto <= after:
                 raise ValueError(f"history stands at log position {self.cursor}, cannot write ({after}, {upto}]")
-            await self._work(self._write, batch, after, upto)
+            given = [batch]  # given away: while the files are written only the sorted copy of its rows is in memory
+            del batch
+            await self._work(self._write, given, after, upto)
 
     async def compact(self) -> int:
         """Put small files together, level by level; return how many files went. Hourly is often enough."""
@@ -155,11 +157,11 @@ class History:
         if orphans:
             LOG.info("removed %d roll-ups of a write that did not finish after position %d", len(orphans), self.cursor)
 
-    def _write(self, batch: Batch, after: int, upto: int) -> None:
+    def _write(self, given: list[Batch], after: int, upto: int) -> None:
         self._discard_unfinished()
-        rows = sorted_rows({name: getattr(batch, name) for name in COLUMNS})
+        rows = _sorted(given.pop())
         try:
-            if len(batch):
+            if len(rows["series"]):
                 self._roll_up(rows, after, upto)
             store(self._root / RAW.name, rows, _reach(rows), (after, upto), self._parquet)
         except OSError as error:
@@ -209,6 +211,10 @@ class History:
             if old:
                 LOG.info("removed %d files of %s/ older than %d days, as configured", len(old), level.name, days)
         return went
+
+
+def _sorted(batch: Batch) -> Columns:
+    return sorted_rows({name: getattr(batch, name) for name in COLUMNS})
 
 
 def _reach(rows: Columns) -> tuple[int, int]:
