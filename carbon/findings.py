@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -32,6 +32,7 @@ Kind = Literal[
     "market", "certificate", "upstream", "gap", "invoice", "calibration", "bypass", "fallback", "unregistered",
     "unstated", "negative_rest", "export", "virtual", "byproduct",
 ]  # fmt: skip
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _MOST_NAMED: Final = 5
 
 
@@ -43,11 +44,12 @@ class Finding(NamedTuple):
 
 
 def findings(
-    books: Books, ledger: Ledger, start_ns: int, end_ns: int, now_ns: int | None = None
+    books: Books, ledger: Ledger, start_ns: int, end_ns: int, now_ns: int | None = None,
+    *, kinds: Collection[Kind] = KINDS,
 ) -> list[Finding]:  # fmt: skip
     """Return everything to be told of what the ledger holds from start to end, in the order of `Kind`.
 
-    `now_ns`: by when it should have been booked; None looks at what is booked only.
+    `now_ns`: by when it should have been booked; None looks at what is booked only. `kinds`: which alone.
     """
     held = Held.of(ledger, start_ns, end_ns)
     told: dict[Kind, Iterator[str]] = {
@@ -66,7 +68,7 @@ def findings(
         "virtual": negative_virtual(books, ledger, held),
         "byproduct": _byproducts(books, held),
     }
-    return [Finding(kind, sentence) for kind, sentences in told.items() for sentence in sentences]
+    return [Finding(kind, sentence) for kind, of_kind in told.items() if kind in kinds for sentence in of_kind]
 
 
 def _market(books: Books, held: Held) -> Iterator[str]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
 from carbon.books import Books
+from carbon.findings import Kind, findings
 from carbon.ledger import Ledger
 from carbon.market.allocation import Instruments, allocate
 from carbon.market.blend import instrument_factors
 from carbon.market.year import bought_in, instruments, span_of
-from carbon.papers.invoices import compare
-from carbon.papers.manual import Account
-from carbon.papers.register import Register
 from carbon.report.model import Period
 
 
@@ -26,22 +23,19 @@ class Remarks:
 
 
 NONE: Final = Remarks()
+# What the report does not tell by itself, in either language, from its tables.
+_BESIDE: Final[tuple[Kind, ...]] = (
+    "certificate", "upstream", "invoice", "negative_rest", "export", "virtual", "byproduct",
+)  # fmt: skip
 
 
-def remarks(books: Books, account: Account, ledger: Ledger, period: Period) -> Remarks:
-    """Return what is known of a period beside the ledger's sums: instruments that do not count, and invoices."""
-    held, sentences = instruments(books, ledger, None)
-    filed = Register.of(ledger.documents()).in_force("invoice")
-    ours = [f for f in filed if _touches(getattr(f.document, "first", None), getattr(f.document, "last", None), period)]
-    for c in compare(account, ledger, ours):
-        if c.finding:
-            sentences.append(f"invoice {c.seq}, {c.stream}, {c.first} – {c.last}: {c.finding}")
+def remarks(books: Books, ledger: Ledger, period: Period) -> Remarks:
+    """Return what is known of a period beside the ledger's sums, of which the report's own tables tell."""
+    edges = period.edges_ns
+    sentences = tuple(found.sentence for found in findings(books, ledger, edges[0], edges[-1], kinds=_BESIDE))
     booked = any(block.reason is not None and block.reason.kind == "allocation" for block in ledger.blocks())
-    return Remarks(tuple(sentences), _green(books, ledger, period, held) if booked else None)
-
-
-def _touches(first: date | None, last: date | None, period: Period) -> bool:
-    return bool(first and last and first <= period.last and last >= period.first)
+    green = _green(books, ledger, period, instruments(books, ledger, None)[0]) if booked else None
+    return Remarks(sentences, green)
 
 
 def _green(books: Books, ledger: Ledger, period: Period, held: Instruments) -> int:

@@ -69,7 +69,6 @@ def report(
 def _made(loaded: Loaded, folder: Path, period: Period, as_of: int | None) -> Report:
     from carbon.books import Books
     from carbon.ledger import Ledger
-    from carbon.papers.manual import Account
     from carbon.report.model import report as make
     from carbon.report.remarks import NONE, remarks
 
@@ -78,8 +77,7 @@ def _made(loaded: Loaded, folder: Path, period: Period, as_of: int | None) -> Re
         said = NONE
         if as_of is None:  # the comparisons know the present only
             books = Books.of(loaded.gateway, loaded.templates, base)
-            account = Account.of(loaded.gateway, loaded.templates, base)
-            said = remarks(books, account, ledger, period)
+            said = remarks(books, ledger, period)
         return make(ledger, loaded.gateway, period, as_of=as_of, remarks=said.sentences, green=said.green)
 
 

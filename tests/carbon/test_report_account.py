@@ -79,9 +79,9 @@ async def test_invoices_and_green_power_come_from_those_who_compare_and_allocate
     papers = Documents(account, folder)
     enter(papers, "kind,asset,carrier,from,to,quantity,unit\ninvoice,main,electricity,2025-01-01,2025-01-01,3000,kWh")
     with Ledger.open(folder, write=True) as ledger:
-        assert remarks(books, account, ledger, PERIOD).green is None  # nothing is allocated yet
+        assert remarks(books, ledger, PERIOD).green is None  # nothing is allocated yet
         restate_market(books, ledger, 2025, allocate_year(books, ledger, 2025), "li.lei")
-        said = remarks(books, account, ledger, PERIOD)
+        said = remarks(books, ledger, PERIOD)
         now = START_NS + 24 * HOUR_S * 10**9
         made = report(ledger, loaded.gateway, PERIOD, now_ns=now, remarks=said.sentences, green=said.green)
     # Half of 2,400 kWh is contracted; the invoice says 3,000 kWh, 20 % more than the meter.
@@ -110,4 +110,4 @@ async def test_green_power_keeps_to_the_vintage_it_was_allocated_by(tmp_path: Pa
     enter(Documents(account, folder), CERTIFICATES)
     with Ledger.open(folder, write=True) as ledger:
         restate_market(books, ledger, 2025, allocate_year(books, ledger, 2025), "li.lei")
-        assert remarks(books, account, ledger, PERIOD).green == 1_000 * MICRO  # those of February are a surplus
+        assert remarks(books, ledger, PERIOD).green == 1_000 * MICRO  # those of February are a surplus
