@@ -34,8 +34,8 @@ SAME = {
 }
 
 
-@settings(max_examples=15)
-@given(st.sampled_from(sorted(SAME)), st.integers(1, 10**9), st.data())
+@settings(max_examples=15)  # up to 100,000 t: more than any site uses is refused
+@given(st.sampled_from(sorted(SAME)), st.integers(1, 10**8), st.data())
 def test_the_same_thing_said_in_another_unit_is_the_same_entry(
     carrier: str, thousandths: int, data: st.DataObject
 ) -> None:
