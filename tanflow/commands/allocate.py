@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -23,6 +22,7 @@ from config.errors import GatewayError
 from config.load import load
 from tanflow.commands.differences import print_json, show
 from tanflow.commands.ledger import bar, err
+from tanflow.commands.options import day
 
 out = Console(highlight=False, soft_wrap=True)
 _MWH = MICRO * 1_000
@@ -40,7 +40,7 @@ def allocate(
     """Give the electricity of a year its market-based factors: certificates first, then contracts, then the rest."""
     if not by.strip():
         raise typer.BadParameter("say who allocates (--by)")
-    last = _day(deadline) if deadline else None
+    last = day(deadline) if deadline else None
     loaded = load(config)
     books = Books.of(loaded.gateway, loaded.templates, loaded.path.parent)
     folder = data or loaded.path.parent / loaded.gateway.data.dir
@@ -83,10 +83,3 @@ def _parts(allocated: Allocated, rows: np.ndarray[tuple[int], np.dtype[np.bool_]
         if covered := int(amounts[rows].sum()):
             yield f"covered by {name}", covered, bought
     yield "not covered", int(shared.uncovered[rows].sum()), bought
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a day; write e.g. 2026-06-30") from None

@@ -21,6 +21,7 @@ from config.explain import nearest
 from config.load import load
 from config.model import Gateway
 from pipeline.baseline import Baseline
+from tanflow.commands.options import day
 
 out = Console(highlight=False, soft_wrap=True)
 _BY_DAY: Final = 31  # up to so many days each has a row; beyond that each month
@@ -62,17 +63,10 @@ def _streams(gateway: Gateway, asset: str, energy: str, product: str) -> tuple[s
 
 
 def _period(start: str, end: str, first: str, after: str, zone: ZoneInfo) -> tuple[date, date]:
-    days = _day(start, first), _day(end, after) if end else datetime.now(zone).date()
+    days = day(start, first), day(end, after) if end else datetime.now(zone).date()
     if days[0] >= days[1]:
         raise typer.BadParameter(f"{first} must be before {after}")
     return days
-
-
-def _day(text: str, option: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{option}: '{text}' is not a day; write e.g. 2025-01-31") from None
 
 
 def _of_baseline(found: Baseline, stream: str, unit: str) -> str:

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from carbon.books import Books
 from carbon.coverage import silence
@@ -27,6 +26,7 @@ from config.errors import GatewayError
 from config.explain import nearest
 from config.load import load
 from pipeline.clock import SECOND_NS
+from tanflow.commands.options import plain_table
 
 app = typer.Typer(no_args_is_help=True, help="Gaps in the account: what is missing, and filling it.")
 out = Console(highlight=False, soft_wrap=True)
@@ -69,7 +69,7 @@ def list_(
         found = read_courses(ledger, books, grid)
         silent = silence(books, ledger, period.start_ns, period.end_ns, time.time_ns())
     chosen = _chosen(found, stream, aids)
-    table = _table("stream", "missing", "filled", "substituted", "gaps")
+    table = plain_table("stream", "missing", "filled", "substituted", "gaps")
     planned = plan(books, found, rows, chosen, aids)
     findings = [silent]
     for key in chosen:
@@ -172,7 +172,7 @@ def _show(planned: Sequence[Planned], zone: ZoneInfo) -> None:
     if not planned:
         out.print("no gap is open")
         return
-    table = _table("gap", "stream", "from", "to", "missing", "filled by", "amount")
+    table = plain_table("gap", "stream", "from", "to", "missing", "filled by", "amount")
     notes = []
     for number, p in enumerate(planned, 1):
         times = (_local(p.gap.start_ns, zone), _local(p.gap.end_ns, zone), f"{p.gap.missing_ns / _HOUR_NS:.1f} h")
@@ -188,10 +188,3 @@ def _show(planned: Sequence[Planned], zone: ZoneInfo) -> None:
 
 def _local(time_ns: int, zone: ZoneInfo) -> str:
     return datetime.fromtimestamp(time_ns // SECOND_NS, zone).strftime("%Y-%m-%d %H:%M")
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table

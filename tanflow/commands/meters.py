@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from carbon.books import Books
@@ -22,6 +20,7 @@ from config.errors import GatewayError
 from config.explain import nearest
 from config.load import Loaded, load
 from config.meters import Meter, MeterEvent, bypasses, calibrations_due, on_day
+from tanflow.commands.options import day, plain_table
 from tanflow.exchanges import settle_all
 
 app = typer.Typer(no_args_is_help=True, help="The meter register: what measures, how surely, and what is due.")
@@ -42,7 +41,7 @@ def list_(config: Config = Path("gateway.yaml"), on: On = "") -> None:
         out.print("no meter is registered; docs/meters.md says what to write under accounting.meters")
         return
     due = {calibration.meter: calibration for calibration in calibrations_due(register, today)}
-    table = _table("meter", "reads", "serial", "class", "ct", "pt", "± %", "calibrated", "due", "state")
+    table = plain_table("meter", "reads", "serial", "class", "ct", "pt", "± %", "calibrated", "due", "state")
     for name, meter in register.items():
         now = on_day(meter, today)
         version = _versions(name, meter, loaded, today)[-1][1]
@@ -65,7 +64,7 @@ def show(name: Name, config: Config = Path("gateway.yaml")) -> None:
     meter = _named(loaded, name)
     said = (meter.make, meter.model, f"class {meter.accuracy:g}", meter.location, f"shows {meter.shows} values")
     out.print(f"{name}: {meter.device or 'read by hand'}; {', '.join(filter(None, said))}", markup=False)
-    table = _table("version", "from", "by", "serial", "ratio", "± %", "calibrated", "due", "what was said")
+    table = plain_table("version", "from", "by", "serial", "ratio", "± %", "calibrated", "due", "what was said")
     for start, version, event in _versions(name, meter, loaded, date.max):
         table.add_row(
             str(version.number), start, event.type if event else "as described", Text(version.serial),
@@ -136,13 +135,4 @@ def _said(event: MeterEvent | None) -> str:
 def _day(text: str, loaded: Loaded) -> date:
     if not text:
         return datetime.now(ZoneInfo(loaded.gateway.site.zone)).date()
-    with suppress(ValueError):
-        return date.fromisoformat(text)
-    raise typer.BadParameter(f"'{text}' is not a day; write e.g. 2026-01-31")
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
+    return day(text)

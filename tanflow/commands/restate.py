@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -18,6 +17,7 @@ from config.load import load
 from tanflow.commands.corrections import new_factors, new_ratio
 from tanflow.commands.differences import print_json, show
 from tanflow.commands.ledger import bar, err
+from tanflow.commands.options import day
 
 
 def restate(
@@ -71,14 +71,7 @@ def restate(
 
 
 def _span(start: str, end: str, zone: ZoneInfo) -> Span:
-    first, last = (midnight_ns(_day(text), zone) for text in (start, end))
+    first, last = (midnight_ns(day(text), zone) for text in (start, end))
     if first >= last:
         raise typer.BadParameter("--from must be before --to, which is the day after the last one")
     return Span(first, last, zone)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a day; write e.g. 2025-01-31") from None
