@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 
 from config.accounting import Accounting
+from config.alerts import Rule
 from config.connections import Connection
 from config.factor_series import FactorSeries
+from config.notify import Notify
 from config.points import Carrier, DeviceMap, Point
 from config.providers import LiveProvider
 from config.strict import Name, Seconds, Secret, Strict
@@ -62,6 +64,7 @@ class Asset(Strict):
     facts: dict[Name, float | str] = {}
     roles: dict[Name, Name] = {}
     kpis: Literal["auto", "none"] | tuple[Name, ...] = "auto"
+    alerts: Literal["auto", "none"] | tuple[Name, ...] = "auto"  # which of those its type brings
     members: tuple[Name, ...] = ()
     devices: dict[Name, Device] = {}  # none: what people enter of it is all there is
 
@@ -116,23 +119,6 @@ class Factors(Strict):
     tables: tuple[Path, ...] = ()  # further CSV or YAML files of grid or fuel factors, in the form of config/factors
     series: tuple[FactorSeries, ...] = ()  # hourly or quarter-hour factors; the tables serve where these have gaps
     live: LiveProvider | None = None  # asked as it goes; what it leaves out counts by the others, flagged
-
-
-class Threshold(Strict):
-    """An alert while a window's value stays above a limit; clears below `clear_below` (hysteresis)."""
-
-    window: Annotated[str, StringConstraints(pattern=r"^[^\W_][\w-]*(\.[^\W_][\w-]*)?$")]  # its name, or asset.kpi
-    above: float
-    clear_below: float
-    hold_s: Annotated[float, Field(ge=0, le=7 * 86_400)] = 0.0
-    min_completeness: Annotated[float, Field(ge=0, le=1)] = 0.9
-    severity: Literal["info", "warning", "critical"] = "warning"
-
-    @model_validator(mode="after")
-    def _hysteresis(self) -> Self:
-        if self.clear_below > self.above:
-            raise ValueError("clear_below must not be higher than above")
-        return self
 
 
 class Keep(Strict):
@@ -226,7 +212,8 @@ class Gateway(Strict):
     areas: dict[Name, Area]
     sinks: dict[Name, InfluxSink] = {}
     windows: dict[Name, Window] = {}
-    alerts: dict[Name, Threshold] = {}
+    alerts: dict[Name, Rule] = {}
+    notify: Notify = Notify()
 
     def dump(self) -> dict[str, Any]:
         """Return the configuration as JSON-ready data; secrets appear only as where they are read from."""

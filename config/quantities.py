@@ -72,11 +72,15 @@ QUANTITIES: dict[str, Quantity] = {
     "grade": Quantity("1", "grade", "delta", "kpi"),  # 1 … 3 of a standard, 4 worse than its limit
     "completeness": Quantity("1", "completeness", "delta", "kpi"),
     "alert": Quantity("1", "state", "state", "alert"),
+    "alert_value": _gauge("1", "value", "alert"),  # what was judged, in the unit of what is watched
+    "alert_limit": _gauge("1", "limit", "alert"),
+    "alert_excess": _gauge("kW", "excess_kw", "alert"),  # what it costs while it lasts
     # what the account says of an interval, restatements included
     "account_co2e": Quantity("kg", "kg", "delta", "emissions"),
     "account_energy": Quantity("kWh", "kwh", "delta", "emissions"),
     # the gateway about itself
     "gap": Quantity("1", "cause", "state", "gateway"),
+    "act": Quantity("1", "act", "state", "gateway"),  # what a person did
     "tick": Quantity("1", "count", "state", "gateway"),
     "health": Quantity("1", "count", "gauge", "gateway"),
 }

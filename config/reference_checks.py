@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from config import secrets
+from config.alert_checks import check_alerts
 from config.asset_checks import check_assets
 from config.byproducts import check_byproducts
 from config.connections import MqttConnection, Tls
@@ -23,13 +24,14 @@ from config.tariff_checks import check_tariff
 from config.virtual_checks import check_virtual
 from config.window_checks import check_windows
 
-_SINK_NAMES = ("history", "ledger", "windows", "alerts")  # cursors of the gateway's own consumers
+_SINK_NAMES = ("history", "ledger", "windows", "alerts", "desk")  # cursors of the gateway's own consumers
 
 
 def check_references(plant: Plant) -> Iterator[Finding]:
     """Yield everything that points at something missing or unsuitable."""
     yield from _names(plant)
     yield from check_windows(plant)
+    yield from check_alerts(plant)
     yield from check_assets(plant)
     yield from check_factors(plant)
     yield from check_fuels(plant)
@@ -56,7 +58,7 @@ def _names(plant: Plant) -> Iterator[Finding]:
         if name in plant.gateway.sinks:
             yield ("sinks", name), f"'{name}' is the name of a part of the gateway; call the sink something else"
     seen: dict[str, str] = {}
-    for block in ("windows", "alerts", "sinks"):  # each follows the log under its name
+    for block in ("windows", "sinks"):  # each follows the log under its name
         for name in getattr(plant.gateway, block):
             if name in seen:
                 yield (block, name), f"'{name}' is already the name of one of the {seen[name]}; call it something else"

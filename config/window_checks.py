@@ -1,4 +1,4 @@
-"""A plant → what is wrong with its windows and the alerts on them."""
+"""A plant → what is wrong with its windows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Points = dict[str, dict[str, Point]]  # of every asset by full name
 
 
 def check_windows(plant: Plant) -> Iterator[Finding]:
-    """Yield everything wrong with windows and alerts."""
+    """Yield everything wrong with windows."""
     assets = {name: asset for _, name, asset in plant.assets()}
     points = {name: points_of(plant, asset) for name, asset in assets.items()}
     for name, window in plant.gateway.windows.items():
@@ -69,11 +69,11 @@ def _overlap(shifts: list[tuple[time, time]]) -> bool:
     return False
 
 
-# ── formulas and alerts ───────────────────────────────────────────────────────────────────────────
+# ── formulas ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _figures(plant: Plant, points: Points) -> Iterator[Finding]:
-    """Yield what is wrong with formulas, and alerts on what is not computed."""
+    """Yield what is wrong with formulas."""
     hidden, found = untold(plant), figures(plant.gateway, points)
     for window, why in found.wrong:
         # names of an energy_intensity are told one by one; an asset that is wrong itself, at its own place
@@ -83,17 +83,6 @@ def _figures(plant: Plant, points: Points) -> Iterator[Finding]:
     for name, figure in found.own.items():
         if figure.window in found.found:
             yield ("windows", name), f"'{figure.window}' is a figure of the asset's type already; call this otherwise"
-    names = plant.names("windows")
-    for name, alert in plant.gateway.alerts.items():
-        where, window = ("alerts", name, "window"), alert.window
-        if window in names or found.named(window) or ("." in window and hidden(window)):
-            continue
-        asset, dot, kpi = window.partition(".")
-        if not dot:
-            yield where, f"there is no window '{window}'{nearest(window, names)}"
-            continue
-        why = next((f"; {left.why}" for left in found.left if (left.asset, left.kpi) == (asset, kpi)), "")
-        yield where, f"asset '{asset}' has no figure '{kpi}'{why or nearest(window, found.found)}"
 
 
 # ── energy per tonne ──────────────────────────────────────────────────────────────────────────────

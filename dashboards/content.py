@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pipeline.alerts.stage import Status
 from pipeline.gaps import Gap
-from pipeline.threshold import Status
 
 Kind = Literal["stat", "timeseries", "bars", "bargauge", "state-timeline"]
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from config.alerting import alerts_of
 from config.bindings import BoundDevice, series_key
 from config.carriers import about, counted_in
 from config.connections import MqttConnection
@@ -21,6 +22,9 @@ from config.meters import Meter, applied_ratios
 from config.model import Gateway
 from config.points import REGISTERS, Point
 from config.quantities import AMOUNT_OF, QUANTITIES, conversion
+from pipeline.acts import ACT_KEY
+from pipeline.alerts import stage as alerts
+from pipeline.alerts.compile import alert_specs
 from pipeline.batch import DERIVED
 from pipeline.clock import SECOND_NS
 from pipeline.compile_windows import STAGE, figures_of, window_specs
@@ -64,7 +68,7 @@ class Plan:
 def components(gateway: Gateway) -> tuple[str, ...]:
     """Return the names of all components that count."""
     collectors = [f"collector.{name}" for name in gateway.connections]
-    stages = [f"stage.{name}" for name in (STAGE, *gateway.alerts)]
+    stages = [f"stage.{name}" for name in (STAGE, alerts.STAGE)]
     sinks = [f"sink.{name}" for name in gateway.sinks]
     live = ["factors"] if gateway.factors.live else []
     return (*collectors, *stages, "history", "ledger", "publisher", *live, "log", *sinks)
@@ -85,6 +89,7 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
     plan.specs += _own(gateway)
     found = figures_of(gateway, devices, {s.key for s in plan.specs})
     plan.specs += window_specs(gateway, found)
+    plan.specs += alert_specs(gateway, alerts_of(gateway, devices, found))
     plan.rules = _rules(gateway, found)
     return plan
 
@@ -328,6 +333,7 @@ def _own(gateway: Gateway) -> Iterator[Spec]:
     """Yield the gateway's own series: the tick and each component's counters."""
     tags = _tags(gateway, asset=GATEWAY)
     yield Spec(TICK_KEY, tags, Like(GATEWAY, "tick", "1", Kind.STATE, "gateway", "tick_count"))
+    yield Spec(ACT_KEY, tags, Like(GATEWAY, "act", "1", Kind.STATE, "gateway", "act"))
     yield Spec(CLOCK_KEY, tags, Like(GATEWAY, "health", "1", Kind.GAUGE, "gateway", "clock_offset_s"))
     for component in components(gateway):
         place = _tags(gateway, asset=GATEWAY, device=component)

@@ -1,16 +1,16 @@
-"""Figures and alerts of a configuration → their series."""
+"""Figures of a configuration → their series."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
 
-from config.bindings import BoundDevice, series_key
+from config.bindings import BoundDevice
 from config.errors import GatewayError
 from config.kpis import Figure, Figures, figures, points_of
 from config.model import Gateway
 from config.quantities import QUANTITIES, unit_of
-from pipeline.batch import ALERT, WINDOW
+from pipeline.batch import WINDOW
 from pipeline.series import Kind, Like, Spec
 
 STAGE = "windows"  # the one stage that computes all figures
@@ -26,21 +26,9 @@ def figures_of(gateway: Gateway, devices: Collection[BoundDevice], known: Collec
 
 
 def window_specs(gateway: Gateway, found: Figures) -> Iterator[Spec]:
-    """Yield the series of every figure, its completeness and grade, and of every alert."""
+    """Yield the series of every figure, its completeness and grade."""
     for figure in found:
         yield from _figure(gateway, figure)
-    for name, alert in gateway.alerts.items():
-        watched = found.named(alert.window)
-        if watched is None:
-            raise GatewayError(f"alerts.{name}.window: '{alert.window}' is not computed")
-        tags = _tags(gateway, asset=watched.asset, alert=name, severity=alert.severity)
-        like = Like(name, "alert", "1", Kind.STATE, "alert", "alert_state", stratum=ALERT)
-        yield Spec(alert_key(watched, name), tags, like)
-
-
-def alert_key(watched: Figure, name: str) -> str:
-    """Return the key of an alert's series; it belongs to the asset whose figure it watches."""
-    return series_key(watched.asset, name, "alert")
 
 
 def _figure(gateway: Gateway, figure: Figure) -> Iterator[Spec]:

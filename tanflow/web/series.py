@@ -59,7 +59,7 @@ class SeriesList:
         }
         about |= {name: tags.get(name, "") for name in _PLACE}
         if name := tags.get("alert"):
-            about["alert"] = {"name": name, **self._config.alerts[name].model_dump(mode="json")}
+            about["alert"] = {"name": name, "severity": tags["severity"]}
         return about
 
 

@@ -6,9 +6,9 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.alerts.stage import Status
 from pipeline.clock import Clock
 from pipeline.heartbeat import TICK_KEY
-from pipeline.threshold import Status
 from tanflow.demo import Result
 from tanflow.gateway import Gateway
 from tanflow.tally import compare

@@ -1,4 +1,4 @@
-"""Configuration → stages: figures in one, each alert in its own, whatever it watches."""
+"""Configuration → stages: figures in one, alerts in another."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from config.bindings import bind
 from config.model import Gateway
+from pipeline.alerts.stage import Alerts
 from pipeline.compile import compile_plan
 from pipeline.kpi import Windows
 from pipeline.series import Spec
-from pipeline.threshold import Threshold
 from tanflow.stages import stages
 
 POINTS = {
@@ -37,12 +37,13 @@ def test_an_alert_watches_a_figure_of_the_type_or_a_window_of_ones_own() -> None
         "dear": {"window": "a.specific-power", "above": 8, "clear_below": 7, "hold_s": 60},
         "much": {"window": "daily", "above": 9, "clear_below": 8},
     }
-    specs, ids, (windows, dear, much) = built(windows={"daily": OWN}, alerts=alerts)
+    specs, ids, (windows, stage) = built(windows={"daily": OWN}, alerts=alerts)
     assert isinstance(windows, Windows)
-    assert isinstance(dear, Threshold)
+    assert isinstance(stage, Alerts)
+    dear, much = stage.conditions["threshold"].limits
     assert (dear.watched, dear.completeness) == (ids["a.specific-power.kpi"], ids["a.specific-power.completeness"])
-    assert dear.series == ids["a.dear.alert"]
-    assert dear.hold_ns == 90 * 10**9  # and the grace after which a window is known
+    assert stage.slots[0].state == ids["a.dear.alert"]
+    assert stage.slots[0].hold_ns == 90 * 10**9  # and the grace after which a window is known
     assert much.watched == ids["a.daily.kpi"]
     assert specs["a.daily.kpi"].like.field == "daily_mj"
     assert specs["a.specific-power.kpi"].like.field == "specific_power_kw_m3_min"

@@ -11,21 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.alerts.stage import Alerts, Slot, Status
+from pipeline.alerts.threshold import Limit, Thresholds
 from pipeline.batch import ALERT, WINDOW, Batch, Header, make
-from pipeline.threshold import Status, Threshold
 from tests.pipeline.tables import HEADER, HOUR, SECOND, START
 
-WATCHED, COMPLETENESS, TICK, RULE = range(4)
+WATCHED, COMPLETENESS, TICK, RULE, VALUE, LIMIT, EXCESS = range(7)
+KEY = "furnace.high.alert"
 OUT = Header("rule", 1, "boot", START, 0, ALERT)
 FROM_WINDOW = Header("w", 1, "boot", START, 0, WINDOW)
 CLEAR, PENDING, FIRING = Status.CLEAR, Status.PENDING, Status.FIRING
 Transition = tuple[float, Status]
 
 
-def rule(hold_s: float = 0.0, min_completeness: float = 0.9) -> Threshold:
-    """Return a rule that fires above 330 and clears below 320 kWh/t."""
-    hold_ns = round(hold_s * SECOND)
-    return Threshold("rule", WATCHED, COMPLETENESS, TICK, 330.0, 320.0, hold_ns, min_completeness, RULE)
+def rule(hold_s: float = 0.0, min_completeness: float = 0.9) -> Alerts:
+    """Return the stage of one rule that fires above 330 and clears below 320 kWh/t."""
+    limit = Limit(0, KEY, WATCHED, COMPLETENESS, 1.0, 330.0, 320.0, min_completeness, False)
+    slot = Slot(KEY, round(hold_s * SECOND), RULE, VALUE, LIMIT, EXCESS)
+    return Alerts([slot], {"threshold": Thresholds([limit])}, TICK)
 
 
 def window(at_h: float, value: float | None, share: float = 1.0) -> Batch:
@@ -40,15 +43,14 @@ def tick(at_h: float) -> Batch:
     return make(HEADER, START + round(at_h * HOUR), [TICK], 0.0)
 
 
-def transitions(
-    threshold: Threshold, batches: Sequence[Batch], state: dict[str, Any] | None = None
-) -> list[Transition]:
+def transitions(alerts: Alerts, batches: Sequence[Batch], state: dict[str, Any] | None = None) -> list[Transition]:
     """Return (hours after START, status) of each row; the state goes through JSON after every batch."""
     state, found = state or {}, []
     for batch in batches:
-        state, out = threshold.fold(state, batch, OUT)
+        state, out = alerts.fold(state, batch, OUT)
         state = orjson.loads(orjson.dumps(state))
-        assert set(out.series.tolist()) <= {RULE}
+        assert set(out.series.tolist()) <= {RULE, VALUE, LIMIT}
+        out = out.take(out.series == RULE)
         hours = (out.time_ns - START) / HOUR
         found += [(t, Status(int(v))) for t, v in zip(hours.tolist(), out.value.tolist(), strict=True)]
     return found
@@ -96,11 +98,11 @@ def test_a_window_without_product_says_nothing() -> None:
 
 def test_a_restart_tells_nothing_twice() -> None:
     """The state of the cursor goes on where it was: firing is not told again, pending keeps its beginning."""
-    threshold = rule(hold_s=7_200)
-    state, _ = threshold.fold({}, window(1, 400.0), OUT)
-    assert transitions(threshold, [window(2, 400.0), tick(3)], state) == [(3, FIRING)]
-    state, _ = threshold.fold(state, tick(3), OUT)
-    assert transitions(threshold, [tick(4), window(4, 400.0)], state) == []
+    alerts = rule(hold_s=7_200)
+    state, _ = alerts.fold({}, window(1, 400.0), OUT)
+    assert transitions(alerts, [window(2, 400.0), tick(3)], state) == [(3, FIRING)]
+    state, _ = alerts.fold(state, tick(3), OUT)
+    assert transitions(alerts, [tick(4), window(4, 400.0)], state) == []
 
 
 def test_a_window_told_after_its_grace_never_turns_time_back() -> None:
@@ -117,8 +119,24 @@ def test_a_window_told_after_its_grace_never_turns_time_back() -> None:
 
 
 def test_series_it_does_not_watch_change_nothing() -> None:
-    state, out = rule().fold({"status": 2, "since": 5}, make(HEADER, START, [9], 1.0), OUT)
-    assert (state, len(out)) == ({"status": 2, "since": 5}, 0)
+    state, _ = rule().fold({}, window(1, 400.0), OUT)
+    after, out = rule().fold(state, make(HEADER, START, [9], 1.0), OUT)
+    assert (after["stands"], len(out)) == (state["stands"], 0)
+
+
+def test_a_transition_tells_value_and_limit() -> None:
+    _, out = rule().fold({}, window(1, 400.0), OUT)
+    assert dict(zip(out.series.tolist(), out.value.tolist(), strict=True)) == {RULE: FIRING, VALUE: 400.0, LIMIT: 330.0}
+
+
+def test_the_power_it_wastes_is_told_with_it() -> None:
+    """A figure in kW that the rule names says what it costs; the latest one counts."""
+    alerts = rule()
+    slot = alerts.slots[0]._replace(waste=8)
+    alerts = Alerts([slot], alerts.conditions, TICK)
+    state, _ = alerts.fold({}, make(HEADER, START, [8], 12.5), OUT)
+    _, out = alerts.fold(orjson.loads(orjson.dumps(state)), window(1, 400.0), OUT)
+    assert out.value[out.series == EXCESS].tolist() == [12.5]
 
 
 @given(

@@ -1,0 +1,64 @@
+"""Alerts of a configuration → their series, and the stage that judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from config.alerting import Alert
+from config.alerts import Rule
+from config.bindings import series_key
+from config.kpis import Figures
+from config.model import Gateway
+from config.quantities import QUANTITIES
+from pipeline.alerts.context import Context
+from pipeline.alerts.kinds import conditions
+from pipeline.alerts.stage import STAGE, Alerts, Slot
+from pipeline.batch import ALERT
+from pipeline.clock import SECOND_NS
+from pipeline.series import Kind, Like, Spec
+
+# quantity of an alert's series → what it is in the database
+_PARTS = {"alert": "alert_state", "alert_value": "value", "alert_limit": "limit", "alert_excess": "excess_kw"}
+
+
+def part_key(alert: Alert[Rule], quantity: str) -> str:
+    """Return the key of one of an alert's series: its state is `alert`, then `alert_value`, `_limit`, `_excess`."""
+    return series_key(alert.asset, alert.name, quantity)
+
+
+def alert_specs(gateway: Gateway, alerts: Sequence[Alert[Rule]]) -> Iterator[Spec]:
+    """Yield the series of every alert."""
+    for alert in alerts:
+        about = {"site": gateway.site.name, "asset": alert.asset, "alert": alert.name, "severity": alert.rule.severity}
+        tags = tuple(sorted(about.items()))
+        for quantity, field in _PARTS.items():
+            kind = Kind.STATE if quantity == "alert" else Kind.GAUGE
+            like = Like(STAGE, quantity, QUANTITIES[quantity].unit, kind, "alert", field, stratum=ALERT)
+            yield Spec(part_key(alert, quantity), tags, like)
+
+
+def alert_stage(alerts: Sequence[Alert[Rule]], context: Context) -> Alerts:
+    """Return the stage of all alerts."""
+    slots = [_slot(alert, context) for alert in alerts]
+    return Alerts(slots, conditions(alerts, context), context.tick)
+
+
+def _slot(alert: Alert[Rule], context: Context) -> Slot:
+    ids = context.ids
+    waste = getattr(alert.rule, "waste", None)
+    return Slot(
+        alert.key,
+        _hold_ns(alert.rule, context.figures),
+        ids[alert.key],
+        ids[part_key(alert, "alert_value")],
+        ids[part_key(alert, "alert_limit")],
+        ids[part_key(alert, "alert_excess")],
+        waste=context.power(waste) if waste else -1,
+    )
+
+
+def _hold_ns(rule: Rule, figures: Figures) -> int:
+    """Return how long a rule must be true; a window is known only after its grace, which does not count."""
+    figure = figures.named(getattr(rule, "window", None) or "")
+    grace_s = figure.grace_s if figure and rule.hold_s else 0.0
+    return int((rule.hold_s + grace_s) * SECOND_NS)

@@ -1,0 +1,153 @@
+"""Judgements and ticks → transitions of every alert: true for long enough fires, well again clears."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from pipeline.alerts.judged import FALSE, TRUE, Condition, Judged, Places, joined
+from pipeline.batch import ALERT, Batch, Header, empty, make
+from pipeline.clock import SECOND_NS
+from pipeline.consume import State
+
+STAGE: Final = "alerts"
+_AGAIN_NS: Final = 60 * SECOND_NS  # while it lasts, its value is told at most this often
+
+
+class Status(IntEnum):
+    """State of an alert, as its series carries it."""
+
+    CLEAR = 0
+    PENDING = 1
+    FIRING = 2
+
+
+class Slot(NamedTuple):
+    """One alert: its key, how long it must be true, the ids of its four series, and of a power it wastes (−1: none)."""
+
+    key: str
+    hold_ns: int
+    state: int
+    value: int
+    limit: int
+    excess: int
+    waste: int = -1
+
+
+class Stand(NamedTuple):
+    """Where an alert stands: status, since when [ns], and when its value was last told [ns]."""
+
+    status: int = Status.CLEAR
+    since: int = 0
+    told: int = 0
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """All alerts of a site. Every transition is one row at the time it became true, with value, limit and excess.
+
+    An alert is FIRING when its condition has been true for its hold; ticks let a hold run out without new values.
+    State: {"stands": {key: Stand}, "waste": {key: latest [kW]}, and of each condition under its kind}.
+    """
+
+    slots: Sequence[Slot]
+    conditions: Mapping[str, Condition]
+    tick: int
+    name: str = STAGE
+    stratum: Final = ALERT  # type: ignore[misc]
+
+    @cached_property
+    def _waste(self) -> Places:
+        return Places({slot.waste: n for n, slot in enumerate(self.slots) if slot.waste >= 0})
+
+    def fold(self, state: State, batch: Batch, header: Header) -> tuple[State, Batch]:
+        """Take a batch and return the transitions it brings."""
+        after: State = dict(state)
+        parts = []
+        for kind, condition in self.conditions.items():
+            after[kind], judged = condition.fold(state.get(kind, {}), batch)
+            parts += [judged] if judged is not None and len(judged.alert) else []
+        run = _Run(self.slots, after, self._wasted(after, batch))
+        ticks = np.flatnonzero(batch.series == self.tick)
+        run.through(joined(parts) if parts else None, ticks, batch.time_ns[ticks])
+        after["stands"] = run.stands
+        if not run.rows:
+            return after, empty(header)
+        times, series, values = zip(*run.rows, strict=True)
+        return after, make(header, times, series, values)
+
+    def _wasted(self, state: State, batch: Batch) -> dict[str, float]:
+        """Return the latest waste of each alert that names one, this batch included."""
+        latest = dict(state.get("waste", {}))
+        rows = self._waste.rows(batch)
+        for number, value in zip(self._waste(batch.series[rows]).tolist(), batch.value[rows].tolist(), strict=True):
+            mine = self.slots[number].waste
+            latest |= {slot.key: value for slot in self.slots if slot.waste == mine}
+        state["waste"] = latest
+        return latest
+
+
+class _Run:
+    """One batch's way through the alerts; `rows` are (time_ns, series, value)."""
+
+    def __init__(self, slots: Sequence[Slot], state: State, waste: Mapping[str, float]) -> None:
+        self._slots, self._waste = slots, waste
+        self.stands: dict[str, Sequence[int]] = dict(state.get("stands", {}))
+        known = {slot.key: n for n, slot in enumerate(slots)}
+        self._pending = {known[k] for k, s in self.stands.items() if k in known and s[0] == Status.PENDING}
+        self.rows: list[tuple[int, int, float]] = []
+
+    def through(self, judged: Judged | None, ticks: np.ndarray, times: np.ndarray) -> None:
+        """Take judgements and ticks in the order of their rows; at one row the judgement comes first."""
+        begun = 0
+        order = judged.row.tolist() if judged else []
+        told = list(zip(*(c.tolist() for c in judged), strict=True)) if judged else []
+        for row, at in zip(ticks.tolist(), times.tolist(), strict=True):
+            while begun < len(told) and order[begun] <= row:
+                self._judge(*told[begun])
+                begun += 1
+            for number in sorted(self._pending):
+                self._ripen(number, at)
+        for one in told[begun:]:
+            self._judge(*one)
+
+    def _judge(self, number: int, row: int, at: int, truth: int, value: float, limit: float, excess: float) -> None:
+        slot = self._slots[number]
+        stand = Stand(*self.stands.get(slot.key, Stand()))
+        status = Status(stand.status)
+        if status is Status.CLEAR and truth == TRUE:
+            # A window is told after its grace, when a tick may have fired already: rows never go back in time.
+            stand = self._moves(number, Status.PENDING if slot.hold_ns else Status.FIRING, max(at, stand.since + 1))
+        elif status is not Status.CLEAR and (truth == FALSE or (truth != TRUE and status is Status.PENDING)):
+            stand = self._moves(number, Status.CLEAR, max(at, stand.since + 1))
+        elif status is Status.CLEAR or at < stand.told + _AGAIN_NS:
+            self._ripen(number, at)
+            return
+        self._tell(number, max(at, stand.since), value, limit, excess)
+        self.stands[slot.key] = [*stand._replace(told=max(at, stand.since))]
+        self._ripen(number, at)
+
+    def _tell(self, number: int, at: int, value: float, limit: float, excess: float) -> None:
+        slot = self._slots[number]
+        if np.isnan(excess):
+            excess = self._waste.get(slot.key, np.nan)
+        for series, what in ((slot.value, value), (slot.limit, limit), (slot.excess, excess)):
+            if np.isfinite(what):
+                self.rows.append((at, series, what))
+
+    def _ripen(self, number: int, at: int) -> None:
+        slot = self._slots[number]
+        stand = Stand(*self.stands.get(slot.key, Stand()))
+        if stand.status == Status.PENDING and at >= stand.since + slot.hold_ns:
+            self.stands[slot.key] = [*self._moves(number, Status.FIRING, at)._replace(told=stand.told)]
+
+    def _moves(self, number: int, status: Status, at: int) -> Stand:
+        """Append the row of a transition and return where the alert stands then."""
+        self.rows.append((at, self._slots[number].state, float(status)))
+        (self._pending.add if status is Status.PENDING else self._pending.discard)(number)
+        return Stand(status, at)
