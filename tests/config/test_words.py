@@ -1,0 +1,58 @@
+"""The words: both languages say the same things, with the same places in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from config.words import LANGUAGES, text, words
+
+
+def sentences(found: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every sentence with its dotted key."""
+    for key, value in found.items():
+        if isinstance(value, dict):
+            yield from sentences(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def test_every_language_has_the_same_keys_in_the_same_order() -> None:
+    known = {language: [key for key, _ in sentences(words(language))] for language in LANGUAGES}
+    for language, keys in known.items():
+        assert keys == known["en"], f"{language}: {set(keys) ^ set(known['en'])}"
+
+
+def test_every_sentence_has_the_places_of_the_english_one() -> None:
+    english = dict(sentences(words("en")))
+    for language in LANGUAGES:
+        for key, sentence in sentences(words(language)):
+            assert isinstance(sentence, str), key
+            assert sentence.strip(), key
+            assert set(re.findall(r"{(\w*)}", sentence)) == set(re.findall(r"{(\w*)}", english[key])), key
+
+
+def test_chinese_is_chinese() -> None:
+    """A sentence of words in the Chinese file is one in Chinese letters; symbols, units and names may stay."""
+    latin = re.compile(r"[A-Za-z]{3,}(?: [a-z]+)+")
+    for key, sentence in sentences(words("zh-CN")):
+        assert not latin.search(re.sub(r"{\w+}", "", sentence)), f"{key}: {sentence}"
+
+
+def test_a_sentence_is_found_and_filled() -> None:
+    assert text("en", "ages.min", n=3) == "3 min"
+    assert text("zh-CN", "ages.min", n=3) == "3 分钟"
+
+
+@pytest.mark.parametrize("key", ["nothing", "page.shell", "page.shell.overview.more"])
+def test_an_unknown_key_is_told(key: str) -> None:
+    with pytest.raises(KeyError, match=re.escape(key)):
+        text("en", key)
+
+
+def test_an_unknown_language_is_told() -> None:
+    with pytest.raises(KeyError, match="zh-CN"):
+        words("fr")  # type: ignore[arg-type]
