@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 from config.alerting import alerts_of
@@ -25,11 +25,16 @@ _HOUR_NS = 3_600 * SECOND_NS
 def stages(config: Gateway, devices: Collection[BoundDevice], ids: Mapping[str, int]) -> Iterator[Stage]:
     """Yield every stage of a configuration: all figures over windows, then the alerts."""
     found = figures_of(config, devices, ids.keys())
-    kpis = [_kpi(config.site, figure, ids) for figure in found]
-    if kpis:
-        yield Windows(kpis, ids, ids[TICK_KEY], STAGE)
+    windows = windows_stage(config, found, ids)
+    if windows.kpis:
+        yield windows
     if alerts := alerts_of(config, devices, found):
         yield alert_stage(alerts, Context(config, devices, found, ids))
+
+
+def windows_stage(config: Gateway, figures: Iterable[Figure], ids: Mapping[str, int]) -> Windows:
+    """Return the stage that computes figures."""
+    return Windows([_kpi(config.site, figure, ids) for figure in figures], ids, ids[TICK_KEY], STAGE)
 
 
 def _kpi(site: Site, figure: Figure, ids: Mapping[str, int]) -> Kpi:
