@@ -21,6 +21,9 @@ from pipeline.series import Kind, Like, Spec
 _PARTS = {"alert": "alert_state", "alert_value": "value", "alert_limit": "limit", "alert_excess": "excess_kw"}
 
 
+_TOLD_S = 5.0  # from the tick that ends a grace until the window's rows are committed and read
+
+
 def part_key(alert: Alert[Rule], quantity: str) -> str:
     """Return the key of one of an alert's series: its state is `alert`, then `alert_value`, `_limit`, `_excess`."""
     return series_key(alert.asset, alert.name, quantity)
@@ -58,7 +61,10 @@ def _slot(alert: Alert[Rule], context: Context) -> Slot:
 
 
 def _hold_ns(rule: Rule, figures: Figures) -> int:
-    """Return how long a rule must be true; a window is known only after its grace, which does not count."""
+    """Return how long a rule must be true.
+
+    What became of the hold's last window is known only after its grace, which does not count.
+    """
     figure = figures.named(getattr(rule, "window", None) or "")
-    grace_s = figure.grace_s if figure and rule.hold_s else 0.0
+    grace_s = figure.grace_s + _TOLD_S if figure and rule.hold_s else 0.0
     return int((rule.hold_s + grace_s) * SECOND_NS)
