@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
@@ -18,9 +17,9 @@ from starlette.types import ASGIApp
 
 from config.errors import Rejected, Unavailable
 from pipeline.clock import SECOND_NS
-from tanflow.web import cost, documents, emissions, query
+from tanflow.web import cost, documents, emissions, query, static_files
 from tanflow.web.encode import as_csv, as_json, dumps
-from tanflow.web.guard import PAGE_FILES, Guard
+from tanflow.web.guard import Guard
 from tanflow.web.health import health
 from tanflow.web.metrics import CONTENT_TYPE, metrics
 from tanflow.web.parameters import only, series_filter
@@ -35,7 +34,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
     """Return the whole API and page behind its guard; `token` "" asks for none."""
-    api = _Api(gateway)
+    api, files = _Api(gateway), static_files.static_files()
     routes = [
         Route("/api/health", api.health),
         Route("/api/series", api.series),
@@ -43,9 +42,10 @@ def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
         Route("/api/query", api.query),
         Route("/api/emissions", api.emissions),
         Route("/api/cost", api.cost),
+        Route("/api/me", api.me),
         Route("/metrics", api.metrics),
         *documents.routes(gateway),
-        *(Route(path, _page_file(name, kind)) for path, (name, kind) in PAGE_FILES.items()),
+        *static_files.routes(files),
     ]
     handlers: dict[Any, Any] = {
         HTTPException: _http_error,
@@ -55,7 +55,7 @@ def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
     }
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
-    return Guard(app, loopback=loopback, token=token)
+    return Guard(app, public=files, loopback=loopback, token=token)
 
 
 class _Api:
@@ -105,18 +105,16 @@ class _Api:
         async with self._places:
             return await asyncio.to_thread(lambda: _json(cost.answer(gateway.directory.path, gateway.books, month)))
 
+    async def me(self, request: Request) -> Response:
+        only(request.query_params)
+        language = self._gateway.config.notify.language
+        everything = ["read", "acknowledge", "silence", "enter", "approve", "commission", "export", "audit"]
+        about = {"user": "local", "role": "local", "permissions": everything, "users": False}
+        return _json(about | {"language_default": language})
+
     async def metrics(self, request: Request) -> Response:
         only(request.query_params)
         return _text(metrics(self._gateway), CONTENT_TYPE)
-
-
-def _page_file(name: str, kind: str) -> Answer:
-    content = (resources.files("tanflow.web") / name).read_bytes()
-
-    async def answer(request: Request) -> Response:
-        return Response(content, media_type=kind)
-
-    return answer
 
 
 def _json(content: Any, status: int = 200) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from typing import Final
 
 import orjson
@@ -10,15 +11,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_SCRIPT: Final = "text/javascript; charset=utf-8"
-_SCRIPTS: Final = ("page", "page_api", "page_plant", "page_text", "page_trend", "page_words")
-# path → file in this package, media type; no secret is in them, so they need no token.
-PAGE_FILES: Final = {
-    "/": ("page.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    **{f"/{name}.js": (f"{name}.js", _SCRIPT) for name in _SCRIPTS},
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
 _METHODS: Final = ("GET", "HEAD")
 # What takes papers takes POST too: from a program, or from this page.
 POST_PATHS: Final = ("/api/documents", "/api/documents/approve", "/api/documents/file")
@@ -37,15 +29,16 @@ _HEADERS: Final = {
 class Guard:
     """ASGI middleware; on loopback it answers only to loopback's own names, which defeats DNS rebinding."""
 
-    def __init__(self, app: ASGIApp, *, loopback: bool, token: str) -> None:
+    def __init__(self, app: ASGIApp, *, public: Collection[str], loopback: bool, token: str) -> None:
         self._app = app
+        self._public = public  # paths of the page's files: no secret is in them, so they need no token
         self._loopback = loopback
         self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"cannot serve {scope['type']}")
-        cache = "no-cache" if scope["path"] in PAGE_FILES else "no-store"
+        cache = "no-cache" if scope["path"] in self._public else "no-store"
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -68,7 +61,7 @@ class Guard:
             )
         if method == "POST" and not _from_here(headers, host):
             return _refuse(403, "another web site may not enter anything here")
-        if self._token and path not in PAGE_FILES and not self._knows(headers.getlist("authorization")):
+        if self._token and path not in self._public and not self._knows(headers.getlist("authorization")):
             return _refuse(401, "send the gateway's token: Authorization: Bearer …", **{"www-authenticate": "Bearer"})
         return None
 

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from config.errors import Unavailable
 from config.model import Api
 from config.strict import Secret
-from tanflow.web.guard import PAGE_FILES
 from tanflow.web.server import serve
+from tanflow.web.static_files import static_files
 from tests.services.ports import free_port
 from tests.tanflow.web import open_site
 from tests.waiting import until
@@ -34,7 +34,7 @@ def secret(directory: Path, text: str = TOKEN) -> Secret:
 async def test_with_a_token_everything_but_the_page_needs_it(tmp_path: Path) -> None:
     api = Api(port=free_port(), token=secret(tmp_path))
     async with open_site(tmp_path, api) as site:
-        for path in PAGE_FILES:
+        for path in static_files():
             assert (await site.client.get(path)).status_code == 200
         right = f"Bearer {TOKEN}".encode()
         for path in ("/api/health", "/api/series", "/api/latest", "/api/query?series=x", "/metrics", "/nothing"):
