@@ -32,12 +32,13 @@ class MainMeter(Device):
         self.site, self.consumers, self.generators = site, consumers, generators
         self.base = base or shift_base(site, 100.0, 140.0)  # [kW] at a time [ns UTC]
         self.base_kwh = 0.0
+        self.extra_kw = 0.0  # what runs beside the base load and should not
         self._base_tan = math.tan(math.acos(base_power_factor))
         self.meter = Submeter(name, site, export_kwh=12.3, thd_current=9.0)
 
     def advance(self, now_ns: int, dt_s: float) -> float:
         self.site.advance(now_ns, dt_s)
-        base = self.base(now_ns - int(dt_s * 5e8))
+        base = self.base(now_ns - int(dt_s * 5e8)) + self.extra_kw
         self.base_kwh += base * dt_s / 3_600.0
         power, reactive = base, base * self._base_tan
         for device in self.consumers:

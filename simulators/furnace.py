@@ -56,6 +56,7 @@ class GasFurnace(Device):
         )
         self.gas = gas or GasMeter(start=654_321.0)
         self.demand = demand or (lambda: site.busy)  # share of `rate_t_h`
+        self.wanted = 1.0  # share of that demand which the mill takes; 0: it stands, and the furnace is kept hot
         self.piece_t, self.slots = 0.25, 24
         self.heat_capacity = 12_000.0  # of the lining's hot side [kJ/K]
         self.wall_kw_k = 0.15
@@ -143,7 +144,7 @@ class GasFurnace(Device):
         self.wall_kj += wall
 
     def _move(self, dt_s: float) -> None:
-        self._due_t = min(self._due_t + self.rate_t_h * self.demand() * dt_s / 3_600.0, 2 * self.piece_t)
+        self._due_t = min(self._due_t + self.rate_t_h * self.demand() * self.wanted * dt_s / 3_600.0, 2 * self.piece_t)
         if self._due_t < self.piece_t or self.pieces[-1] < self.discharge_above:
             return
         self._due_t -= self.piece_t

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.clock import SECOND_NS, Clock
 from simulators.chiller import WaterCooledChiller
@@ -11,6 +11,7 @@ from simulators.compressed_air import CompressedAir, shift_demand
 from simulators.compressor import ScrewCompressor, VariableSpeedCompressor
 from simulators.device import Device
 from simulators.electric_meter import MainMeter
+from simulators.events import Event, Events
 from simulators.furnace import GasFurnace
 from simulators.pv import PvInverter
 from simulators.site import Site
@@ -19,18 +20,24 @@ from simulators.site import Site
 class Plant:
     """Devices on one time base, stepped in the given order (a meter that sums others comes last).
 
+    `parts` are machines without a meter of their own; events happen to them as to devices.
     `watchers` are called with the time after every step, when all readings belong to that time.
     """
 
-    def __init__(self, devices: Sequence[Device], period_s: float = 1.0) -> None:
+    def __init__(
+        self, devices: Sequence[Device], period_s: float = 1.0, parts: Mapping[str, object] | None = None
+    ) -> None:
         self.devices = {device.name: device for device in devices}
+        self.machines: dict[str, object] = {**(parts or {}), **self.devices}
         self.period_s = period_s
         self.time_ns: int | None = None
+        self.elapsed_s = 0.0
+        self._events = Events((), self.machines)
         self.watchers: list[Callable[[int], None]] = []
 
     @classmethod
     def demo(cls, seed: int = 1, period_s: float = 1.0) -> Plant:
-        """Return the demo factory: 200 … 500 kW of electricity, 2.5 MW of gas; never exports."""
+        """Return the demo factory: 150 … 500 kW of electricity, up to 2.5 MW of gas; never exports."""
         site = Site(seed)
         air = CompressedAir(site, shift_demand(site, 15.0))
         vsd = VariableSpeedCompressor("compressor-1", air, flow_m3_min=13.2, specific_power=6.3)  # a 75 kW machine
@@ -39,7 +46,11 @@ class Plant:
         chiller = WaterCooledChiller("chiller-1", site)
         pv = PvInverter("pv-1", site)
         main = MainMeter("main-meter", site, consumers=(vsd, fixed, chiller), generators=(pv,))
-        return cls((vsd, fixed, furnace, chiller, pv, main), period_s)
+        return cls((vsd, fixed, furnace, chiller, pv, main), period_s, {"air-station": air})
+
+    def suffer(self, events: Iterable[Event]) -> None:
+        """Let these events happen, counted from the first step; raises ValueError for one that cannot."""
+        self._events = Events(events, self.machines)
 
     def step(self, now_ns: int) -> None:
         """Advance every device from the last step's time (at first: one period before) to `now_ns` [ns UTC].
@@ -49,6 +60,8 @@ class Plant:
         dt_s = self.period_s if self.time_ns is None else (now_ns - self.time_ns) / SECOND_NS
         if dt_s <= 0:
             raise ValueError(f"the plant stands at {self.time_ns} ns and cannot step back to {now_ns} ns")
+        self.elapsed_s += dt_s
+        self._events.step(self.elapsed_s)
         for device in self.devices.values():
             device.step(now_ns, dt_s)
         self.time_ns = now_ns

@@ -6,10 +6,10 @@ import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-# Three shifts from 06:00, 14:00 and 22:00 with a lunch dip: (local hour, share of full production).
-THREE_SHIFTS = (
-    (0.0, 0.6), (5.75, 0.6), (6.25, 1.0), (11.75, 1.0), (12.0, 0.75), (12.75, 0.75), (13.0, 0.95), (21.75, 0.95),
-    (22.25, 0.6), (24.0, 0.6),
+# Two shifts from 06:00 and 14:00 with a lunch dip; at night what cannot stop: (local hour, share of full production).
+TWO_SHIFTS = (
+    (0.0, 0.1), (6.0, 0.1), (6.5, 1.0), (11.75, 1.0), (12.0, 0.75), (12.75, 0.75), (13.0, 0.95), (21.5, 0.95),
+    (22.0, 0.1), (24.0, 0.1),
 )  # fmt: skip
 
 
@@ -17,7 +17,7 @@ THREE_SHIFTS = (
 class Schedule:
     """Production over the day as straight lines between (hour, level) points, times `sunday` on Sundays."""
 
-    points: tuple[tuple[float, float], ...] = THREE_SHIFTS
+    points: tuple[tuple[float, float], ...] = TWO_SHIFTS
     sunday: float = 0.4
     utc_offset_h: float = 8.0
 

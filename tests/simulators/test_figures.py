@@ -98,7 +98,7 @@ def whole(figure: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         ("chiller-1.evaporator-approach", 0.2, 2.6),
         ("chiller-1.condenser-approach", 0.2, 2.1),
         ("pv-1.performance-ratio", 80.0, 90.0),
-        ("furnace-1.flue-loss", 15.0, 35.0),
+        ("furnace-1.flue-loss", 14.5, 35.0),
         ("furnace-1.excess-air", 8.0, 45.0),
     ],
 )
@@ -113,10 +113,11 @@ def test_kw_per_ton_of_refrigeration_is_3_517_over_cop() -> None:
 
 
 def test_energy_per_tonne_is_one_figure_two_ways() -> None:
-    """The window of energy_intensity and the furnace's own figure are the same formula."""
-    both = [whole(f"furnace-1.{name}") for name in ("furnace-intensity", "energy-per-tonne")]
-    assert both[0].tolist() == both[1].tolist()
-    assert 290 < np.median(both[0]) < 340  # kWh/t of a walking-beam furnace
+    """The window of energy_intensity and the furnace's own figure are the same formula; one is of shifts only."""
+    shifts, always = (whole(f"furnace-1.{name}") for name in ("furnace-intensity", "energy-per-tonne"))
+    assert set(shifts) < set(always)
+    assert len(shifts) == 16
+    assert 290 < np.median(shifts) < 340  # kWh/t of a walking-beam furnace
 
 
 def test_the_fixed_speed_machine_is_graded_by_its_loaded_hours() -> None:
