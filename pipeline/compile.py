@@ -71,7 +71,8 @@ def components(gateway: Gateway) -> tuple[str, ...]:
     stages = [f"stage.{name}" for name in (STAGE, alerts.STAGE)]
     sinks = [f"sink.{name}" for name in gateway.sinks]
     live = ["factors"] if gateway.factors.live else []
-    return (*collectors, *stages, "history", "ledger", "publisher", *live, "log", *sinks)
+    channels = [f"notify.{name}" for name in gateway.notify.channels]
+    return (*collectors, *stages, "desk", "history", "ledger", "publisher", *live, "log", *sinks, *channels)
 
 
 def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = Path()) -> Plan:

@@ -1,0 +1,1 @@
+"""Messages of the outbox → people and programs that want to know: Apprise, Alertmanager, MQTT."""
