@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,14 @@ logger = logging.getLogger("tanflow.ledger")
 _CHUNK_ROWS: Final = 50_000
 _LONGEST_NS: Final = 4 * QUARTER_NS  # of an interval, by any configuration
 _CHECKPOINT_S: Final = 60.0  # how much of the log a restart reads again
+
+
+class Unbooked(NamedTuple):
+    """What the account knows and has not booked yet: the books, until when all is booked, and cells of what follows."""
+
+    books: Books
+    booked_ns: int
+    parts: tuple[Cells, ...]  # to be merged
 
 
 @dataclass(slots=True)
@@ -55,6 +64,7 @@ class Accountant:
     _watermark_ns: int = 0
     _papers: int = 0  # documents of the ledger that the books know
     _plain: Books = field(init=False)
+    _turning: threading.Lock = field(default_factory=threading.Lock)  # held while cells change hands
 
     def __post_init__(self) -> None:
         self._plain = self.books
@@ -120,9 +130,17 @@ class Accountant:
         """Whether an interval has ended since the last one was booked."""
         return self.books.interval_of(self._watermark_ns) > self._booked_ns
 
+    def unbooked(self) -> Unbooked:
+        """Return what is not booked yet, for another thread to look at; to be called on the loop."""
+        books = replace(self.books, live=self.books.live.apart()) if self.books.live else self.books
+        with self._turning:
+            return Unbooked(books, self._booked_ns, (self._cells, *self._fresh))
+
     def _gathered(self) -> Cells:
-        self._cells, self._fresh = merge([self._cells, *self._fresh]), []
-        return self._cells
+        gathered = merge([self._cells, *self._fresh])
+        with self._turning:
+            self._cells, self._fresh = gathered, []
+        return gathered
 
     def _book(self) -> None:
         upto = max(self.books.interval_of(self._watermark_ns), self._booked_ns)
@@ -144,7 +162,8 @@ class Accountant:
                 refresh_virtual(self.ledger, w, self.books, first, last + 1)
             w.cursor(self.position, self._pack(upto, kept))
         # Only now: a ledger that could not be written leaves everything to be booked again.
-        self._cells, self._booked_ns, self.kept, self._reopened = kept, upto, self.position, set()
+        with self._turning:
+            self._cells, self._booked_ns, self.kept, self._reopened = kept, upto, self.position, set()
         if self.books.live:
             self.books.live.forget()
         self.counters.committed += len(activity) + len(added)

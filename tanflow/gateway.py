@@ -41,6 +41,7 @@ from pipeline.supervise import supervise
 from pipeline.trust import CLOCK_KEY, boot_clock, watch
 from sinks.history import History
 from tanflow import registry, revision
+from tanflow.account import Account
 from tanflow.exchanges import settle_hourly
 from tanflow.loop_lag import LoopLag
 from tanflow.memory import give_back
@@ -50,6 +51,7 @@ _DRAIN_S: Final = 10.0  # how long a stop waits for those who follow; what is le
 _GLANCE_S: Final = 0.02
 _BACKOFF_MAX_S: Final = 60.0
 _CANCEL_AGAIN_S: Final = 3.0
+_QUESTIONS_AT_ONCE: Final = 2  # each may hold a million rows in memory
 
 Work = Callable[[], Awaitable[None]]
 
@@ -75,6 +77,8 @@ class Gateway:
     consumers: list[Consumer] = field(default_factory=list)
     beside: dict[str, Work] = field(default_factory=dict)  # what else runs as long as the gateway: its API
     deliveries: dict[str, Delivery] = field(default_factory=dict)
+    asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_QUESTIONS_AT_ONCE))
+    account: Account = field(init=False)  # the ledger and what is not booked yet, for those who ask
     accountant: Accountant = field(init=False)
     publisher: Publisher = field(init=False)
     archivist: Archivist = field(init=False)
@@ -85,6 +89,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self.accepting.set()
         self.latest = Latest(len(self.table))
+        self.account = Account(self.directory.path)
         self.ingests = {name: self._ingest(name) for name in self.config.connections}
         self.consumers = [self._consumer(stage) for stage in stages(self.config, self.devices, self.table.ids)]
         self.deliveries = {name: self._delivery(name) for name in self.config.sinks}

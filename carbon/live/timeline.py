@@ -7,6 +7,7 @@ mean of what is known of its month, once that is a week · the configured figure
 from __future__ import annotations
 
 from collections.abc import Collection
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple, Self
@@ -108,6 +109,12 @@ class LiveFactors:
     def _lasting(self) -> list[tuple[int, Row]]:
         oldest = max(self._rows, default=0) - self.keep_ns - _KEEP_NS
         return sorted((start, row) for start, row in self._rows.items() if start >= oldest)
+
+    def apart(self) -> Self:
+        """Return a copy of what is known now, for another thread; it does not look into the ledger."""
+        other = copy(self)
+        other._rows, other._months, other._ledger = dict(self._rows), dict(self._months), None
+        return other
 
     # ── what it makes ─────────────────────────────────────────────────────────────────────────────
 

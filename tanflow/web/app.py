@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from config.errors import Rejected, Unavailable
 from pipeline.clock import SECOND_NS
-from tanflow.web import cost, documents, emissions, query, static_files
+from tanflow.web import cost, documents, emissions, overview, query, static_files
 from tanflow.web.encode import as_csv, as_json, dumps
 from tanflow.web.guard import Guard
 from tanflow.web.health import health
@@ -28,7 +28,6 @@ from tanflow.web.series import SeriesList
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway
 
-_QUERIES_AT_ONCE: Final = 2  # each may hold a million rows in memory
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -45,6 +44,7 @@ def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
         Route("/api/me", api.me),
         Route("/metrics", api.metrics),
         *documents.routes(gateway),
+        *overview.routes(gateway),
         *static_files.routes(files),
     ]
     handlers: dict[Any, Any] = {
@@ -64,7 +64,7 @@ class _Api:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._list = SeriesList(gateway.config, gateway.table)
-        self._places = asyncio.Semaphore(_QUERIES_AT_ONCE)
+        self._places = gateway.asking
 
     async def health(self, request: Request) -> Response:
         only(request.query_params)
