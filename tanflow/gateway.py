@@ -27,6 +27,8 @@ from pipeline.compile import compile_plan, components
 from pipeline.consume import Consumer, Stage
 from pipeline.counters import Board
 from pipeline.deliver import Delivery
+from pipeline.desk import desk
+from pipeline.desk.desk import Desk
 from pipeline.gaps import Gap, gap_key
 from pipeline.heartbeat import TICK_KEY, Heartbeat
 from pipeline.ingest import Ingest
@@ -40,7 +42,7 @@ from pipeline.series import SeriesTable
 from pipeline.supervise import supervise
 from pipeline.trust import CLOCK_KEY, boot_clock, watch
 from sinks.history import History
-from tanflow import registry, revision
+from tanflow import alerting, registry, revision
 from tanflow.account import Account
 from tanflow.exchanges import settle_hourly
 from tanflow.loop_lag import LoopLag
@@ -81,6 +83,7 @@ class Gateway:
     account: Account = field(init=False)  # the ledger and what is not booked yet, for those who ask
     accountant: Accountant = field(init=False)
     publisher: Publisher = field(init=False)
+    desk: Desk = field(init=False)
     archivist: Archivist = field(init=False)
     latest: Latest = field(init=False)
     room: Room = field(init=False)
@@ -94,6 +97,7 @@ class Gateway:
         self.consumers = [self._consumer(stage) for stage in stages(self.config, self.devices, self.table.ids)]
         self.deliveries = {name: self._delivery(name) for name in self.config.sinks}
         self._account()
+        self.desk = alerting.desk(self.config, self.devices, self.table.ids, self.log, self.board.component("desk"))
         history = self.config.data.history
         self.archivist = Archivist(
             self.log,
@@ -146,12 +150,12 @@ class Gateway:
         self.publisher = Publisher(self.log, self.booked, ids, self.clock, self.table.revision, counters)
 
     def _local_floor(self) -> int:
-        """Return the position every local reader has passed: history, ledger, stages and the connections' snapshots."""
+        """Return the position passed by all local readers: history, ledger, stages, desk and connections' snapshots."""
         reader = self.log.reader
         rows = reader.query("SELECT connection, position FROM snapshots")
         snapshots = {str(c): int(str(p)) for c, p in rows}
         held = [snapshots.get(name, 0) for name in self.ingests]
-        local = [self.history.cursor, self.accountant.kept]
+        local = [self.history.cursor, self.accountant.kept, reader.cursor(desk.CURSOR).position]
         return min([*local, *held, *(reader.cursor(c.stage.name).position for c in self.consumers)])
 
     # ── life ──────────────────────────────────────────────────────────────────────────────────────
@@ -195,7 +199,7 @@ class Gateway:
         """With the sources silent: keep the state, and let everyone who follows the log come to its end."""
         await self._checkpoint()
         await self._reach(self.consumers)
-        await self._reach([self.accountant])
+        await self._reach([self.desk, self.accountant])
         await self.accountant.checkpoint()
         await self.publisher.step()
         await self._reach(self.deliveries.values())
@@ -208,7 +212,7 @@ class Gateway:
             await asyncio.sleep(self.config.data.snapshot_s)
             await self._checkpoint()
 
-    async def _reach(self, followers: Iterable[Consumer | Accountant | Delivery]) -> None:
+    async def _reach(self, followers: Iterable[Consumer | Desk | Accountant | Delivery]) -> None:
         deadline = asyncio.get_running_loop().time() + _DRAIN_S
         for follower in followers:
             while self.log.read(follower.position, 1) and follower.counters.state != "down":
@@ -222,6 +226,7 @@ class Gateway:
             "history": self.archivist.run,
             "ledger": self.accountant.run,
             "publisher": self.publisher.run,
+            "desk": self.desk.run,
             "log": self.room.run,
             "clock": lambda: watch(self.log, self.clock, self.table.ids[CLOCK_KEY], self.board.component("clock")),
             "loop": self.lag.run,
