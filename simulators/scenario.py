@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from config.errors import ConfigError, Problem
 from config.explain import explain
@@ -20,8 +22,9 @@ from config.points import DeviceMap
 from config.strict import Name, Seconds, Strict
 from config.templates import load_all
 from config.yaml_lines import Unreadable, locate, read
-from pipeline.clock import Clock
+from pipeline.clock import SECOND_NS, Clock
 from simulators.device import Device
+from simulators.events import Event, problem
 from simulators.faults import Fault
 from simulators.plant import Plant
 from simulators.replay import Replay, ReplayDevice
@@ -29,9 +32,39 @@ from simulators.serve import Served, Step, serve
 
 log = logging.getLogger("tanflow.simulators")
 
+Key = Annotated[str, StringConstraints(pattern=r"^[\w-]+\.[\w-]+$")]  # asset.name of an alert
+
+
+class Showing(Strict):
+    """How the demo shows a scenario: when it begins, how fast time runs, which alert is to come of it and by when."""
+
+    about: str
+    begin: datetime  # on the site's clock
+    speed: Annotated[float, Field(gt=0, le=7_200)]  # plant seconds per second
+    lasts_h: Annotated[float, Field(gt=0, le=40 * 24)]  # over all, on the site's clock
+    alert: Key | None = None  # asset.name of the one alert that fires; none does without it
+    within_h: Annotated[float, Field(gt=0)] | None = None  # after the beginning: the stated time
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.alert is None) != (self.within_h is None):
+            raise ValueError("'alert:' and 'within_h:' go together; leave both out where none is to come")
+        if self.begin.tzinfo:
+            raise ValueError("'begin:' is on the site's clock, e.g. 2026-06-15 21:30; leave the zone out")
+        if self.within_h and self.within_h > self.lasts_h:
+            raise ValueError("lasts_h must not be shorter than within_h")
+        return self
+
+    def begin_ns(self, zone: str) -> int:
+        """Return the beginning [ns UTC] on the clock of a site's zone."""
+        return round(self.begin.replace(tzinfo=ZoneInfo(zone)).timestamp()) * SECOND_NS
+
 
 class Scenario(Strict):
-    """What is simulated and what goes wrong; where it is served stands in `gateway`, the gateway's own file."""
+    """What is simulated and what goes wrong; where it is served stands in `gateway`, the gateway's own file.
+
+    Faults change what devices show, events what their machines do.
+    """
 
     version: Literal[1]
     gateway: Path | None = None  # relative to the scenario's file
@@ -41,6 +74,8 @@ class Scenario(Strict):
     step_s: Seconds = 1.0
     replay: dict[Name, Replay] = Field(default_factory=dict)  # by asset
     faults: tuple[Fault, ...] = ()
+    events: tuple[Event, ...] = ()
+    demo: Showing | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -64,6 +99,8 @@ class Scenario(Strict):
         """Return the simulated devices by asset and the function that steps them all."""
         replays: dict[str, Device] = {name: ReplayDevice(name, replay) for name, replay in self.replay.items()}
         plant = Plant.demo(self.seed, self.step_s) if self.plant == "demo" else None
+        if plant:
+            plant.suffer(self.events)
 
         def step(now_ns: int, dt_s: float) -> None:
             if plant:
@@ -131,6 +168,16 @@ def _read(path: Path) -> Scenario:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         found += [(*locate(top, d["loc"]), explain(d, Scenario)) for d in error.errors(include_url=False)]
+    else:
+        found += [(*locate(top, at), message) for at, message in _impossible(scenario)]
     if found:
         raise ConfigError([Problem(str(path), n, ".".join(map(str, at)) or "scenario", m) for n, at, m in found])
     return scenario
+
+
+def _impossible(scenario: Scenario) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the events that cannot happen to what is simulated."""
+    machines = Plant.demo().machines if scenario.plant == "demo" else {}
+    for n, event in enumerate(scenario.events):
+        if why := problem(event, machines):
+            yield ("events", n, "asset"), why
