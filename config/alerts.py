@@ -115,6 +115,7 @@ class Deviation(_Rule):
     least: Annotated[float, Field(ge=0)] = 0.0  # a smaller difference is none [unit of the figure]
     learn_days: Days = 28
     min_completeness: Share = 0.9
+    waste: WindowName | None = None  # a figure or point in kW; not needed where the figure itself is kW or kWh
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -126,17 +127,17 @@ class Deviation(_Rule):
 
 
 class IntensityAlert(_Rule):
-    """Energy per product above what this production explains.
+    """Energy per product above what this production explains; clears at `clear_percent` (hysteresis).
 
     Energy of a window is idle_kw · hours + per_unit · product: less product costs more energy each. The limit is that
     baseline over the product, times 1 + over_percent / 100. Stated, or fitted over the first `learn_days`.
     """
 
     type: Literal["intensity"]
-    window: Name  # a window of type energy_intensity
+    window: WindowName  # a window of type energy_intensity, or such a figure of an asset's type
     over_percent: Percent = 10.0
     clear_percent: Percent | None = None  # default: half of over_percent
-    idle_kw: Annotated[float, Field(ge=0)] | None = None
+    idle_kw: Annotated[float, Field(ge=0)] | None = None  # given with per_unit; else both are learned
     per_unit: Annotated[float, Field(gt=0)] | None = None  # [kWh/t]
     learn_days: Days = 14
     min_product: Annotated[float, Field(ge=0)] = 0.0  # a window with less says nothing [t]
@@ -146,6 +147,8 @@ class IntensityAlert(_Rule):
     def _whole(self) -> Self:
         if (self.idle_kw is None) != (self.per_unit is None):
             raise ValueError("idle_kw and per_unit go together; leave both out to learn them")
+        if self.clear_percent is not None and self.clear_percent > self.over_percent:
+            raise ValueError("clear_percent must not be higher than over_percent")
         return self
 
 
@@ -178,6 +181,13 @@ class GradeDrop(_Rule):
     dropped: bool = True
     typical_days: Days = 30
     min_completeness: Share = 0.9
+    waste: WindowName | None = None  # a figure or point in kW: what this costs while it lasts
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if self.worse_than is None and not self.dropped:
+            raise ValueError("give worse_than, or leave dropped: true")
+        return self
 
 
 class CalibrationDue(_Rule):

@@ -16,7 +16,7 @@ from config.model import Gateway
 from config.points import Point
 from config.quantities import QUANTITIES
 from config.vocabulary import Vocabulary, facts
-from config.windows import KEEP_H, During, EnergyIntensity, Formula, minutes
+from config.windows import KEEP_H, During, EnergyIntensity, Formula, Window, minutes
 
 GRACE_S = 30.0
 
@@ -55,6 +55,16 @@ class Figure:
     def window(self) -> str:
         """What an alert calls it: the window's name of one's own, asset.kpi of a type's."""
         return f"{self.asset}.{self.name}"
+
+
+def energy_of(intensity: str) -> str:
+    """Return what an alert calls the energy of a figure of energy per product, over the same windows [kWh]."""
+    return f"{intensity}-energy"
+
+
+def product_of(intensity: str) -> str:
+    """Return what an alert calls the product of a figure of energy per product, over the same windows."""
+    return f"{intensity}-product"
 
 
 class Left(NamedTuple):
@@ -111,12 +121,18 @@ def figures(
             result.own[name] = _own(words, asset, name, window)
         except FormulaError as error:
             result.wrong.append(Wrong(name, str(error) if isinstance(window, Formula) else error.why))
+            continue
+        for part in _parts(words, asset, name, window):
+            if part.name in gateway.windows:
+                why = f"'{name}' yields a figure of this name itself; call this window something else"
+                result.wrong.append(Wrong(part.name, why))
+            result.own[part.name] = part
     for asset in words.assets:
         _of_type(gateway, words, asset, result)
     return result
 
 
-def _own(words: Vocabulary, asset: str, name: str, window: EnergyIntensity | Formula) -> Figure:
+def _own(words: Vocabulary, asset: str, name: str, window: Window) -> Figure:
     during: During
     if isinstance(window, Formula):
         tree, unit, quantity, during, sane = parse(window.formula), window.unit, "kpi", window.during, window.sane
@@ -127,7 +143,17 @@ def _own(words: Vocabulary, asset: str, name: str, window: EnergyIntensity | For
     return Figure(asset, name, plan, unit, quantity, window.every, during, window.grace_s, window.keep_h, sane)
 
 
-def _intensity(window: EnergyIntensity) -> Node:
+def _parts(words: Vocabulary, asset: str, name: str, window: Window) -> Iterator[Figure]:
+    """Yield what a window of energy per tonne is made of: its energy and its product, as figures of their own."""
+    if isinstance(window, EnergyIntensity):
+        energy, product = _intensity(window).arguments
+        during: During = "shifts" if window.shifts_only else "always"
+        for part, tree, unit in ((energy_of(name), energy, "kWh"), (product_of(name), product, "t")):
+            plan = check(tree, lambda word: words.resolve(asset, word), unit)
+            yield Figure(asset, part, plan, unit, "kpi", window.every, during, window.grace_s, window.keep_h)
+
+
+def _intensity(window: EnergyIntensity) -> Call:
     """Return the formula of energy per tonne: (energy(a) + energy(b) …) / sum(product)."""
     first, *others = (Call("energy", (Name(point, 1),), 1) for point in window.energy)
     total: Node = first

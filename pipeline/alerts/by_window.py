@@ -1,0 +1,102 @@
+"""Rows of figures → one judgement for each window of an alert, made of all it watches there: what kinds share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+from pipeline import quality as q
+from pipeline.alerts.judged import Judged, Places
+from pipeline.batch import Batch
+from pipeline.consume import State
+
+
+class Verdict(NamedTuple):
+    """Truth of a window, with value and limit [unit of the figure] and excess [kW], NaN: not known."""
+
+    truth: int
+    value: float
+    limit: float
+    excess: float
+
+
+class Told(NamedTuple):
+    """What is known of one window: its end and length [ns], and the value of each part."""
+
+    end: int
+    span: int
+    parts: Mapping[str, float]
+
+
+class Rule(Protocol):
+    """One alert: its number and key, the series of its parts, and how it judges once it has them all.
+
+    `of` tells its definition: what was learned under another one is forgotten.
+    """
+
+    @property
+    def alert(self) -> int: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def of(self) -> str: ...
+    @property
+    def parts(self) -> Mapping[str, int]: ...
+
+    def judge(self, learned: State, told: Told) -> tuple[State, Verdict | None]: ...
+
+
+@dataclass(frozen=True)
+class ByWindow:
+    """All alerts of a kind that judges whole windows. A bad value is none; a window told again (late data) is judged
+    again while it is the newest. State: {key of an alert: {"of", "at": end, "parts", "learned": its kind's own}}.
+    """
+
+    rules: Sequence[Rule]
+
+    @cached_property
+    def _watched(self) -> Places:
+        return Places({series: series for rule in self.rules for series in rule.parts.values()})
+
+    @cached_property
+    def _uses(self) -> dict[int, list[tuple[int, str]]]:
+        """Series → which rules it is a part of, and of what name."""
+        found: dict[int, list[tuple[int, str]]] = {}
+        for number, rule in enumerate(self.rules):
+            for name, series in rule.parts.items():
+                found.setdefault(series, []).append((number, name))
+        return found
+
+    def fold(self, state: State, batch: Batch) -> tuple[State, Judged | None]:
+        rows = self._watched.rows(batch)
+        rows = rows[(batch.quality[rows] & q.SEVERITY) != q.BAD]
+        if not len(rows):
+            return state, None
+        after, told = dict(state), []
+        for number, row, window in self._windows(batch.take(rows), rows.tolist()):
+            rule = self.rules[number]
+            before: Mapping[str, Any] = after.get(rule.key, {})
+            if before.get("of") != rule.of:
+                before = {"of": rule.of, "at": 0, "parts": {}, "learned": {}}
+            if window.end < before["at"]:
+                continue
+            parts = {**(before["parts"] if window.end == before["at"] else {}), **window.parts}
+            learned, verdict = before["learned"], None
+            if len(parts) == len(rule.parts):
+                learned, verdict = rule.judge(learned, window._replace(parts=parts))
+            after[rule.key] = {"of": rule.of, "at": window.end, "parts": parts, "learned": learned}
+            told += [(rule.alert, row, window.end, *verdict)] if verdict else []
+        return after, Judged.of(told)
+
+    def _windows(self, batch: Batch, rows: Sequence[int]) -> Iterator[tuple[int, int, Told]]:
+        """Yield the windows a batch tells of each rule, a rule's own in the order of time, with their last row."""
+        found: dict[tuple[int, int], tuple[int, Told]] = {}
+        columns = (batch.series, batch.time_ns, batch.span_ns, batch.value)
+        for row, series, end, span, value in zip(rows, *(c.tolist() for c in columns), strict=True):
+            for number, name in self._uses[series]:
+                _, known = found.get((number, end), (0, Told(end, span, {})))
+                found[number, end] = row, known._replace(parts={**known.parts, name: value})
+        for (number, _), (row, told) in sorted(found.items(), key=lambda item: item[0]):
+            yield number, row, told
