@@ -1,4 +1,4 @@
-"""`dashboards.content` → the files Grafana provisions: `python -m dashboards.generate [--check]`."""
+"""Dashboards and rules as data → the files Grafana provisions: `python -m dashboards.generate [--check]`."""
 
 from __future__ import annotations
 
@@ -10,41 +10,62 @@ from typing import Any, Final
 
 import yaml
 
-from dashboards.content import ROWS, RULES, VARIABLES, Panel, Rule, Variable
+from dashboards.boards import BOARDS
+from dashboards.panels import Board, Panel, Rule, Variable
+from dashboards.rules import RULES
 
 HERE: Final = Path(__file__).parent
 SOURCE: Final = {"type": "influxdb", "uid": "tanflow-influxdb"}
 DATABASE: Final = "tanflow"
-NOTE: Final = "# Written by `python -m dashboards.generate` from dashboards/content.py; change it there.\n"
+NOTE: Final = "# Written by `python -m dashboards.generate` from the files beside it; change them there.\n"
 
 
 # ── the dashboard ─────────────────────────────────────────────────────────────────────────────────
 
 
-def dashboard() -> dict[str, Any]:
-    """Return the dashboard in the form of Grafana 11."""
+def dashboard(board: Board) -> dict[str, Any]:
+    """Return a dashboard in the form of Grafana 11."""
     panels: list[dict[str, Any]] = []
     top = 0
-    for title, height, row in ROWS:
-        panels.append({"id": len(panels) + 1, "type": "row", "title": title, "gridPos": _place(0, top, 24, 1)})
+    for row in board.rows:
+        place = _place(0, top, 24, 1)
+        panels.append({"id": len(panels) + 1, "type": "row", "title": row.title, "collapsed": False, "gridPos": place})
+        panels[-1]["panels"] = []
         left, top = 0, top + 1
-        for panel in row:
-            panels.append(_panel(panel, len(panels) + 1, _place(left, top, panel.width, height)))
+        for panel in row.panels:
+            panels.append(_panel(panel, len(panels) + 1, _place(left, top, panel.width, row.height)))
             left += panel.width
-        top += height
+        top += row.height
     return {
-        "uid": "tanflow",
-        "title": "tanflow: energy and CO₂",
+        "uid": board.uid,
+        "title": board.title,
+        "description": board.about,
         "tags": ["tanflow"],
         "schemaVersion": 40,
         "editable": True,
         "timezone": "browser",
-        "time": {"from": "now-6h", "to": "now"},
-        "refresh": "10s",
-        "templating": {"list": [_variable(v) for v in VARIABLES]},
+        "time": {"from": board.span, "to": "now"},
+        "refresh": board.refresh,
+        "templating": {"list": [_variable(v) for v in board.variables]},
         "annotations": {"list": []},
+        "links": [_LINK],
         "panels": panels,
     }
+
+
+# From each dashboard to all others, with the range and the choices kept.
+_LINK: Final = {
+    "type": "dashboards",
+    "title": "tanflow",
+    "tags": ["tanflow"],
+    "asDropdown": True,
+    "includeVars": True,
+    "keepTime": True,
+    "targetBlank": False,
+    "icon": "external link",
+    "tooltip": "",
+    "url": "",
+}
 
 
 def _place(x: int, y: int, w: int, h: int) -> dict[str, int]:
@@ -58,7 +79,6 @@ def _variable(variable: Variable) -> dict[str, Any]:
         "type": "query",
         "datasource": SOURCE,
         "query": variable.query,
-        "definition": variable.query,
         "refresh": 2,
         "sort": 1,
         "multi": True,
@@ -75,6 +95,9 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
     if panel.states:
         words = {str(value): {"text": word, "color": colour} for value, word, colour in panel.states}
         defaults["mappings"] = [{"type": "value", "options": words}]
+    if panel.steps:
+        steps = [{"value": value, "color": colour} for value, colour in panel.steps]
+        defaults["thresholds"] = {"mode": "absolute", "steps": steps}
     return {
         "id": number,
         "type": kind,
@@ -93,18 +116,22 @@ def _custom(panel: Panel) -> dict[str, Any]:
     if panel.kind == "bars":
         return {"drawStyle": "bars", "fillOpacity": 70, "lineWidth": 0, "stacking": {"mode": "normal", "group": "A"}}
     if panel.kind == "timeseries":
-        return {"drawStyle": "line", "lineWidth": 1, "showPoints": "auto", "spanNulls": 120_000}
+        # Windows are told once each: between two of them the line goes on.
+        spans = panel.every.endswith(("m", "h"))
+        return {"drawStyle": "line", "lineWidth": 1, "showPoints": "auto", "spanNulls": True if spans else 120_000}
     return {}
 
 
 def _options(panel: Panel) -> dict[str, Any]:
+    legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
     if panel.kind in ("stat", "bargauge"):
         reduce = {"calcs": ["lastNotNull"], "fields": "", "values": False}
-        shape = {"colorMode": "none", "graphMode": "none"} if panel.kind == "stat" else {"orientation": "horizontal"}
-        return {"reduceOptions": reduce, **shape}
+        colour = "value" if panel.steps else "none"
+        shape = {"colorMode": colour, "graphMode": "none"} if panel.kind == "stat" else {"displayMode": "basic"}
+        return {"reduceOptions": reduce, "orientation": "auto" if panel.kind == "stat" else "horizontal", **shape}
     if panel.kind == "state-timeline":
-        return {"showValue": "never", "mergeValues": True, "legend": {"displayMode": "list", "placement": "bottom"}}
-    return {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}}
+        return {"showValue": "never", "mergeValues": True, "rowHeight": 0.8, "legend": legend}
+    return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
 
 
 def _target(query: str) -> dict[str, Any]:
@@ -135,21 +162,44 @@ def datasources() -> dict[str, Any]:
 
 
 def providers() -> dict[str, Any]:
-    """Return where Grafana finds the dashboard."""
+    """Return where Grafana finds the dashboards; each folder of files becomes one of Grafana."""
     provider = {
         "name": "tanflow",
-        "folder": "tanflow",
         "type": "file",
         "allowUiUpdates": False,
-        "options": {"path": "/var/lib/grafana/dashboards"},
+        "options": {"path": "/var/lib/grafana/dashboards", "foldersFromFilesStructure": True},
     }
     return {"apiVersion": 1, "providers": [provider]}
 
 
 def rules() -> dict[str, Any]:
     """Return the alert rules."""
-    group = {"orgId": 1, "name": "tanflow", "folder": "tanflow", "interval": "1m", "rules": [_rule(r) for r in RULES]}
+    group = {"orgId": 1, "name": "tanflow", "folder": "Gateway", "interval": "1m", "rules": [_rule(r) for r in RULES]}
     return {"apiVersion": 1, "groups": [group]}
+
+
+def contacts() -> dict[str, Any]:
+    """Return whom Grafana tells; the addresses come from the environment."""
+    mail = {
+        "uid": "tanflow-mail",
+        "type": "email",
+        "settings": {"addresses": "${ALERT_EMAILS}", "singleEmail": True},
+        "disableResolveMessage": False,
+    }
+    return {"apiVersion": 1, "contactPoints": [{"orgId": 1, "name": "tanflow", "receivers": [mail]}]}
+
+
+def policies() -> dict[str, Any]:
+    """Return how what fires together is told together."""
+    policy = {
+        "orgId": 1,
+        "receiver": "tanflow",
+        "group_by": ["site", "alertname"],
+        "group_wait": "30s",
+        "group_interval": "5m",
+        "repeat_interval": "4h",
+    }
+    return {"apiVersion": 1, "policies": [policy]}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -191,11 +241,17 @@ def files() -> dict[Path, str]:
     """Return every file with its content."""
     provisioning = HERE / "provisioning"
     return {
-        HERE / "tanflow.json": json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n",
+        **{HERE / "json" / board.folder / f"{board.uid}.json": _json(dashboard(board)) for board in BOARDS},
         provisioning / "datasources" / "tanflow.yaml": _yaml(datasources()),
         provisioning / "dashboards" / "tanflow.yaml": _yaml(providers()),
-        provisioning / "alerting" / "tanflow.yaml": _yaml(rules()),
+        provisioning / "alerting" / "rules.yaml": _yaml(rules()),
+        provisioning / "alerting" / "contact-points.yaml": _yaml(contacts()),
+        provisioning / "alerting" / "policies.yaml": _yaml(policies()),
     }
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _yaml(content: dict[str, Any]) -> str:
@@ -215,7 +271,9 @@ def main(arguments: Sequence[str]) -> int:
     stale = [path for path, text in files().items() if not path.exists() or path.read_text("utf-8") != text]
     if arguments:
         for path in stale:
-            print(f"{path.relative_to(HERE)} is not what content.py says; run: make dashboards", file=sys.stderr)
+            print(
+                f"{path.relative_to(HERE)} is not what the files beside it say; run: make dashboards", file=sys.stderr
+            )
         return 1 if stale else 0
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,17 +20,28 @@ def load(name: str) -> Any:
     return json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
 
 
-def panels() -> list[dict[str, Any]]:
-    return [panel for panel in load("tanflow.json")["panels"] if panel["type"] != "row"]
+def boards() -> dict[str, dict[str, Any]]:
+    """Return the dashboards by uid."""
+    return {path.stem: load(str(path.relative_to(FOLDER))) for path in sorted(FOLDER.glob("json/*/*.json"))}
+
+
+def panels() -> dict[str, dict[str, Any]]:
+    """Return every panel by `uid: title`."""
+    return {
+        f"{uid}: {panel['title']}": panel
+        for uid, board in boards().items()
+        for panel in board["panels"]
+        if panel["type"] != "row"
+    }
 
 
 def panel_queries() -> dict[str, str]:
-    """Return panel title → query, macros and variables still in it."""
-    return {panel["title"]: target["query"] for panel in panels() for target in panel["targets"]}
+    """Return `uid: title` → query, macros and variables still in it."""
+    return {name: target["query"] for name, panel in panels().items() for target in panel["targets"]}
 
 
 def rules() -> list[dict[str, Any]]:
-    groups = load("provisioning/alerting/tanflow.yaml")["groups"]
+    groups = load("provisioning/alerting/rules.yaml")["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
@@ -44,10 +55,10 @@ def rule_queries() -> dict[str, tuple[str, int]]:
     }
 
 
-def chosen(influx: Influxd, database: str) -> dict[str, list[str]]:
-    """Return the values each variable offers, asked for in the order of the dashboard."""
+def chosen(influx: Influxd, database: str, uid: str) -> dict[str, list[str]]:
+    """Return the values each variable of a dashboard offers, asked for in its order."""
     values: dict[str, list[str]] = {}
-    for variable in load("tanflow.json")["templating"]["list"]:
+    for variable in boards()[uid]["templating"]["list"]:
         query = expand(variable["query"], values)
         values[variable["name"]] = sorted(row["value"] for row in influx.query(database, query))
     return values
@@ -70,11 +81,11 @@ def expand(query: str, values: dict[str, list[str]], from_ms: int = 0, to_ms: in
 
 def answers(influx: Influxd, database: str, from_ms: int, to_ms: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield (title, rows with a value) of every panel and rule, asked of the database for the range."""
-    values = chosen(influx, database)
-    steps = {panel["title"]: panel["interval"] for panel in panels()}
-    for title, query in panel_queries().items():
-        rows = influx.query(database, expand(query, values, from_ms, to_ms, steps[title]))
-        yield title, _with_value(rows)
+    values = {uid: chosen(influx, database, uid) for uid in boards()}
+    steps = {name: panel["interval"] for name, panel in panels().items()}
+    for name, query in panel_queries().items():
+        mine = values[name.partition(":")[0]]
+        yield name, _with_value(influx.query(database, expand(query, mine, from_ms, to_ms, steps[name])))
     for title, (query, look_back_s) in rule_queries().items():
         rows = influx.query(database, expand(query, values, to_ms - look_back_s * 1000, to_ms))
         yield f"rule: {title}", _with_value(rows)

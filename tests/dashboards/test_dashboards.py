@@ -1,4 +1,4 @@
-"""Every query of the dashboard and its rules runs on a real InfluxDB over a plant's series and finds data."""
+"""Every query of the dashboards and the rules runs on a real InfluxDB over a plant's series and finds data."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import yaml
 
+from carbon.books import Books
+from carbon.publish import account_specs
 from config.bindings import bind
 from config.load import load
 from config.model import InfluxSink as Config
-from dashboards.content import ROWS
+from dashboards.boards import BOARDS
 from dashboards.generate import main as generate
 from pipeline.batch import Batch, Header, make
 from pipeline.compile import compile_plan
@@ -24,7 +26,7 @@ from pipeline.counters import Counters
 from pipeline.quality import INTEGRATED, UNCERTAIN
 from pipeline.series import SeriesTable
 from sinks.influxdb import InfluxSink
-from tests.dashboards.grafana import answers, chosen, expand, panel_queries, panels, rule_queries, rules
+from tests.dashboards.grafana import answers, boards, chosen, expand, panel_queries, panels, rule_queries, rules
 from tests.dashboards.grafana import load as load_file
 from tests.services.influxd import Influxd
 
@@ -39,6 +41,7 @@ def plant() -> SeriesTable:
     sink = Config(type="influxdb", api="v1", url="http://127.0.0.1:8086", database="tanflow")
     gateway = loaded.gateway.model_copy(update={"sinks": {"plant-db": sink}})
     plan = compile_plan(gateway, bind(gateway, loaded.templates), ROOT / "examples")
+    plan.specs += account_specs(Books.planned(gateway, loaded.templates, plan.specs, ROOT / "examples"))
     return SeriesTable(1, plan.specs, {s.key: i for i, s in enumerate(plan.specs)}, plan.factors)
 
 
@@ -56,6 +59,10 @@ def half_an_hour(table: SeriesTable, end_ns: int) -> Batch:
         np.where(rising, steps, np.tile(values, STEPS)),
         np.tile(np.where(integrated, INTEGRATED | UNCERTAIN, 0), STEPS),
     )
+
+
+def alerts() -> list[str]:
+    return [s.key for s in plant().specs if s and s.like.quantity == "alert"]
 
 
 @pytest.fixture
@@ -79,27 +86,29 @@ async def test_every_query_finds_data(filled: tuple[Influxd, int]) -> None:
 async def test_totals_count_nothing_twice(filled: tuple[Influxd, int]) -> None:
     influx, end_ms = filled
     found = dict(answers(influx, "tanflow", end_ms - 1_800_000, end_ms))
-    once = STEPS * LEVELS["energy"]
+    once, overview = STEPS * LEVELS["energy"], "tanflow-overview: "
+    found = {name.removeprefix(overview): rows for name, rows in found.items()}
     assert [row["sum"] for row in found["Electricity"]] == [once], "the main meter, not the machines behind it"
     assert [row["sum"] for row in found["Fuel and heat"]] == [once]
-    assert [row["sum"] for row in found["Solar"]] == [once]
     assert [row["sum"] for row in found["CO₂e scope 2, location-based"]] == pytest.approx([STEPS * LEVELS["co2e"]])
-    rates = {row["non_negative_derivative"] for row in found["Rows received"]}
+    rates = {row["non_negative_derivative"] for row in found["tanflow-gateway: Rows received"]}
     assert rates == {1 / STEP_S}
-    assert {row["last"] for row in found["rule: Energy intensity too high"]} == {2.0}
+    assert {row["last"] for row in found["rule: An alert of the gateway fires"]} == {2.0}
+    assert [row["count"] for row in found["Alerts that fired in the range"]] == [STEPS * len(alerts())]
 
 
 async def test_the_choices_are_those_of_the_plant(filled: tuple[Influxd, int]) -> None:
-    values = chosen(filled[0], "tanflow")
-    assert values["site"] == ["dongguan-1"]
-    assert values["main"] == ["main-meter"]
-    assert {"main-meter", "compressor-1", "chiller-1", "furnace-1", "pv-1"} <= set(values["asset"])
+    values = {uid: chosen(filled[0], "tanflow", uid) for uid in boards()}
+    assert values["tanflow-overview"] == {"site": ["dongguan-1"], "main": ["main-meter"]}
+    assert values["tanflow-compressors"]["asset"] == ["compressor-1", "compressor-2"]
+    assert values["tanflow-furnaces"]["asset"] == ["furnace-1"]
+    assert {"main-meter", "chiller-1", "pv-1"} <= set(values["tanflow-energy-carbon"]["asset"])
 
 
 async def test_one_asset_can_be_chosen(filled: tuple[Influxd, int]) -> None:
     influx, end_ms = filled
     values = {"site": ["dongguan-1"], "asset": ["pv-1"], "main": ["main-meter"]}
-    query = expand(panel_queries()["Energy by asset"], values, end_ms - 1_800_000, end_ms)
+    query = expand(panel_queries()["tanflow-energy-carbon: Energy by asset"], values, end_ms - 1_800_000, end_ms)
     assert {row["asset"] for row in influx.query("tanflow", query)} == {"pv-1"}
 
 
@@ -129,17 +138,22 @@ def test_every_field_and_tag_asked_for_is_one_the_gateway_writes() -> None:
 
 
 def test_panels_fill_their_rows_and_have_an_id_of_their_own() -> None:
-    assert all(sum(panel.width for panel in row) == 24 for _, _, row in ROWS)
-    everything = load_file("tanflow.json")["panels"]
-    assert len({panel["id"] for panel in everything}) == len(everything)
+    for board in BOARDS:
+        assert all(sum(panel.width for panel in row.panels) == 24 for row in board.rows), board.uid
+        assert len({panel.title for panel in board.panels}) == len(board.panels), board.uid
+    for board in boards().values():
+        assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
 
 
 def test_data_source_panels_and_rules_name_each_other() -> None:
     (source,) = load_file("provisioning/datasources/tanflow.yaml")["datasources"]
-    assert {panel["datasource"]["uid"] for panel in panels()} == {source["uid"]}
+    assert {panel["datasource"]["uid"] for panel in panels().values()} == {source["uid"]}
     assert {rule["data"][0]["datasourceUid"] for rule in rules()} == {source["uid"]}
     for rule in rules():
         assert rule["condition"] in {data["refId"] for data in rule["data"]}
+    (contact,) = load_file("provisioning/alerting/contact-points.yaml")["contactPoints"]
+    (policy,) = load_file("provisioning/alerting/policies.yaml")["policies"]
+    assert policy["receiver"] == contact["name"]
 
 
 def test_no_secret_is_in_a_file() -> None:
@@ -152,7 +166,7 @@ def test_compose_mounts_what_is_provisioned() -> None:
     (provider,) = load_file("provisioning/dashboards/tanflow.yaml")["providers"]
     mounts = {mount.split(":")[1] for mount in grafana["volumes"]}
     assert {"/etc/grafana/provisioning", provider["options"]["path"]} <= mounts
-    assert "INFLUX_URL" in grafana["environment"]
+    assert {"INFLUX_URL", "ALERT_EMAILS"} <= set(grafana["environment"])
     assert "influx_token" in grafana["secrets"]
 
 
