@@ -30,7 +30,7 @@ from pipeline.clock import SECOND_NS
 from pipeline.compile_windows import STAGE, figures_of, window_specs
 from pipeline.factors import FactorTimeline
 from pipeline.gaps import gap_key
-from pipeline.heartbeat import GATEWAY, HEALTH, TICK_KEY, health_key
+from pipeline.heartbeat import FREE_KEY, GATEWAY, HEALTH, TICK_KEY, health_key
 from pipeline.ratios import ALWAYS, Steps
 from pipeline.series import NAN, Kind, Like, Spec, ratio
 from pipeline.timelines import Counted, content, fuel, grid_timeline
@@ -336,9 +336,10 @@ def _own(gateway: Gateway) -> Iterator[Spec]:
     yield Spec(TICK_KEY, tags, Like(GATEWAY, "tick", "1", Kind.STATE, "gateway", "tick_count"))
     yield Spec(ACT_KEY, tags, Like(GATEWAY, "act", "1", Kind.STATE, "gateway", "act"))
     yield Spec(CLOCK_KEY, tags, Like(GATEWAY, "health", "1", Kind.GAUGE, "gateway", "clock_offset_s"))
+    yield Spec(FREE_KEY, tags, Like(GATEWAY, "health", "1", Kind.GAUGE, "gateway", "disk_free_mb"))
     for component in components(gateway):
         place = _tags(gateway, asset=GATEWAY, device=component)
         for counter in HEALTH:
-            name = counter if counter.endswith("_s") else f"{counter}_count"
+            name = counter if counter in ("lag_s", "down") else f"{counter}_count"
             key = health_key(component, counter)
             yield Spec(key, place, Like(GATEWAY, "health", "1", Kind.GAUGE, "gateway", name))

@@ -27,6 +27,11 @@ class Counters:
     # Per link inside the component (a Modbus unit, a topic): name → what is wrong now, "" when well.
     links: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def down(self) -> bool:
+        """Whether it does nothing at present: its source, its sink or its room is away."""
+        return self.state == "down"
+
 
 class Board:
     """All components' counters by name, e.g. `collector.floor`, `sink.plant-db`, `log`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,9 +16,22 @@ from pipeline.quality import CLOCK, UNCERTAIN
 
 GATEWAY: Final = "gateway"
 TICK_KEY: Final = series_key(GATEWAY, "tick", "tick")
-HEALTH: Final = ("received", "bad", "committed", "delivered", "rejected", "retried", "restarts", "backlog", "lag_s")
+HEALTH: Final = (
+    "received",
+    "bad",
+    "committed",
+    "delivered",
+    "rejected",
+    "retried",
+    "restarts",
+    "backlog",
+    "lag_s",
+    "down",
+)
+FREE_KEY: Final = series_key(GATEWAY, "disk-free_mb", "health")  # of the disk the log is on
 _LEAST_S: Final = 0.25  # on the wall, however fast the gateway's clock runs
 _HEALTH_TICKS: Final = 10
+_MEGABYTE: Final = 1_000_000
 
 
 def health_key(component: str, counter: str) -> str:
@@ -58,5 +72,7 @@ class Heartbeat:
                 counters = self.board.component(component)
                 series += [self.ids[health_key(component, c)] for c in HEALTH]
                 values += [float(getattr(counters, c)) for c in HEALTH]
+            series.append(self.ids[FREE_KEY])
+            values.append(shutil.disk_usage(self.log.directory).free / _MEGABYTE)
         quality = 0 if clock.trusted else CLOCK | UNCERTAIN
         return make(header, header.received_ns, series, values, quality)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from config.alerting import Alert
 from config.alerts import Rule
@@ -34,10 +35,15 @@ def alert_specs(gateway: Gateway, alerts: Sequence[Alert[Rule]]) -> Iterator[Spe
     for alert in alerts:
         about = {"site": gateway.site.name, "asset": alert.asset, "alert": alert.name, "severity": alert.rule.severity}
         tags = tuple(sorted(about.items()))
-        for quantity, field in _PARTS.items():
-            kind = Kind.STATE if quantity == "alert" else Kind.GAUGE
-            like = Like(STAGE, quantity, QUANTITIES[quantity].unit, kind, "alert", field, stratum=ALERT)
-            yield Spec(part_key(alert, quantity), tags, like)
+        for quantity in _PARTS:
+            yield Spec(part_key(alert, quantity), tags, _like(quantity))
+
+
+@cache
+def _like(quantity: str) -> Like:
+    """Return what all alerts' series of one quantity are: there may be thousands."""
+    kind = Kind.STATE if quantity == "alert" else Kind.GAUGE
+    return Like(STAGE, quantity, QUANTITIES[quantity].unit, kind, "alert", _PARTS[quantity], stratum=ALERT)
 
 
 def alert_stage(alerts: Sequence[Alert[Rule]], context: Context) -> Alerts:

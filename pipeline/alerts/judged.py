@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.batch import Batch
+from pipeline.clock import SECOND_NS
 from pipeline.consume import State
 
 Ints = npt.NDArray[np.int64]
@@ -16,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 TRUE: Final = 1
 FALSE: Final = 0
 BETWEEN: Final = -1  # past the limit that clears, not past the one that fires: what is, stays
+AGAIN_NS: Final = 60 * SECOND_NS  # while it lasts, its value is told at most this often
 
 
 class Judged(NamedTuple):

@@ -7,13 +7,20 @@ from typing import Final
 
 from config.alerting import Alert
 from config.alerts import Rule
-from pipeline.alerts import threshold
+from pipeline.alerts import calibration, deviation, frozen, grade, health, intensity, stale, threshold
 from pipeline.alerts.context import Context, Numbered
 from pipeline.alerts.judged import Condition
 
 Build = Callable[[Sequence[Numbered], Context], Condition]
 KINDS: Final[dict[str, Build]] = {
     "threshold": threshold.build,
+    "stale": stale.build,
+    "frozen": frozen.build,
+    "calibration": calibration.build,
+    "health": health.build,
+    "deviation": deviation.build,
+    "intensity": intensity.build,
+    "grade": grade.build,
 }
 
 

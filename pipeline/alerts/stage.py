@@ -10,13 +10,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from pipeline.alerts.judged import FALSE, TRUE, Condition, Judged, Places, joined
+from pipeline.alerts.judged import AGAIN_NS, FALSE, TRUE, Condition, Judged, Places, joined
 from pipeline.batch import ALERT, Batch, Header, empty, make
-from pipeline.clock import SECOND_NS
 from pipeline.consume import State
 
 STAGE: Final = "alerts"
-_AGAIN_NS: Final = 60 * SECOND_NS  # while it lasts, its value is told at most this often
 
 
 class Status(IntEnum):
@@ -125,7 +123,7 @@ class _Run:
             stand = self._moves(number, Status.PENDING if slot.hold_ns else Status.FIRING, max(at, stand.since + 1))
         elif status is not Status.CLEAR and (truth == FALSE or (truth != TRUE and status is Status.PENDING)):
             stand = self._moves(number, Status.CLEAR, max(at, stand.since + 1))
-        elif status is Status.CLEAR or at < stand.told + _AGAIN_NS:
+        elif status is Status.CLEAR or at < stand.told + AGAIN_NS:
             self._ripen(number, at)
             return
         self._tell(number, max(at, stand.since), value, limit, excess)

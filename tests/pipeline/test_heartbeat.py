@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.batch import Batch
 from pipeline.clock import Clock
 from pipeline.counters import Board
-from pipeline.heartbeat import HEALTH, TICK_KEY, Heartbeat, health_key
+from pipeline.heartbeat import FREE_KEY, HEALTH, TICK_KEY, Heartbeat, health_key
 from pipeline.log.log import Log
 from pipeline.quality import CLOCK, UNCERTAIN
 from tests.pipeline.journal import open_log
@@ -17,7 +17,7 @@ from tests.pipeline.tables import SECOND
 from tests.waiting import until
 
 PARTS = ("collector.floor", "sink.db")
-KEYS = [TICK_KEY, *(health_key(part, counter) for part in PARTS for counter in HEALTH)]
+KEYS = [TICK_KEY, *(health_key(part, counter) for part in PARTS for counter in HEALTH), FREE_KEY]
 IDS = {key: number for number, key in enumerate(KEYS)}
 
 
@@ -34,6 +34,7 @@ async def test_every_tenth_tick_carries_the_counters(tmp_path: Path) -> None:
     beating = heartbeat(log)
     beating.board.component("sink.db").delivered = 7
     beating.board.component("collector.floor").lag_s = 0.5
+    beating.board.component("sink.db").state = "down"
     for _ in range(11):
         await beating.beat()
     made = batches(log)
@@ -42,6 +43,8 @@ async def test_every_tenth_tick_carries_the_counters(tmp_path: Path) -> None:
     counted = dict(zip(made[0].series.tolist(), made[0].value.tolist(), strict=True))
     assert counted[IDS[health_key("sink.db", "delivered")]] == 7.0
     assert counted[IDS[health_key("collector.floor", "lag_s")]] == 0.5
+    assert [counted[IDS[health_key(part, "down")]] for part in PARTS] == [0.0, 1.0]
+    assert counted[IDS[FREE_KEY]] > 0
     assert {(b.header.connection, b.header.revision, b.header.boot) for b in made} == {("gateway", 3, log.clock.boot)}
     assert all(b.time_ns.tolist() == [b.header.received_ns] * len(b) for b in made)
     await log.close()

@@ -50,10 +50,11 @@ def test_an_alert_watches_a_figure_of_the_type_or_a_window_of_ones_own() -> None
     assert dict(specs["a.specific-power.kpi"].tags)["window"] == "specific-power"
 
 
-def test_without_figures_there_is_no_stage() -> None:
+def test_without_figures_there_are_alerts_alone() -> None:
     asset = {"type": "compressor", "kpis": "none", "devices": {"m": {"connection": "plc", "points": POINTS}}}
     _, _, found = built(areas={"hall": {"assets": {"a": asset}}})
-    assert found == []
+    assert [type(stage) for stage in found] == [Alerts]
+    assert sorted(found[0].conditions) == ["health", "stale"]
 
 
 def test_a_changed_formula_is_a_new_revision() -> None:
