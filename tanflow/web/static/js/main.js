@@ -1,0 +1,79 @@
+// The start: words, who is here, the frame, then the page the address names.
+
+import {api, onSignedOut} from "./api.js";
+import {byId, el, setText, show} from "./dom.js";
+import {createFormat} from "./format.js";
+import {frame} from "./frame.js";
+import {login} from "./login.js";
+import {poll} from "./poll.js";
+import {go, router, where} from "./router.js";
+import {createStream} from "./stream.js";
+import {applyTheme} from "./theme.js";
+import {isWall, wall} from "./wall.js";
+import {language, loadWords} from "./words.js";
+
+const AGAIN_MS = 2_000;
+
+async function start() {
+  applyTheme();
+  const asked = [loadWords(language()), api.get("/api/me").catch((error) => error)];
+  let [t, me] = await Promise.all(asked);
+  if (me.language_default && language(me.language_default) !== t.language) t = await loadWords(language(me.language_default));
+  document.documentElement.lang = t.language;
+  setText(byId("skip"), t("page.shell.skip"));
+  byId("skip").onclick = (event) => { event.preventDefault(); byId("main").focus(); };
+  while (me instanceof Error) me = await admitted(t, me);
+  await open(t, me);
+}
+
+// Waits for a gateway that does not answer; asks who is there when it wants to know.
+async function admitted(t, error) {
+  const lost = byId("lost");
+  if (error.status === 401) {
+    lost.hidden = true;
+    const said = error.said ?? {};
+    await login(byId("main"), t, {site: said.site, users: said.users !== false});
+  } else {
+    lost.hidden = false;
+    setText(lost, error.status ? t("page.shell.failed", {why: error.message}) : t("page.shell.lost_at_start"));
+    await new Promise((then) => setTimeout(then, AGAIN_MS));
+  }
+  const me = await api.get("/api/me").catch((again) => again);
+  if (!(me instanceof Error)) lost.hidden = true;
+  return me;
+}
+
+async function open(t, me) {
+  const {site} = await api.get("/api/health");
+  setText(byId("site"), site.name);
+  const format = createFormat(t, site.zone);
+  const stream = createStream();
+  const context = {api, stream, t, format, go, me, site, poll, can: (permission) => me.permissions.includes(permission)};
+  const main = byId("main");
+  let first = true;
+  const around = frame(context, {signOut: async () => { await api.post("/api/logout", {}); location.reload(); }});
+  const pages = router(main, context, {
+    shown(page) {
+      around.shown(page);
+      scrollTo(0, 0);
+      if (!first) main.focus(); // a screen reader is told that all is new
+      first = false;
+    },
+    failed(section, error) {
+      const why = error ? t("page.shell.failed", {why: error.message}) : t("page.shell.not_found");
+      const retry = el("button", {type: "button", onclick: () => pages.show()}, t("page.shell.retry"));
+      show(section, el("h1", {}, why), error ? retry : el("p", {class: "soft"}, t("page.shell.not_found_where")));
+    },
+  });
+  onSignedOut(() => {
+    onSignedOut(() => {});
+    pages.stop();
+    around.ended();
+    stream.close();
+    start();
+  });
+  if (isWall()) wall(context, where);
+  await pages.show();
+}
+
+start();

@@ -1,0 +1,64 @@
+// The address's hash → the page that is shown: #/alerts/NAME?state=open.
+
+const PAGES = {
+  overview: () => import("./overview.js"),
+  assets: () => import("./assets.js"),
+  alerts: () => import("./alerts.js"),
+  carbon: () => import("./carbon.js"),
+  gateway: () => import("./gateway.js"),
+};
+
+export const pages = () => Object.keys(PAGES);
+
+export function address(page, name = "", parameters = {}) {
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value)).toString();
+  return `#/${page}${name ? `/${encodeURIComponent(name)}` : ""}${query ? `?${query}` : ""}`;
+}
+
+export function where(hash = location.hash) {
+  const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
+  const [page, ...rest] = path.split("/");
+  return {page: page || "overview", name: decodeURIComponent(rest.join("/")), parameters: new URLSearchParams(query)};
+}
+
+export function go(page, name, parameters) {
+  location.hash = address(page, name, parameters);
+}
+
+// router(root, context, {shown, failed}) → {show, stop}; a page is mount(root, context) → unmount.
+export function router(root, context, {shown, failed}) {
+  let unmount = null;
+  let turn = 0;
+  async function show() {
+    const mine = ++turn;
+    const {page, name, parameters} = where();
+    leave();
+    const section = document.createElement("div");
+    section.className = `page ${page}`;
+    root.replaceChildren(section);
+    shown(page);
+    try {
+      if (!(page in PAGES)) throw new Error("");
+      const module = await PAGES[page]();
+      if (mine !== turn) return;
+      const left = await module.mount(section, {...context, name, parameters});
+      if (mine === turn) unmount = left;
+      else left?.();
+    } catch (error) {
+      if (mine === turn) failed(section, page in PAGES ? error : null);
+    }
+  }
+  function leave() {
+    unmount?.();
+    unmount = null;
+  }
+  addEventListener("hashchange", show);
+  return {
+    show,
+    stop() {
+      turn += 1;
+      removeEventListener("hashchange", show);
+      leave();
+    },
+  };
+}
