@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from config import asset_types
-from config.asset_types import AssetType
+from config.asset_types import AssetType, Grade
 from config.bindings import series_key
 from config.explain import nearest
 from config.formula import Call, Name, Node, parse
 from config.formula_plan import Amount, Constant, Level, Meaning, Term
+from config.grades import Grading, grading
 from config.model import Asset, Gateway
 from config.points import Point
 from config.quantities import AMOUNT_OF, QUANTITIES
@@ -130,3 +131,10 @@ def facts(asset: Asset) -> dict[str, float | str]:
     """Return what an asset states; its rated_kw is a fact like the others."""
     rated: dict[str, float | str] = {"rated_kw": asset.rated_kw} if asset.rated_kw else {}
     return rated | asset.facts
+
+
+def grading_of(asset: Asset, grade: Grade) -> Grading:
+    """Return the limits a standard sets for an asset by what it states."""
+    stated = facts(asset)
+    known = {c: f.strip("'") if f.startswith("'") else stated.get(f) for c, f in grade.where.items()}
+    return grading(grade.standard, {column: value for column, value in known.items() if value is not None})

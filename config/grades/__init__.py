@@ -71,10 +71,13 @@ STANDARDS: Final[dict[str, Standard]] = {
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """The limits of grades 1, 2 and 3 [unit of the standard], None where there are none; `said` tells why or which."""
+    """The limits of grades 1, 2 and 3 [unit of the standard], None where there are none; `said` tells why or which,
+    `source` where the row was taken from.
+    """
 
     limits: tuple[float, float, float] | None
     said: str
+    source: str = ""
 
 
 def grading(standard: str, facts: Facts) -> Grading:
@@ -104,7 +107,8 @@ def _limits(table: Standard, row: Mapping[str, str], wanted: tuple[str, ...], fa
     if not all(row[column] for column in table.grades):
         return Grading(None, f"no grade: the row of {table.title} for {asked} is not complete in our source")
     first, second, third = (float(row[column]) for column in table.grades)
-    return Grading((first, second, third), f"{table.title}, {asked}: {first:g}, {second:g}, {third:g} {table.unit}")
+    said = f"{table.title}, {asked}: {first:g}, {second:g}, {third:g} {table.unit}"
+    return Grading((first, second, third), said, row["source"])
 
 
 def _same(listed: str, stated: float | str) -> bool:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from config.errors import Rejected, Unavailable
 from pipeline.clock import SECOND_NS
-from tanflow.web import cost, documents, emissions, overview, query, static_files
+from tanflow.web import cost, documents, emissions, overview, plant, query, static_files
 from tanflow.web.encode import as_csv, as_json, dumps
 from tanflow.web.guard import Guard
 from tanflow.web.health import health
@@ -45,6 +45,7 @@ def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
         Route("/metrics", api.metrics),
         *documents.routes(gateway),
         *overview.routes(gateway),
+        *plant.routes(gateway),
         *static_files.routes(files),
     ]
     handlers: dict[Any, Any] = {

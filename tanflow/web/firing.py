@@ -20,13 +20,22 @@ def states(table: SeriesTable, latest: Latest) -> Iterator[tuple[Spec, int]]:
             yield spec, int(latest.value[number]) if latest.time_ns[number] else 0
 
 
-def counts(table: SeriesTable, latest: Latest, asset: str = "") -> dict[str, int]:
-    """Return how many alerts fire by severity, and how many are pending; of one asset or of all."""
-    found = dict(_NONE)
+def counts(table: SeriesTable, latest: Latest) -> dict[str, int]:
+    """Return how many alerts fire by severity, and how many are pending."""
+    total = dict(_NONE)
+    for of_asset in counts_by_asset(table, latest).values():
+        for name, number in of_asset.items():
+            total[name] += number
+    return total
+
+
+def counts_by_asset(table: SeriesTable, latest: Latest) -> dict[str, dict[str, int]]:
+    """Return the same of each asset that has alerts."""
+    found: dict[str, dict[str, int]] = {}
     for spec, state in states(table, latest):
         tags = dict(spec.tags)
-        if not asset or tags.get("asset") == asset:
-            found["pending"] += state == PENDING
-            if state == FIRING:
-                found[tags["severity"]] += 1
+        mine = found.setdefault(tags["asset"], dict(_NONE))
+        mine["pending"] += state == PENDING
+        if state == FIRING:
+            mine[tags["severity"]] += 1
     return found
