@@ -178,12 +178,16 @@ class Data(Strict):
     history: History = History()
 
 
+HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)]
+
+
 class Api(Strict):
     """The local page and API; anywhere but loopback it asks for a token."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_800
     token: Secret | None = None
+    names: tuple[HostName, ...] = ()  # other names it is reached by on loopback: a TLS proxy's
 
     @property
     def loopback(self) -> bool:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from config.errors import Rejected, Unavailable
+from config.model import Api
 from pipeline.clock import SECOND_NS
 from tanflow.web import cost, documents, emissions, overview, plant, query, static_files
-from tanflow.web.encode import as_csv, as_json, dumps
-from tanflow.web.guard import Guard
+from tanflow.web.acts import Acts
+from tanflow.web.encode import answered, as_csv, as_json
+from tanflow.web.guard import Entrance, Guard
 from tanflow.web.health import health
+from tanflow.web.login import Login, watch
 from tanflow.web.metrics import CONTENT_TYPE, metrics
 from tanflow.web.parameters import only, series_filter
 from tanflow.web.series import SeriesList
+from tanflow.web.sessions import Sessions
+from tanflow.web.users import Users
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway
@@ -31,32 +37,42 @@ if TYPE_CHECKING:
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def application(gateway: Gateway, *, loopback: bool, token: str) -> ASGIApp:
-    """Return the whole API and page behind its guard; `token` "" asks for none."""
-    api, files = _Api(gateway), static_files.static_files()
-    routes = [
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The whole API and page behind its guard, and what runs beside it as long as it is served."""
+
+    app: Guard
+    beside: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
+
+
+def application(gateway: Gateway, api: Api, token: str, now_s: Callable[[], float] = time.monotonic) -> Web:
+    """Return API and page; `token` "" asks programs for none. Raises GatewayError for users that cannot be read."""
+    users = Users.open(gateway.directory.path)
+    sessions, acts = Sessions(users, now_s), Acts(gateway, now_s)
+    files = static_files.static_files()
+    login = Login(gateway, users, sessions, acts, bool(token), now_s)
+    routes = [*_routes(gateway, acts), *login.routes(), *acts.routes(), *static_files.routes(files)]
+    app = Starlette(routes=routes, exception_handlers=_HANDLERS)
+    app.router.redirect_slashes = False
+    entrance = Entrance(users, sessions, acts, api.loopback, token, api.names)
+    return Web(Guard(app, entrance, files), (partial(watch, users, acts),))
+
+
+def _routes(gateway: Gateway, acts: Acts) -> list[Route]:
+    """Return the routes of all that is asked about the plant, its account and its alerts."""
+    api = _Api(gateway)
+    return [
         Route("/api/health", api.health),
         Route("/api/series", api.series),
         Route("/api/latest", api.latest),
         Route("/api/query", api.query),
         Route("/api/emissions", api.emissions),
         Route("/api/cost", api.cost),
-        Route("/api/me", api.me),
         Route("/metrics", api.metrics),
-        *documents.routes(gateway),
+        *documents.routes(gateway, acts),
         *overview.routes(gateway),
         *plant.routes(gateway),
-        *static_files.routes(files),
     ]
-    handlers: dict[Any, Any] = {
-        HTTPException: _http_error,
-        Rejected: partial(_sentence, 400),
-        Unavailable: partial(_sentence, 503),
-        Exception: _defect,
-    }
-    app = Starlette(routes=routes, exception_handlers=handlers)
-    app.router.redirect_slashes = False
-    return Guard(app, public=files, loopback=loopback, token=token)
 
 
 class _Api:
@@ -70,18 +86,18 @@ class _Api:
     async def health(self, request: Request) -> Response:
         only(request.query_params)
         found = health(self._gateway)
-        return _json(found, 503 if found["state"] == "down" else 200)
+        return answered(found, 503 if found["state"] == "down" else 200)
 
     async def series(self, request: Request) -> Response:
         only(request.query_params, "asset", "match", "quantity")
         wanted = series_filter(request.query_params)
         revision = self._gateway.table.revision
-        return await asyncio.to_thread(lambda: _json({"revision": revision, "series": self._list.describe(wanted)}))
+        return await asyncio.to_thread(lambda: answered({"revision": revision, "series": self._list.describe(wanted)}))
 
     async def latest(self, request: Request) -> Response:
         only(request.query_params, "asset", "match", "quantity")
         rows = self._list.latest(self._gateway.latest, series_filter(request.query_params))
-        return await asyncio.to_thread(lambda: _json(rows.describe(self._gateway.clock.now_ns())))
+        return await asyncio.to_thread(lambda: answered(rows.describe(self._gateway.clock.now_ns())))
 
     async def query(self, request: Request) -> Response:
         asked = query.parse(request.query_params, self._gateway)
@@ -89,7 +105,7 @@ class _Api:
             answer = await query.ask(self._gateway, asked)
             if asked.csv:
                 return await asyncio.to_thread(lambda: _text(as_csv(asked, answer), "text/csv; charset=utf-8"))
-            return await asyncio.to_thread(lambda: _json(as_json(asked, answer)))
+            return await asyncio.to_thread(lambda: answered(as_json(asked, answer)))
 
     async def emissions(self, request: Request) -> Response:
         gateway = self._gateway
@@ -97,29 +113,18 @@ class _Api:
         today = datetime.fromtimestamp(gateway.clock.now_ns() / SECOND_NS, zone).date()
         asked = emissions.parse(request.query_params, zone, today)
         async with self._places:
-            return await asyncio.to_thread(lambda: _json(emissions.answer(gateway.directory.path, asked)))
+            return await asyncio.to_thread(lambda: answered(emissions.answer(gateway.directory.path, asked)))
 
     async def cost(self, request: Request) -> Response:
         gateway = self._gateway
         today = datetime.fromtimestamp(gateway.clock.now_ns() / SECOND_NS, gateway.books.zone).date()
         month = cost.parse(request.query_params, today)
         async with self._places:
-            return await asyncio.to_thread(lambda: _json(cost.answer(gateway.directory.path, gateway.books, month)))
-
-    async def me(self, request: Request) -> Response:
-        only(request.query_params)
-        language = self._gateway.config.notify.language
-        everything = ["read", "acknowledge", "silence", "enter", "approve", "commission", "export", "audit"]
-        about = {"user": "local", "role": "local", "permissions": everything, "users": False}
-        return _json(about | {"language_default": language})
+            return await asyncio.to_thread(lambda: answered(cost.answer(gateway.directory.path, gateway.books, month)))
 
     async def metrics(self, request: Request) -> Response:
         only(request.query_params)
         return _text(metrics(self._gateway), CONTENT_TYPE)
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(dumps(content), status, media_type="application/json")
 
 
 def _text(content: str, kind: str) -> Response:
@@ -127,7 +132,7 @@ def _text(content: str, kind: str) -> Response:
 
 
 async def _sentence(status: int, request: Request, error: Exception) -> Response:
-    response = _json({"error": str(error)}, status)
+    response = answered({"error": str(error)}, status)
     if isinstance(error, Unavailable):
         response.headers["retry-after"] = str(max(1, round(error.after_s or 1)))
     return response
@@ -135,9 +140,19 @@ async def _sentence(status: int, request: Request, error: Exception) -> Response
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
     if error.status_code == 404:
-        return _json({"error": f"nothing is at {request.url.path[:200]}; see /api/health, /api/series, /metrics"}, 404)
-    return _json({"error": error.detail}, error.status_code)
+        return answered(
+            {"error": f"nothing is at {request.url.path[:200]}; see /api/health, /api/series, /metrics"}, 404
+        )
+    return answered({"error": error.detail}, error.status_code)
 
 
 async def _defect(request: Request, error: Exception) -> Response:
-    return _json({"error": "the gateway failed at this request; its log says why"}, 500)
+    return answered({"error": "the gateway failed at this request; its log says why"}, 500)
+
+
+_HANDLERS: Final[dict[Any, Any]] = {
+    HTTPException: _http_error,
+    Rejected: partial(_sentence, 400),
+    Unavailable: partial(_sentence, 503),
+    Exception: _defect,
+}

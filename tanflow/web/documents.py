@@ -14,28 +14,31 @@ from starlette.routing import Route
 from carbon.ledger import Ledger
 from carbon.lines import Rules
 from carbon.papers import evidence
-from carbon.papers.documents import Documents, Entered, Person
+from carbon.papers.documents import Documents, Entered, Person, ranges
 from carbon.papers.manual import Account
 from carbon.papers.register import Filed, Register
 from carbon.papers.rows import file_name
 from carbon.papers.sheets import MAX_BYTES, MAX_ROWS, Sheet, SheetRow, read_sheet
 from config.errors import ConfigError, Rejected
-from tanflow.web.encode import dumps
+from pipeline.acts import What
+from tanflow.web.acts import Acts
+from tanflow.web.body import JSON, content, media_type
+from tanflow.web.encode import answered
 from tanflow.web.parameters import choice, only
+from tanflow.web.sessions import Who, who
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway
 
-_JSON: Final = "application/json"
 _SHEETS: Final = ("text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
 _SCANS: Final = ("application/octet-stream", "application/pdf", "image/jpeg", "image/png")
 _LISTED: Final = 1_000  # documents of one answer
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def routes(gateway: Gateway) -> list[Route]:
-    """Return the routes of documents."""
-    desk = _Desk(gateway)
+def routes(gateway: Gateway, acts: Acts) -> list[Route]:
+    """Return the routes of documents; what is handed in or approved is an act."""
+    desk = _Desk(gateway, acts)
     return [
         Route("/api/documents", desk.listed, methods=["GET"]),
         Route("/api/documents", desk.entered, methods=["POST"]),
@@ -47,7 +50,8 @@ def routes(gateway: Gateway) -> list[Route]:
 class _Desk:
     """Takes one request to write at a time; the ledger's file is written beside the accountant's own transactions."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, acts: Acts) -> None:
+        self._acts = acts
         account = Account(gateway.config, gateway.books.streams, Rules(gateway.config).of)
         self._documents = Documents(account, gateway.directory.path, gateway.clock.now_ns)
         self._writing = asyncio.Lock()
@@ -59,49 +63,56 @@ class _Desk:
         after = request.query_params.get("after", "0")
         if not (after.isdecimal() and after.isascii() and len(after) <= 12):
             raise Rejected(f"after={after!r} is no number of a document")
-        return await asyncio.to_thread(lambda: _answer(self._list(state, int(after))))
+        return await asyncio.to_thread(lambda: answered(self._list(state, int(after))))
 
     async def entered(self, request: Request) -> Response:
         """Enter the rows of a sheet (CSV, XLSX) or request (JSON), all or none."""
-        kind = _media_type(request, _JSON, *_SHEETS)
-        content = await _body(request, MAX_BYTES)
-        sheet, person = _rows(content) if kind == _JSON else _sheet(request, content)
-        return await self._write(lambda: self._documents.enter(sheet, content, person))
+        kind = media_type(request, JSON, *_SHEETS)
+        sent = await content(request, MAX_BYTES)
+        sheet, by, approved_by = _rows(sent) if kind == JSON else _sheet(request, sent)
+        asks = who(request)
+        person = Person(_own(asks, "by", by), _approver(asks, approved_by))
+        return await self._write(asks, "enter", person.by, lambda: self._documents.enter(sheet, sent, person))
 
     async def approved(self, request: Request) -> Response:
         """Let documents that wait stand."""
         only(request.query_params)
-        _media_type(request, _JSON)
-        said = _object(await _body(request, MAX_BYTES), "documents", "by")
+        media_type(request, JSON)
+        said = _object(await content(request, MAX_BYTES), "documents", "by")
         seqs = said.get("documents")
         if not isinstance(seqs, list) or not all(type(seq) is int for seq in seqs):
             raise Rejected('documents: is a list of their numbers, e.g. {"documents": [12, 13], "by": "Bo"}')
-        return await self._write(lambda: self._documents.approve(seqs, _name(said, "by")))
+        asks = who(request)
+        by = _own(asks, "by", _name(said, "by"))
+        return await self._write(asks, "approve", by, lambda: self._documents.approve(seqs, by))
 
     async def file(self, request: Request) -> Response:
         """Keep a scan and answer with the hash that rows name it by."""
         only(request.query_params)
-        _media_type(request, *_SCANS)
-        content = await _body(request, evidence.MAX_BYTES)
-        if not content:
+        media_type(request, *_SCANS)
+        scan = await content(request, evidence.MAX_BYTES)
+        if not scan:
             raise Rejected("the file is empty")
-        digest = await asyncio.to_thread(evidence.keep, self._documents.data, content)
-        return _answer({"document": f"sha256:{digest}"}, 201)
+        digest = await asyncio.to_thread(evidence.keep, self._documents.data, scan)
+        await self._acts.record(who(request), "enter", file=f"sha256:{digest}")
+        return answered({"document": f"sha256:{digest}"}, 201)
 
-    async def _write(self, work: Callable[[], Entered]) -> Response:
+    async def _write(self, asks: Who, what: What, by: str, work: Callable[[], Entered]) -> Response:
         try:
             async with self._writing:
                 entered = await asyncio.to_thread(work)
         except ConfigError as error:
             mistakes = [{"row": p.line, "where": p.path, "message": p.message} for p in error.problems]
-            return _answer({"error": f"nothing was entered: {error.problems[0]}", "mistakes": mistakes}, 400)
+            return answered({"error": f"nothing was entered: {error.problems[0]}", "mistakes": mistakes}, 400)
+        numbers = [row.seq for row in entered.filed]
+        await self._acts.record(asks, what, documents=ranges(numbers), by=by)
         said = {
-            "documents": [row.seq for row in entered.filed],
+            "documents": numbers,
             "state": "pending" if entered.pending else "in force",
             "entries": entered.entries,
             "notes": entered.notes,
         }
-        return _answer(said, 201)
+        return answered(said, 201)
 
     def _list(self, state: str, after: int) -> dict[str, Any]:
         with Ledger.open(self._documents.data) as ledger:
@@ -119,40 +130,39 @@ def _described(register: Register, row: Filed) -> dict[str, Any]:
     return about
 
 
-def _media_type(request: Request, *known: str) -> str:
-    """Return the body's type; one a web site can send unasked (a form's) is none of the known."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in known:
-        raise Rejected(f"the body's content-type {kind[:80]!r} is none of {', '.join(known)}")
-    return kind
+def _own(asks: Who, field: str, name: str) -> str:
+    """Return who does it: someone who has signed in only as himself, a program for whom it names."""
+    if not asks.session:
+        return name
+    if name not in ("", asks.user):
+        raise Rejected(f"{field}: you are signed in as {asks.user}, not as {name[:40]!r}")
+    return asks.user
 
 
-async def _body(request: Request, most: int) -> bytes:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > most:
-            raise Rejected(f"the body is larger than {most >> 20} MiB")
-    return bytes(content)
+def _approver(asks: Who, name: str) -> str:
+    """Return who else looked at it; whoever may not approve cannot name somebody who has."""
+    if name and "approve" not in asks.permissions:
+        raise Rejected("approved_by: the one who approves signs in and does so: POST /api/documents/approve")
+    return name and _own(asks, "approved_by", name)
 
 
-def _sheet(request: Request, content: bytes) -> tuple[Sheet, Person]:
+def _sheet(request: Request, content: bytes) -> tuple[Sheet, str, str]:
     asked = request.query_params
     only(asked, "name", "sheet", "by", "approved_by")
     try:
         name = file_name(asked.get("name", "sheet"))
     except ValueError as error:
         raise Rejected(f"name: {error}") from None
-    return read_sheet(name, content, asked.get("sheet", "")), Person(asked.get("by", ""), asked.get("approved_by", ""))
+    return read_sheet(name, content, asked.get("sheet", "")), asked.get("by", ""), asked.get("approved_by", "")
 
 
-def _rows(content: bytes) -> tuple[Sheet, Person]:
+def _rows(content: bytes) -> tuple[Sheet, str, str]:
     said = _object(content, "rows", "by", "approved_by")
     rows = said.get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or len(rows) > MAX_ROWS:
         raise Rejected(f"rows: is a list of at most {MAX_ROWS:,} objects, one a document")
     sheet = Sheet("request", tuple(SheetRow(number, _cells(row, number)) for number, row in enumerate(rows, 1)))
-    return sheet, Person(_name(said, "by"), _name(said, "approved_by"))
+    return sheet, _name(said, "by"), _name(said, "approved_by")
 
 
 def _cells(row: dict[str, Any], number: int) -> dict[str, str]:
@@ -178,7 +188,3 @@ def _name(said: dict[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise Rejected(f"{key}: is the name of a person")
     return value
-
-
-def _answer(content: Any, status: int = 200) -> Response:
-    return Response(dumps(content), status, media_type=_JSON)

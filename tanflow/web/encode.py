@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 import orjson
+from starlette.responses import Response
 
 from pipeline.quality import describe
 from sinks.history_query import Answer
@@ -26,6 +27,11 @@ def iso(time_ns: npt.NDArray[np.int64]) -> list[str]:
 def dumps(content: Any) -> bytes:
     """Return JSON; a value that is not a number becomes null."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def answered(content: Any, status: int = 200) -> Response:
+    """Return an answer of JSON."""
+    return Response(dumps(content), status, media_type="application/json")
 
 
 def as_json(asked: Asked, answer: Answer) -> dict[str, Any]:

@@ -1,20 +1,29 @@
-"""Every request passes here first: method, host name and token are checked, safe headers put on every answer."""
+"""Every request passes here first: method, host, origin, who asks and whether they may; safe headers on each answer."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-import orjson
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_METHODS: Final = ("GET", "HEAD")
-# What takes papers takes POST too: from a program, or from this page.
-POST_PATHS: Final = ("/api/documents", "/api/documents/approve", "/api/documents/file")
-_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+from tanflow.web import roles
+from tanflow.web.acts import Acts
+from tanflow.web.encode import answered
+from tanflow.web.roles import Asks, Methods
+from tanflow.web.sessions import COOKIE, Sessions, Who
+from tanflow.web.users import Users
+
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+_LOCAL: Final = Who("local", "local")
+_TOKEN: Final = Who("token", "engineer")
+UNKNOWN: Final = Who("unknown", "none")
+_READ: Final[Methods] = {"GET": "read"}
+_CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _HEADERS: Final = {
     "content-security-policy": (
         "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
@@ -26,62 +35,138 @@ _HEADERS: Final = {
 }
 
 
-class Guard:
-    """ASGI middleware; on loopback it answers only to loopback's own names, which defeats DNS rebinding."""
+_NONE: Final[Mapping[str, str]] = {}
 
-    def __init__(self, app: ASGIApp, *, public: Collection[str], loopback: bool, token: str) -> None:
-        self._app = app
-        self._public = public  # paths of the page's files: no secret is in them, so they need no token
-        self._loopback = loopback
-        self._token = token.encode()
+
+class _Refused(Exception):
+    """This request goes no further; the answer says why, and to whom it is said where somebody is known."""
+
+    def __init__(self, status: int, sentence: str, who: Who | None = None, headers: Mapping[str, str] = _NONE) -> None:
+        self.answer = answered({"error": sentence}, status)
+        self.answer.headers.update(headers)
+        self.who = who
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What decides who one is. `token` "": programs need none; `names`: other host names of this gateway."""
+
+    users: Users
+    sessions: Sessions
+    acts: Acts
+    loopback: bool
+    token: str = ""
+    names: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """ASGI middleware; on loopback it answers only to known names, which defeats DNS rebinding.
+
+    `public` are the paths of the page's files: no secret is in them, so everyone may have them.
+    """
+
+    app: ASGIApp
+    entrance: Entrance
+    public: Collection[str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"cannot serve {scope['type']}")
-        cache = "no-cache" if scope["path"] in self._public else "no-store"
+        path, method = scope["path"], scope["method"]
+        headers = _HEADERS | {"cache-control": "no-cache" if path in self.public else "no-store"}
+        exported = False
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS | {"cache-control": cache})
+                MutableHeaders(scope=message).update(headers)
+                if exported and message["status"] < 400:
+                    query = scope["query_string"].decode("latin-1")
+                    await self.entrance.acts.record(scope["who"], "export", path=path, query=query[:500])
             await send(message)
 
-        app = self._refusal(scope["method"], scope["path"], Headers(scope=scope)) or self._app
+        app = self.app
+        try:
+            asks = self._methods(method, path)
+            scope["who"] = self._passes(method, path, asks, Headers(scope=scope))
+            exported = asks == "export" and method == "GET"
+        except _Refused as refused:
+            app = refused.answer
+            if refused.who:
+                await self.entrance.acts.refused(refused.who, method=method, path=path[:200])
         await app(scope, receive, send_safely)
 
-    def _refusal(self, method: str, path: str, headers: Headers) -> Response | None:
-        methods = (*_METHODS, "POST") if path in POST_PATHS else _METHODS
-        if method not in methods:
-            names = " or ".join((", ".join(methods[:-1]), methods[-1]))
-            return _refuse(405, f"{path[:200]} only answers {names}", allow=", ".join(methods))
+    def _methods(self, method: str, path: str) -> Asks:
+        """Return what an address asks for; raises _Refused where nothing is, or not by this method."""
+        methods: Methods = {"GET": "public"} if path in self.public else roles.asked(path)
+        allowed = [name for name in ("GET", "HEAD", "POST") if _as_get(name) in (methods or _READ)]
+        if method not in allowed:
+            names = " or ".join(filter(None, (", ".join(allowed[:-1]), allowed[-1])))
+            raise _Refused(405, f"{path[:200]} only answers {names}", headers={"allow": ", ".join(allowed)})
+        return (methods or _READ)[_as_get(method)]  # what is not there is told only to those who may read
+
+    def _passes(self, method: str, path: str, asks: Asks, headers: Headers) -> Who:
+        """Return who asks; raises _Refused where they may not."""
         host = headers.get("host", "")
-        if self._loopback and _name(host) not in _LOOPBACK_NAMES:
-            return _refuse(
+        if self.entrance.loopback and name_of(host) not in (*LOOPBACK_NAMES, *self.entrance.names):
+            raise _Refused(
                 421, f"this gateway listens on loopback and answers to localhost only, not to {host[:200]!r}"
             )
-        if method == "POST" and not _from_here(headers, host):
-            return _refuse(403, "another web site may not enter anything here")
-        if self._token and path not in self._public and not self._knows(headers.getlist("authorization")):
-            return _refuse(401, "send the gateway's token: Authorization: Bearer …", **{"www-authenticate": "Bearer"})
-        return None
+        elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        if (method == "POST" or asks != "public") and (elsewhere or not _from_here(headers, host)):
+            raise _Refused(403, "another web site may not ask or enter anything here")
+        if asks == "public":
+            return UNKNOWN
+        who = self._who(headers)
+        if method == "POST" and who.session and "origin" not in headers:
+            raise _Refused(403, "what a cookie comes with must say from which page: Origin", who)
+        if asks not in who.permissions:
+            raise _Refused(403, f"the role {who.role} may not {asks} here", who)
+        if not roles.asked(path):
+            raise _Refused(404, f"nothing is at {path[:200]}; see /api/health, /api/series, /metrics")
+        return who
+
+    def _who(self, headers: Headers) -> Who:
+        """Return who asks: a program with the token, a person with a session, or whoever sits at the machine."""
+        given, users = headers.getlist("authorization"), self.entrance.users.current()
+        if given and self.entrance.token:
+            if not self._knows(given):
+                raise _Refused(401, "this is not the gateway's token", UNKNOWN, headers=_CHALLENGE)
+            return _TOKEN if users else _LOCAL
+        if not users:
+            if self.entrance.token:
+                raise _Refused(401, "send the gateway's token: Authorization: Bearer …", headers=_CHALLENGE)
+            return _LOCAL
+        session = self.entrance.sessions.find(_cookie(headers))
+        if session is None:
+            raise _Refused(401, "sign in first: POST /api/login", headers=_CHALLENGE)
+        return Who(session.user, users[session.user].role, session)
 
     def _knows(self, authorizations: list[str]) -> bool:
         scheme, _, given = authorizations[0].partition(" ") if len(authorizations) == 1 else ("", "", "")
         # Header text is latin-1; its bytes are what was sent.
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), self._token)
+        sent = given.strip().encode("latin-1")
+        return scheme.lower() == "bearer" and hmac.compare_digest(sent, self.entrance.token.encode())
+
+
+def _as_get(method: str) -> str:
+    return "GET" if method == "HEAD" else method
+
+
+def _cookie(headers: Headers) -> str:
+    """Return the key of a session; of several cookies of that name none is believed."""
+    found = [cookie_parser(line).get(COOKIE) for line in headers.getlist("cookie")]
+    keys = [key for key in found if key]
+    return keys[0] if len(keys) == 1 else ""
+
+
+def name_of(host: str) -> str:
+    """Return the name of a Host header without its port; any port will do, as a tunnel may end elsewhere."""
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdecimal() else host).lower()
 
 
 def _from_here(headers: Headers, host: str) -> bool:
     """Return whether a request comes from no web site, or from this gateway's own page."""
     origins = headers.getlist("origin")
     return all(origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower()) for origin in origins)
-
-
-def _name(host: str) -> str:
-    """Return the name of a Host header without its port; any port will do, as a tunnel may end elsewhere."""
-    name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdecimal() else host).lower()
-
-
-def _refuse(status: int, sentence: str, **headers: str) -> Response:
-    return Response(orjson.dumps({"error": sentence}), status, headers, media_type="application/json")

@@ -71,6 +71,14 @@ def choice(given: QueryParams, name: str, choices: tuple[str, ...], default: str
     return value
 
 
+def whole(given: QueryParams, name: str, default: int) -> int:
+    """Return a whole number, 0 or greater."""
+    text = given.get(name, str(default))
+    if not _DIGITS.fullmatch(text):
+        raise Rejected(f"{name}={text!r} is no whole number")
+    return int(text)
+
+
 def duration_ns(text: str, name: str) -> int:
     """Return the nanoseconds of `90s`, `15min`, `1h`, `7d`, `2w`."""
     found = _DURATION.fullmatch(text)

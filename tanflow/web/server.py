@@ -7,9 +7,9 @@ import contextlib
 import errno
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,6 +22,7 @@ from tanflow.web.app import application
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway
 
+Work = Callable[[], Coroutine[Any, Any, None]]
 logger = logging.getLogger("tanflow.api")
 
 _CONNECTIONS: Final = 128  # more are told to come back later
@@ -41,13 +42,16 @@ class _Server(uvicorn.Server):
 async def serve(gateway: Gateway, api: Api) -> None:
     """Serve until cancelled; answers under way get a second, idle connections are closed at once.
 
-    Raises Unavailable when the address cannot be listened on or the token cannot be read.
+    Raises Unavailable when the address cannot be listened on, or the token or users.json cannot be read.
     """
-    app = application(gateway, loopback=api.loopback, token=_token(api))
+    try:
+        web = application(gateway, api, secrets.read(api.token) if api.token else "")
+    except GatewayError as error:
+        raise Unavailable(f"the API stays closed: {error}") from error
     with await _listen(api) as listener:
         host, port = listener.getsockname()[:2]
         logger.info("page and API on http://%s:%d/", f"[{host}]" if ":" in host else host, port)
-        await _run(_Server(_config(app)), listener)
+        await _run(_Server(_config(web.app)), listener, web.beside)
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
@@ -68,20 +72,19 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     )
 
 
-async def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _run(server: uvicorn.Server, listener: socket.socket, beside: Iterable[Work]) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="api server")
+    others = [asyncio.create_task(work(), name="api work") for work in beside]
     try:
-        await asyncio.shield(serving)
+        done, _ = await asyncio.wait([serving, *others], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # nothing here ends by itself but by a defect, which is raised
     finally:
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
         server.should_exit = True
         await serving
-
-
-def _token(api: Api) -> str:
-    try:
-        return secrets.read(api.token) if api.token else ""
-    except GatewayError as error:
-        raise Unavailable(f"the API stays closed: {error}") from error
 
 
 async def _listen(api: Api) -> socket.socket:
