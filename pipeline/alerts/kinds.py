@@ -7,7 +7,19 @@ from typing import Final
 
 from config.alerting import Alert
 from config.alerts import Rule
-from pipeline.alerts import calibration, deviation, frozen, grade, health, intensity, stale, threshold
+from pipeline.alerts import (
+    budget,
+    calibration,
+    demand,
+    deviation,
+    frozen,
+    grade,
+    health,
+    intensity,
+    rate_of_change,
+    stale,
+    threshold,
+)
 from pipeline.alerts.context import Context, Numbered
 from pipeline.alerts.judged import Condition
 
@@ -18,6 +30,9 @@ KINDS: Final[dict[str, Build]] = {
     "frozen": frozen.build,
     "calibration": calibration.build,
     "health": health.build,
+    "rate_of_change": rate_of_change.build,
+    "demand": demand.build,
+    "budget": budget.build,
     "deviation": deviation.build,
     "intensity": intensity.build,
     "grade": grade.build,

@@ -63,6 +63,10 @@ class Alerts:
     def _waste(self) -> Places:
         return Places({slot.waste: n for n, slot in enumerate(self.slots) if slot.waste >= 0})
 
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {slot.key: n for n, slot in enumerate(self.slots)}
+
     def fold(self, state: State, batch: Batch, header: Header) -> tuple[State, Batch]:
         """Take a batch and return the transitions it brings."""
         after: State = dict(state)
@@ -70,8 +74,11 @@ class Alerts:
         for kind, condition in self.conditions.items():
             after[kind], judged = condition.fold(state.get(kind, {}), batch)
             parts += [judged] if judged is not None and len(judged.alert) else []
-        run = _Run(self.slots, after, self._wasted(after, batch))
+        waste = self._wasted(after, batch)
         ticks = np.flatnonzero(batch.series == self.tick)
+        if not parts and not len(ticks):
+            return after, empty(header)
+        run = _Run(self.slots, self._numbers, after, waste)
         run.through(joined(parts) if parts else None, ticks, batch.time_ns[ticks])
         after["stands"] = run.stands
         if not run.rows:
@@ -93,10 +100,11 @@ class Alerts:
 class _Run:
     """One batch's way through the alerts; `rows` are (time_ns, series, value)."""
 
-    def __init__(self, slots: Sequence[Slot], state: State, waste: Mapping[str, float]) -> None:
+    def __init__(
+        self, slots: Sequence[Slot], known: Mapping[str, int], state: State, waste: Mapping[str, float]
+    ) -> None:
         self._slots, self._waste = slots, waste
         self.stands: dict[str, Sequence[int]] = dict(state.get("stands", {}))
-        known = {slot.key: n for n, slot in enumerate(slots)}
         self._pending = {known[k] for k, s in self.stands.items() if k in known and s[0] == Status.PENDING}
         self.rows: list[tuple[int, int, float]] = []
 
