@@ -111,9 +111,7 @@ def read(path: Path) -> dict[str, User]:
         return dict(_File.model_validate_json(content).users)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise GatewayError(
-            f"{path} cannot be understood at {where or 'its beginning'}; put a sound copy back"
-        ) from None
+        raise GatewayError(f"{path}: {where or 'what it holds'} cannot be understood; put a sound copy back") from None
 
 
 @contextmanager
