@@ -10,8 +10,10 @@ from typing import Final, Generic, TypeVar
 from config.alerts import Budget, CalibrationDue, Demand, Frozen, Health, RateOfChange, Rule, Stale, Threshold
 from config.bindings import BoundDevice, series_key
 from config.kpis import Figures
+from config.meters import Meter
 from config.model import Gateway
 from config.points import Point
+from config.type_alerts import type_alerts
 
 R = TypeVar("R", covariant=True)
 GATEWAY: Final = "gateway"
@@ -79,13 +81,19 @@ def meaningful(points: Iterable[Point]) -> bool:
     return sum(point.effective_kind == "gauge" for point in points) >= LEAST_GAUGES
 
 
+def has_due(meter: Meter) -> bool:
+    """Return whether anything ever says when a meter's calibration runs out."""
+    return bool(meter.due or any(event.due for event in meter.events))
+
+
 def _brought(gateway: Gateway, devices: Collection[BoundDevice], found: Figures) -> Iterator[Alert[Rule]]:
     """Yield the alerts that need no rule of the user's, as far as their assets want them."""
     wanted = {device.asset_name: device.asset.alerts for device in devices}
-    every = chain(_of_devices(gateway, devices), _of_meters(gateway), _of_gateway(gateway))
+    of_types = (Alert(*told) for told in type_alerts(gateway, found))
+    every = chain(of_types, _of_devices(gateway, devices), _of_meters(gateway), _of_gateway(gateway))
     for alert in every:
         chosen = wanted.get(alert.asset, "auto")
-        if chosen == "auto" or alert.name in chosen:
+        if chosen == "auto" or (chosen != "none" and alert.name in chosen):
             yield alert
 
 
@@ -118,7 +126,7 @@ def _after_s(gateway: Gateway, device: BoundDevice, least_s: float, periods: flo
 def _of_meters(gateway: Gateway) -> Iterator[Alert[Rule]]:
     told = {rule.meter for rule in gateway.alerts.values() if isinstance(rule, CalibrationDue)}
     for name, meter in gateway.accounting.meters.items():
-        if name not in told and (meter.due or any(event.due for event in meter.events)):
+        if name not in told and has_due(meter):
             rule = CalibrationDue(type="calibration", meter=name)
             yield Alert(_asset_of_meter(gateway, name), f"{name}-calibration", rule)
 

@@ -219,7 +219,7 @@ _KINDS = {
 def _type(value: Any) -> str | None:
     """Return the tag of a rule; one without a type is a threshold. Tags are no keys of the file."""
     kind = value.get("type", "threshold") if isinstance(value, dict) else getattr(value, "type", None)
-    return f"type {kind}" if kind in _KINDS else None
+    return f"type {kind}" if isinstance(kind, str) and kind in _KINDS else None
 
 
 Rule = Annotated[

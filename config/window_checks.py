@@ -95,13 +95,14 @@ def _intensity(
     for index, reference in enumerate(window.energy):
         if not hidden(reference):
             where = (*path, "energy", index)
-            yield from _refer(points, reference, where) or _energy(points, assets, reference, where)
+            yield from refer(points, reference, where) or energy(points, assets, reference, where)
     if not hidden(window.product):
         product = (*path, "product")
-        yield from _refer(points, window.product, product) or _product(points, window.product, product)
+        yield from refer(points, window.product, product) or _product(points, window.product, product)
 
 
-def _refer(points: dict[str, dict[str, Point]], reference: str, path: Loc) -> list[Finding]:
+def refer(points: Points, reference: str, path: Loc) -> list[Finding]:
+    """Return why a reference names no point, nothing where it does."""
     asset, dot, point = reference.partition(".")
     if not dot:
         return [(path, f"'{reference}' must be written asset.point")]
@@ -112,9 +113,10 @@ def _refer(points: dict[str, dict[str, Point]], reference: str, path: Loc) -> li
     return []
 
 
-def _energy(points: dict[str, dict[str, Point]], assets: dict[str, Asset], reference: str, path: Loc) -> list[Finding]:
+def energy(points: Points, assets: dict[str, Asset], reference: str, path: Loc) -> list[Finding]:
+    """Return why no energy follows from a point, nothing where it does."""
     asset, _, name = reference.partition(".")
-    point, energy = points[asset][name], assets[asset].energy
+    point, by = points[asset][name], assets[asset].energy
     if point.quantity == "energy_index" and point.effective_kind == "counter":
         return []
     carrier = point.carrier or assets[asset].carrier
@@ -127,7 +129,7 @@ def _energy(points: dict[str, dict[str, Point]], assets: dict[str, Asset], refer
     if point.quantity != "power":
         return [(path, f"'{reference}' shows {point.quantity}; name a counter of energy or gas, or a power")]
     counters = [n for n, p in points[asset].items() if p.quantity == "energy_index" and p.effective_kind == "counter"]
-    if energy == "integrate" or (energy == "auto" and not counters):
+    if by == "integrate" or (by == "auto" and not counters):
         return []
     if counters:
         return [(path, f"'{reference}' is not integrated, because '{asset}' counts energy; name {asset}.{counters[0]}")]

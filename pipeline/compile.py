@@ -15,6 +15,7 @@ import orjson
 from config.alerting import alerts_of
 from config.bindings import BoundDevice, series_key
 from config.carriers import about, counted_in
+from config.components import components
 from config.connections import MqttConnection
 from config.fuels import FuelError, FuelRow, fuel_row, units_per
 from config.kpis import Figures
@@ -23,11 +24,10 @@ from config.model import Gateway
 from config.points import REGISTERS, Point
 from config.quantities import AMOUNT_OF, QUANTITIES, conversion
 from pipeline.acts import ACT_KEY
-from pipeline.alerts import stage as alerts
 from pipeline.alerts.compile import alert_specs
 from pipeline.batch import DERIVED
 from pipeline.clock import SECOND_NS
-from pipeline.compile_windows import STAGE, figures_of, window_specs
+from pipeline.compile_windows import figures_of, window_specs
 from pipeline.factors import FactorTimeline
 from pipeline.gaps import gap_key
 from pipeline.heartbeat import FREE_KEY, GATEWAY, HEALTH, TICK_KEY, health_key
@@ -65,16 +65,6 @@ class Plan:
         return timeline.name
 
 
-def components(gateway: Gateway) -> tuple[str, ...]:
-    """Return the names of all components that count."""
-    collectors = [f"collector.{name}" for name in gateway.connections]
-    stages = [f"stage.{name}" for name in (STAGE, alerts.STAGE)]
-    sinks = [f"sink.{name}" for name in gateway.sinks]
-    live = ["factors"] if gateway.factors.live else []
-    channels = [f"notify.{name}" for name in gateway.notify.channels]
-    return (*collectors, *stages, "desk", "history", "ledger", "publisher", *live, "log", *sinks, *channels)
-
-
 def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = Path()) -> Plan:
     """Return the plan of a checked configuration; `base` is the folder its relative paths start from.
 
@@ -88,9 +78,10 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
     for device in devices:
         plan.specs += _Device(gateway, device, plan, accounted, tables, registered.get(device.key)).specs()
     plan.specs += _own(gateway)
-    found = figures_of(gateway, devices, {s.key for s in plan.specs})
+    known = {s.key for s in plan.specs}
+    found = figures_of(gateway, devices, known)
     plan.specs += window_specs(gateway, found)
-    plan.specs += alert_specs(gateway, alerts_of(gateway, devices, found))
+    plan.specs += alert_specs(gateway, alerts_of(gateway, devices, found), known)
     plan.rules = _rules(gateway, found)
     return plan
 

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from config.alerts import Budget
-from config.errors import GatewayError
 from pipeline import quality as q
 from pipeline.alerts.context import Context, Numbered
 from pipeline.alerts.judged import AGAIN_NS, BETWEEN, FALSE, TRUE, Judged, Places
@@ -142,14 +141,11 @@ def _binned(bins: list[Any], begin: int, end: int, amount: float) -> list[Any]:
 
 
 def build(alerts: Sequence[Numbered], context: Context) -> Budgets:
-    """Return the condition of all rules of this kind; raises GatewayError for an amount that nothing computes."""
+    """Return the condition of all rules of this kind."""
     plans = []
     for number, alert in alerts:
         rule: Budget = alert.rule
-        try:
-            amounts = tuple(context.point(point, rule.quantity) for point in rule.points)
-        except KeyError as error:
-            raise GatewayError(f"alerts: '{alert.name}' needs {error.args[0]}, which nothing computes") from error
+        amounts = tuple(context.point(point, rule.quantity) for point in rule.points)
         after_ns = round(rule.after_days * DAY_NS)
         plans.append(Plan(number, alert.key, amounts, rule.limit, after_ns, rule.quantity == "energy"))
     return Budgets(plans, Calendar(context.zone, "month"), context.tick)

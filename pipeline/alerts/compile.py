@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 
 from config.alerting import Alert
-from config.alerts import Rule
+from config.alerts import Budget, Rule
 from config.bindings import series_key
+from config.errors import GatewayError
 from config.kpis import Figures
 from config.model import Gateway
 from config.quantities import QUANTITIES
@@ -30,13 +31,26 @@ def part_key(alert: Alert[Rule], quantity: str) -> str:
     return series_key(alert.asset, alert.name, quantity)
 
 
-def alert_specs(gateway: Gateway, alerts: Sequence[Alert[Rule]]) -> Iterator[Spec]:
-    """Yield the series of every alert."""
+def alert_specs(gateway: Gateway, alerts: Sequence[Alert[Rule]], known: Collection[str]) -> Iterator[Spec]:
+    """Yield the series of every alert; raises GatewayError for a budget of what no series of `known` counts."""
     for alert in alerts:
+        _countable(alert, known)
         about = {"site": gateway.site.name, "asset": alert.asset, "alert": alert.name, "severity": alert.rule.severity}
         tags = tuple(sorted(about.items()))
         for quantity in _PARTS:
             yield Spec(part_key(alert, quantity), tags, _like(quantity))
+
+
+def _countable(alert: Alert[Rule], known: Collection[str]) -> None:
+    rule = alert.rule
+    if not isinstance(rule, Budget):
+        return
+    for point in rule.points:
+        asset, _, name = point.partition(".")
+        if series_key(asset, name, rule.quantity) not in known:
+            what = "kWh" if rule.quantity == "energy" else "kg CO₂e"
+            message = f"no {what} follow from '{point}'; name the point its asset is accounted by"
+            raise GatewayError(f"alerts.{alert.name}.points: {message}")
 
 
 @cache

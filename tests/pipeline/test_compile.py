@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from config.bindings import bind
+from config.components import components
 from config.errors import GatewayError
 from config.load import load
 from config.model import Gateway
 from config.quantities import AMOUNT_OF
-from pipeline.compile import Plan, compile_plan, components
+from pipeline.compile import Plan, compile_plan
 from pipeline.series import Kind, SeriesTable, Spec
 
 ROOT = Path(__file__).parents[2]
