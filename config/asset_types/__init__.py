@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from config.alerts import Deviation, GradeDrop, IntensityAlert, Rule, Severity, Threshold
 from config.errors import ConfigError, Problem
 from config.formula import parse
 from config.grades import STANDARDS
@@ -17,6 +18,8 @@ from config.strict import Name, Strict
 from config.windows import During, Every, fits
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]  # can stand in a formula
+_RULES: Final = {"threshold": Threshold, "deviation": Deviation, "intensity": IntensityAlert, "grade": GradeDrop}
+_NOT_OF_RULES: Final = {"kpi", "waste", "alone", "unless", "hold_h", "source"}
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -67,14 +70,43 @@ class Kpi(Strict):
 
 
 class Alarm(Strict):
-    """What is worth an alert in practice; the user takes it over as one of `alerts:`."""
+    """What is worth an alert in practice: a rule of one of four kinds on a figure of the type, with where it is from.
+
+    What a kind does not know is refused as in a rule of the user's; `waste` is a figure of the type in kW. It is not
+    for a machine that states a fact of `unless`, nor, with `alone`, for a member: its station or plant tells it of all.
+    """
 
     kpi: Name
+    type: Literal["threshold", "deviation", "intensity", "grade"] = "threshold"
     above: float | None = None
     below: float | None = None
+    clear_below: float | None = None
+    clear_above: float | None = None
+    over_percent: float | None = None
+    under_percent: float | None = None
+    least: float | None = None
+    learn_days: int | None = None
+    min_product: float | None = None
+    worse_than: int | None = None
+    dropped: bool | None = None
+    typical_days: int | None = None
+    waste: Name | None = None
+    alone: bool = False
+    unless: dict[Word, str] = {}
     hold_h: float = 0.0
-    severity: Literal["info", "warning", "critical"] = "warning"
+    severity: Severity = "warning"
+    advice: str = ""
     source: Annotated[str, StringConstraints(min_length=1)]
+
+    def rule(self, asset: str, waste: bool = True) -> Rule:
+        """Return the rule of an asset; without its waste where the asset has no such figure. Raises ValidationError."""
+        said: dict[str, Any] = self.model_dump(exclude=_NOT_OF_RULES, exclude_unset=True)
+        if self.waste and waste:
+            said["waste"] = f"{asset}.{self.waste}"
+        window = f"{asset}.{self.kpi}"
+        return _RULES[self.type].model_validate(
+            said | {"type": self.type, "window": window, "hold_s": self.hold_h * 3_600}
+        )
 
 
 class AssetType(Strict):
@@ -108,9 +140,19 @@ class AssetType(Strict):
             raise ValueError(f"unknown quantity: {', '.join(unknown)}")
         if any(bool(fact.unit) == bool(fact.one_of) for fact in self.facts.values()):
             raise ValueError("a fact has either a unit or a list of words")
-        for alarm in self.alarms.values():
-            if alarm.kpi not in self.kpis or (alarm.above is None) == (alarm.below is None):
-                raise ValueError(f"an alarm names a KPI and either above or below: {alarm.kpi}")
+        return self
+
+    @model_validator(mode="after")
+    def _watchable(self) -> Self:
+        for name, alarm in self.alarms.items():
+            for kpi in (alarm.kpi, alarm.waste or alarm.kpi):
+                if kpi not in self.kpis:
+                    raise ValueError(f"alarm '{name}' watches a KPI that is not there: {kpi}")
+            if alarm.type == "grade" and not self.kpis[alarm.kpi].grade:
+                raise ValueError(f"alarm '{name}' watches the grade of a KPI that has none: {alarm.kpi}")
+            if alarm.waste and self.kpis[alarm.waste].unit != "kW":
+                raise ValueError(f"alarm '{name}': what it wastes is told in kW")
+            alarm.rule("asset")  # what is wrong with it as a rule is told here
         return self
 
     @model_validator(mode="after")

@@ -77,7 +77,8 @@ def test_an_asset_gets_the_figures_its_points_allow() -> None:
     gateway = plant(a={"type": "compressor"})
     assert found(gateway, a=points_of(kind, "power")) == {}  # without what the type requires there is nothing
     few = found(gateway, a={"power": point("power"), "flow": point("volume_flow")})
-    assert {f.name for f in few.values()} == {"specific-power", "specific-power-loaded", "specific-energy"}
+    names = {"specific-power", "specific-power-loaded", "specific-energy", "dear-air-power"}
+    assert {f.name for f in few.values()} == names
     everything = figures(gateway, {"a": points_of(kind)})
     assert {f.name for f in everything.found.values()} == set(kind.kpis)
 
@@ -106,9 +107,10 @@ def test_figures_can_be_chosen(kpis: Any, names: set[str]) -> None:
     assert {f.name for f in found(gateway, a=points_of(TYPES["compressor"])).values()} == names
 
 
-def test_a_meter_has_figures_only_where_asked() -> None:
+def test_a_meter_has_figures_only_where_asked_but_for_its_nights() -> None:
     points = points_of(TYPES["meter"])
-    assert found(plant(a={"type": "meter"}), a=points) == {}
+    assert set(found(plant(a={"type": "meter"}), a=points)) == {"a.night-load"}
+    assert found(plant(shifts={}, a={"type": "meter"}), a=points) == {}
     assert set(found(plant(a={"type": "meter", "kpis": ["base-load"]}), a=points)) == {"a.base-load"}
 
 
