@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from openpyxl import Workbook
 from openpyxl.cell import Cell as SheetCell
@@ -29,14 +29,14 @@ _RISKY: Final = ("=", "+", "-", "@", "#", "\t", "\r")  # begin what a sheet may 
 _LONGEST: Final = 32_767  # characters of a cell
 
 
-def write(report: Report, words: Words, path: Path) -> None:
+def write(report: Report, words: Words, file: Path | BinaryIO) -> None:
     """Write the workbook; raises OSError where the file cannot be written."""
     book = Workbook(write_only=True)
     book.calculation.fullCalcOnLoad = True
     _cover(book, report, words)
     for table in report.tables:
         _Sheet(book, table, words).write()
-    book.save(path)
+    book.save(file)
 
 
 def _cover(book: Workbook, report: Report, words: Words) -> None:

@@ -53,11 +53,12 @@ def report(
     """Report a year or a month of the account; docs/report.md says what stands in it."""
     from carbon.report.model import Period
     from carbon.report.words import Words
+    from tanflow.reporting import name_of
 
     loaded = load(config)
     zone = ZoneInfo(loaded.gateway.site.zone)
     made = _made(loaded, data or loaded.path.parent / loaded.gateway.data.dir, Period(year, month, zone), as_of)
-    path = out or Path(f"report-{year}{f'-{month:02d}' if month else ''}.{format.value}")
+    path = out or Path(name_of(year, month, format.value))
     try:
         _write(made, Words(lang.value, zone), format, path)
     except OSError as error:
@@ -68,37 +69,24 @@ def report(
 
 def _made(loaded: Loaded, folder: Path, period: Period, as_of: int | None) -> Report:
     from carbon.books import Books
-    from carbon.ledger import Ledger
-    from carbon.report.model import report as make
-    from carbon.report.remarks import NONE, remarks
+    from tanflow import reporting
 
-    base = loaded.path.parent
-    with Ledger.open(folder) as ledger:
-        said = NONE
-        if as_of is None:  # the comparisons know the present only
-            books = Books.of(loaded.gateway, loaded.templates, base)
-            said = remarks(books, ledger, period)
-        return make(ledger, loaded.gateway, period, as_of=as_of, remarks=said.sentences, green=said.green)
+    def books() -> Books:
+        return Books.of(loaded.gateway, loaded.templates, loaded.path.parent)
+
+    return reporting.made(loaded.gateway, books, folder, period, as_of=as_of)
 
 
 def _write(made: Report, words: Words, format: Format, path: Path) -> None:
-    from carbon.report import html, machine, xlsx
+    from tanflow import reporting
 
-    if format is Format.xlsx:
-        if str(path) == "-":
-            raise GatewayError("a workbook is no text for the terminal; give it a file with --out")
+    if str(path) != "-":
         with _whole(path) as part:
-            xlsx.write(made, words, part)
+            part.write_bytes(reporting.encoded(made, words, format.value))
         return
-    if format is Format.json:
-        content = machine.to_json(made, words)
-    else:
-        content = (html.to_html if format is Format.html else machine.to_csv)(made, words).encode()
-    if str(path) == "-":
-        sys.stdout.buffer.write(content)
-        return
-    with _whole(path) as part:
-        part.write_bytes(content)
+    if format is Format.xlsx:
+        raise GatewayError("a workbook is no text for the terminal; give it a file with --out")
+    sys.stdout.buffer.write(reporting.encoded(made, words, format.value))
 
 
 @contextmanager

@@ -19,7 +19,19 @@ from starlette.routing import Route
 from config.errors import Rejected, Unavailable
 from config.model import Api
 from pipeline.clock import SECOND_NS
-from tanflow.web import cost, documents, emissions, overview, plant, query, static_files
+from tanflow.web import (
+    carbon,
+    cost,
+    deadletters,
+    documents,
+    emissions,
+    flow,
+    overview,
+    plant,
+    query,
+    report,
+    static_files,
+)
 from tanflow.web.acts import Acts
 from tanflow.web.encode import answered, as_csv, as_json
 from tanflow.web.guard import Entrance, Guard
@@ -71,7 +83,11 @@ def _routes(gateway: Gateway, acts: Acts) -> list[Route]:
         Route("/metrics", api.metrics),
         *documents.routes(gateway, acts),
         *overview.routes(gateway),
+        *flow.routes(gateway),
         *plant.routes(gateway),
+        *carbon.routes(gateway),
+        *report.routes(gateway, acts),
+        *deadletters.routes(gateway),
     ]
 
 

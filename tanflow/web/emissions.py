@@ -83,11 +83,11 @@ def answer(folder: Path, asked: Asked) -> dict[str, Any]:
             "head": {"seq": head.seq, "hash": head.hash},
             "as_of": head.seq if asked.upto is None else asked.upto,
             "edges_ns": list(asked.edges_ns),
-            "rows": _rows(sums, lines),
+            "rows": line_rows(sums, lines),
         }
 
 
-def _rows(sums: Sums, lines: Any) -> list[dict[str, Any]]:
+def line_rows(sums: Sums, lines: Any) -> list[dict[str, Any]]:
     """Return a row for each line and period; factors and meters within it are added up."""
     key = np.stack([sums.line.astype(np.int64), sums.period])
     groups, at = np.unique(key, axis=1, return_inverse=True)
