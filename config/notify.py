@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -11,6 +13,7 @@ from config.connections import Tls
 from config.strict import Name, Seconds, Secret, Strict
 
 Language = Literal["en", "zh-CN"]
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")]
 
 
@@ -83,7 +86,24 @@ class Maintenance(Strict):
     start: str  # ISO time of the site's zone, or HH:MM with `days`
     end: str
     days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
-    why: str = ""
+    why: Annotated[str, StringConstraints(max_length=200)] = ""
+
+    @model_validator(mode="after")
+    def _times(self) -> Self:
+        if self.days:
+            if not (_CLOCK.fullmatch(self.start) and _CLOCK.fullmatch(self.end)) or self.start == self.end:
+                raise ValueError('with days: start and end are two times of day in quotes, e.g. "06:00" and "08:30"')
+            return self
+        try:
+            start, end = datetime.fromisoformat(self.start), datetime.fromisoformat(self.end)
+            ordered = start < end
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                'start and end are times of the site\'s clock, e.g. "2026-05-01T06:00"; weekly ones need days:'
+            ) from error
+        if not ordered:
+            raise ValueError("end must be after start")
+        return self
 
 
 class Notify(Strict):
@@ -98,6 +118,12 @@ class Notify(Strict):
     channels: dict[Name, Channel] = {}
     routes: tuple[Route, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+
+    @model_validator(mode="after")
+    def _priced(self) -> Self:
+        if self.price_per_kwh is not None and self.currency is None:
+            raise ValueError("price_per_kwh needs 'currency:', e.g. CNY")
+        return self
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -16,6 +16,7 @@ from config.errors import GatewayError
 from config.factor_checks import check_factors, check_fuels
 from config.heat_checks import check_heat
 from config.meter_checks import check_meters
+from config.notify_checks import check_notify
 from config.plant_checks import RESERVED, Finding, Loc, Plant
 from config.process_checks import check_processes
 from config.providers import Asked
@@ -41,10 +42,13 @@ def check_references(plant: Plant) -> Iterator[Finding]:
     yield from check_byproducts(plant)
     yield from check_heat(plant)
     yield from check_meters(plant)
+    yield from check_notify(plant)
     yield from _brokers(plant)
     for block in ("connections", "sinks"):
         for name, entry in getattr(plant.gateway, block).items():
             yield from _files((block, name), entry)
+    for name, channel in plant.gateway.notify.channels.items():
+        yield from _files(("notify", "channels", name), channel)
     for path, entry in ((("api",), plant.gateway.api), (("factors", "live"), plant.gateway.factors.live)):
         if entry is not None:
             yield from _files(path, entry)

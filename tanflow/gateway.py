@@ -17,13 +17,14 @@ from carbon.ledger import Ledger
 from carbon.live.feed import COMPONENT, LONGEST_S, IntensityFeed, intensity_key, live_specs
 from carbon.publish import Publisher, account_specs
 from config.bindings import BoundDevice, bind
+from config.components import components
 from config.errors import GatewayError, Unavailable
 from config.model import Gateway as Config
 from config.points import DeviceMap
 from pipeline.archive import Archivist
 from pipeline.batch import make
 from pipeline.clock import Clock
-from pipeline.compile import compile_plan, components
+from pipeline.compile import compile_plan
 from pipeline.consume import Consumer, Stage
 from pipeline.counters import Board
 from pipeline.deliver import Delivery
@@ -42,8 +43,11 @@ from pipeline.series import SeriesTable
 from pipeline.supervise import supervise
 from pipeline.trust import CLOCK_KEY, boot_clock, watch
 from sinks.history import History
+from sinks.notify.outbox import abandon
+from sinks.notify.sender import Sender
 from tanflow import alerting, registry, revision
 from tanflow.account import Account
+from tanflow.costs import Costs
 from tanflow.exchanges import settle_hourly
 from tanflow.loop_lag import LoopLag
 from tanflow.memory import give_back
@@ -84,6 +88,8 @@ class Gateway:
     accountant: Accountant = field(init=False)
     publisher: Publisher = field(init=False)
     desk: Desk = field(init=False)
+    costs: Costs = field(init=False)  # what the excess of an alert costs
+    senders: dict[str, Sender] = field(default_factory=dict)  # by channel
     archivist: Archivist = field(init=False)
     latest: Latest = field(init=False)
     room: Room = field(init=False)
@@ -98,6 +104,8 @@ class Gateway:
         self.deliveries = {name: self._delivery(name) for name in self.config.sinks}
         self._account()
         self.desk = alerting.desk(self.config, self.devices, self.table.ids, self.log, self.board.component("desk"))
+        self.costs = Costs(self.config, self.table)
+        self.senders = alerting.senders(self.config, self.desk, self.costs.of, self.board)
         history = self.config.data.history
         self.archivist = Archivist(
             self.log,
@@ -235,6 +243,7 @@ class Gateway:
         }
         work |= {f"stage.{c.stage.name}": c.run for c in self.consumers}
         work |= {f"sink.{name}": d.run for name, d in self.deliveries.items()}
+        work |= {f"notify.{name}": s.run for name, s in self.senders.items()}
         work |= self.beside
         live = {COMPONENT: self._live_factors()} if self.config.factors.live else {}
         return {name: self._supervised(name, run) for name, run in work.items()} | live
@@ -342,6 +351,7 @@ async def open_gateway(
             await gateway.recover(before)
             if 0 < since_ns < clock.now_ns():
                 await gateway.tell_downtime(since_ns)
+            await abandon(log, clock, gateway.senders)
             yield gateway
         finally:
             await history.close()

@@ -9,9 +9,13 @@ from typing import Any, Final
 from config.bindings import BoundDevice
 from config.connections import Connection
 from config.model import InfluxSink
+from config.notify import Channel as ChannelConfig
+from config.notify import MqttChannel
 from pipeline.counters import Counters
 from pipeline.ports import Collector, Origin, Sink
 from pipeline.series import SeriesTable
+from sinks.notify.channel import Channel
+from sinks.notify.message import Words
 
 COLLECTORS: Final = {
     "modbus": ("collectors.modbus", "ModbusCollector"),
@@ -19,6 +23,11 @@ COLLECTORS: Final = {
     "mqtt": ("collectors.mqtt", "MqttCollector"),
 }
 SINKS: Final = {"influxdb": ("sinks.influxdb", "InfluxSink")}
+CHANNELS: Final = {
+    "apprise": ("sinks.notify.apprise_channel", "AppriseChannel"),
+    "alertmanager": ("sinks.notify.alertmanager_channel", "AlertmanagerChannel"),
+    "mqtt": ("sinks.notify.mqtt_channel", "MqttChannel"),
+}
 
 
 def _load(place: tuple[str, str]) -> Any:
@@ -41,4 +50,11 @@ def collector(
 def sink(name: str, config: InfluxSink, table: SeriesTable, counters: Counters) -> Sink:
     """Return the sink of a configured database."""
     made: Sink = _load(SINKS[config.type])(name, config, table, counters)
+    return made
+
+
+def channel(config: ChannelConfig, connections: Mapping[str, Connection], words: Words) -> Channel:
+    """Return the channel of a configured way to tell of alerts."""
+    there = (connections[config.connection],) if isinstance(config, MqttChannel) else ()
+    made: Channel = _load(CHANNELS[config.type])(config, *there, words)
     return made

@@ -58,6 +58,11 @@ class Desk:
         """The latest tick it has seen."""
         return self._known.now_ns
 
+    def told_by(self, channel: str) -> list[Episode]:
+        """Return the episodes that fire and of which a channel has told, or is about to."""
+        known = self._known
+        return [e for e in known.open.values() if channel in known.told.get(e.id, {})]
+
     async def run(self) -> None:
         """Follow the log for ever."""
         self.counters.state = "running"

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from config.alerts import Severity
 from config.notify import Match
 
 _HOUR_NS: Final = 3_600_000_000_000
+
+
+class Cost(NamedTuple):
+    """What an excess costs per hour [kWh, kg CO₂e, currency]; None: not known."""
+
+    kwh_per_h: float
+    co2e_kg_per_h: float | None = None
+    money_per_h: float | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
