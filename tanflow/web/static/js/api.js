@@ -4,10 +4,9 @@ let token = "";
 let askToSignIn = () => {};
 
 export class ApiError extends Error {
-  constructor(message, status, said = {}) {
+  constructor(message, status) {
     super(message);
     this.status = status; // 0: the gateway did not answer
-    this.said = said;
   }
 }
 
@@ -25,8 +24,8 @@ async function ask(path, options = {}) {
   }
   if (answer.ok || (path === "/api/health" && answer.status === 503)) return answer;
   const said = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && !path.startsWith("/api/login")) askToSignIn(said);
-  throw new ApiError(said.error ?? answer.statusText, answer.status, said);
+  if (answer.status === 401 && !path.startsWith("/api/login")) askToSignIn();
+  throw new ApiError(said.error ?? answer.statusText, answer.status);
 }
 
 export const api = {

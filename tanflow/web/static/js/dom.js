@@ -34,6 +34,13 @@ export function setText(node, text) {
   if (node.textContent !== String(text)) node.textContent = text;
 }
 
+// Draws anew and leaves the focus where it was: on what carries the same data-at.
+export function keepFocus(root, draw) {
+  const at = root.contains(document.activeElement) ? document.activeElement.dataset.at : undefined;
+  draw();
+  if (at) [...root.querySelectorAll("[data-at]")].find((node) => node.dataset.at === at)?.focus();
+}
+
 export const byId = (id) => document.getElementById(id);
 
 // ── parts many pages use ────────────────────────────────────────────────────────────────────────

@@ -26,6 +26,7 @@ export function createFormat(t, zone) {
     if (size >= 99.95) return plain(value, {maximumFractionDigits: 0});
     return plain(value, {minimumSignificantDigits: size === 0 ? 1 : 3, maximumSignificantDigits: 3});
   }
+  const whole = (value) => plain(value, {maximumFractionDigits: 3});
   const unit = (name) => (name === "1" || !name ? "" : t.maybe(`units.${name}`) ?? name);
   // [text, unit], in a thousand times larger unit where the number would be long
   function amount(value, name) {
@@ -73,8 +74,12 @@ export function createFormat(t, zone) {
     return ms + SHIFTS.get(hour);
   }
 
+  // The same moment of a chart's axis as text
+  const walls = new Intl.DateTimeFormat(locale, {timeZone: "UTC", hourCycle: "h23", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit"});
+  const wallTime = (ms) => walls.format(ms);
+
   return {
-    number, unit, amount, quantity, share, change, money, age, moment, wall, zone, locale,
+    number, whole, unit, amount, quantity, share, change, money, age, moment, wall, wallTime, zone, locale,
     clock: (ns) => clock.format(at(ns)), minute: (ns) => minute.format(at(ns)),
     day: (ns) => day.format(at(ns)), time: (ns) => full.format(at(ns)),
   };

@@ -3,8 +3,9 @@
 import {api, setToken} from "./api.js";
 import {el, show} from "./dom.js";
 
-// login(root, t, {site, users}) → resolves when signed in
-export function login(root, t, {site = "tanflow", users = true}) {
+// login(root, t, {needs: "user" or "token", site}) → resolves when signed in
+export function login(root, t, {needs, site}) {
+  const users = needs === "user";
   return new Promise((done) => {
     const draw = (withToken) => {
       const other = users ? () => draw(!withToken) : null;

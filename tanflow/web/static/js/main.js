@@ -16,31 +16,31 @@ const AGAIN_MS = 2_000;
 
 async function start() {
   applyTheme();
-  const asked = [loadWords(language()), api.get("/api/me").catch((error) => error)];
-  let [t, me] = await Promise.all(asked);
-  if (me.language_default && language(me.language_default) !== t.language) t = await loadWords(language(me.language_default));
-  document.documentElement.lang = t.language;
-  setText(byId("skip"), t("page.shell.skip"));
+  const [t, door] = await Promise.all([loadWords(language()), api.get("/api/login").catch(() => ({}))]);
+  const words = language(door.language_default) === t.language ? t : await loadWords(language(door.language_default));
+  document.documentElement.lang = words.language;
+  setText(byId("skip"), words("page.shell.skip"));
   byId("skip").onclick = (event) => { event.preventDefault(); byId("main").focus(); };
-  while (me instanceof Error) me = await admitted(t, me);
-  await open(t, me);
+  await open(words, await someone(words));
 }
 
-// Waits for a gateway that does not answer; asks who is there when it wants to know.
-async function admitted(t, error) {
+// Who is here: asks a person who has not said so, waits for a gateway that does not answer.
+async function someone(t) {
   const lost = byId("lost");
-  if (error.status === 401) {
-    lost.hidden = true;
-    const said = error.said ?? {};
-    await login(byId("main"), t, {site: said.site, users: said.users !== false});
-  } else {
-    lost.hidden = false;
-    setText(lost, error.status ? t("page.shell.failed", {why: error.message}) : t("page.shell.lost_at_start"));
-    await new Promise((then) => setTimeout(then, AGAIN_MS));
+  for (;;) {
+    try {
+      const me = await api.get("/api/me");
+      lost.hidden = true;
+      return me;
+    } catch (error) {
+      lost.hidden = error.status === 401;
+      if (error.status === 401) await login(byId("main"), t, await api.get("/api/login"));
+      else {
+        setText(lost, error.status ? t("page.shell.failed", {why: error.message}) : t("page.shell.lost_at_start"));
+        await new Promise((then) => setTimeout(then, AGAIN_MS));
+      }
+    }
   }
-  const me = await api.get("/api/me").catch((again) => again);
-  if (!(me instanceof Error)) lost.hidden = true;
-  return me;
 }
 
 async function open(t, me) {

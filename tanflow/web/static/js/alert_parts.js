@@ -1,0 +1,61 @@
+// What an alert is, in the pieces lists and details are made of.
+
+import {el, sign} from "./dom.js";
+
+const GRAVE = ["critical", "warning", "info"];
+
+// open, acknowledged, silenced, pending or ended: where people look for it
+export function placeOf(alert) {
+  if (alert.ended || alert.state === "ended") return "ended";
+  if (alert.state === "pending") return "pending";
+  if (alert.acknowledged) return "acknowledged";
+  return alert.silenced ? "silenced" : "open";
+}
+
+export const byGravity = (alerts) => [...alerts].sort((a, b) => GRAVE.indexOf(a.severity) - GRAVE.indexOf(b.severity) || b.since_ns - a.since_ns);
+
+// A rule's own name may have words; a name of the user's is shown as it is written.
+export const titleOf = ({t}, alert) => t.maybe(`alerts.names.${alert.name}`) ?? alert.name;
+export const kindOf = ({t}, alert) => t.maybe(`page.alerts.kind.${alert.kind}`) ?? alert.kind;
+export const whereOf = (alert) => [alert.asset, alert.area].filter(Boolean).join(" · ");
+export const hrefOf = (alert) => `#/alerts/${encodeURIComponent(alert.id)}`;
+export const signOf = ({t}, alert) => sign(alert.severity, t(`page.alerts.severity.${alert.severity}`));
+
+export function valueOf({format}, alert) {
+  return el("span", {class: "figure"}, format.number(alert.value), el("span", {class: "unit"}, format.unit(alert.unit)));
+}
+
+export const limitOf = ({t, format}, alert) => (alert.limit === null || alert.limit === undefined ? null : t("page.alerts.limit", {value: format.quantity(alert.limit, alert.unit)}));
+
+// What it costs while it lasts: kWh, CO₂e and money per hour, as far as they are known.
+export function costsOf({t, format}, alert) {
+  const cost = alert.cost ?? {};
+  const known = (value) => value !== null && value !== undefined;
+  return [
+    known(cost.kwh_per_h) && t("page.alerts.per_hour", {amount: format.quantity(cost.kwh_per_h, "kWh")}),
+    known(cost.co2e_kg_per_h) && t("page.alerts.per_hour", {amount: `${format.quantity(cost.co2e_kg_per_h, "kg")} CO₂e`}),
+    known(cost.money_per_h) && t("page.alerts.per_hour", {amount: format.money(cost.money_per_h, cost.currency)}),
+  ].filter(Boolean);
+}
+
+export function sinceOf({t, format}, alert, nowNs) {
+  if (alert.ended_ns) return t("page.alerts.lasted", {time: format.moment(alert.since_ns, nowNs), age: format.age((alert.ended_ns - alert.since_ns) / 1e9)});
+  return t("page.alerts.since", {time: format.moment(alert.since_ns, nowNs), age: format.age((nowNs - alert.since_ns) / 1e9)});
+}
+
+// The few gravest, one line each, for a place where they are not the matter.
+export function alertLines(context, {alerts, now_ns: nowNs}, most) {
+  const {t} = context;
+  const open = byGravity(alerts.filter((a) => ["open", "acknowledged"].includes(placeOf(a))))
+    .sort((a, b) => Boolean(a.acknowledged) - Boolean(b.acknowledged));
+  if (!open.length) return el("p", {class: "empty"}, t("page.alerts.none_open"));
+  const more = open.length > most ? el("p", {class: "small soft"}, t("page.alerts.more", {n: open.length - most})) : null;
+  const lines = open.slice(0, most).map((alert) => el("li", {class: alert.acknowledged ? "seen" : ""},
+    signOf(context, alert),
+    el("div", {}, el("a", {href: hrefOf(alert)}, titleOf(context, alert)), el("p", {class: "small soft"}, whereOf(alert))),
+    el("div", {class: "at"}, valueOf(context, alert), el("p", {class: "small soft"}, context.format.age((nowNs - alert.since_ns) / 1e9)))));
+  return el("div", {}, el("ul", {class: "alert-lines"}, lines), more);
+}
+
+export const timeOf = (text) => new Date(text).getTime() * 1e6;
+export const quoted = (text) => (text ? `: “${text}”` : "");

@@ -1,0 +1,46 @@
+// Energy per product of the last windows → a bar each, with the limit its alert keeps.
+
+import {el, show} from "./dom.js";
+
+// intensities(context) → {node, update(overview), limits(alerts)}
+export function intensities(context) {
+  const {t} = context;
+  const list = el("ul", {class: "intensities"});
+  const node = el("section", {class: "card", hidden: true}, el("div", {class: "bar"}, el("h2", {}, t("page.overview.intensities"))), list);
+  let found = [];
+  let known = new Map();
+  const draw = () => {
+    node.hidden = found.length === 0;
+    show(list, found.map((one) => row(context, one, known.get(one.key) ?? null)));
+  };
+  return {
+    node,
+    update(overview) {
+      found = overview.intensities;
+      draw();
+    },
+    limits(alerts) {
+      const kept = alerts.filter((a) => a.limit !== null && a.watched).map((a) => [a.watched, {value: a.limit, firing: a.state === "firing"}]);
+      known = new Map(kept.reverse()); // the newest counts
+      draw();
+    },
+  };
+}
+
+function row({t, format}, one, limit) {
+  const over = limit !== null && one.value !== null && one.value > limit.value;
+  const reach = Math.max(one.value ?? 0, limit?.value ?? one.value ?? 1) * 1.15;
+  const width = (value) => `${Math.min(100, (100 * value) / reach).toFixed(1)}%`;
+  const bar = one.value === null ? null : el("div", {class: "bullet", "aria-hidden": "true", "--value": width(one.value), "--limit": limit ? width(limit.value) : "0%"},
+    el("span", {class: over ? "fill over" : "fill"}), limit && el("span", {class: "limit"}));
+  const partly = one.completeness !== null && one.completeness < 0.995;
+  const notes = [
+    limit && t("page.overview.limit", {value: format.number(limit.value)}),
+    partly && t("page.overview.complete", {share: format.share(one.completeness)}),
+    one.end_ns ? t("page.overview.window_to", {time: format.minute(one.end_ns)}) : t("page.overview.no_window"),
+  ];
+  return el("li", {},
+    el("div", {class: "head"}, el("a", {href: `#/assets/${encodeURIComponent(one.asset)}`}, one.asset), el("span", {class: "soft small"}, one.name),
+      el("span", {class: over ? "value over" : "value"}, format.number(one.value), el("span", {class: "unit"}, format.unit(one.unit)))),
+    bar, el("p", {class: "soft small"}, notes.filter(Boolean).join(" · ")));
+}
