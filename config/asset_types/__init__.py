@@ -18,7 +18,12 @@ from config.strict import Name, Strict
 from config.windows import During, Every, fits
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]  # can stand in a formula
-_RULES: Final = {"threshold": Threshold, "deviation": Deviation, "intensity": IntensityAlert, "grade": GradeDrop}
+_RULES: Final[dict[str, type[Threshold | Deviation | IntensityAlert | GradeDrop]]] = {
+    "threshold": Threshold,
+    "deviation": Deviation,
+    "intensity": IntensityAlert,
+    "grade": GradeDrop,
+}
 _NOT_OF_RULES: Final = {"kpi", "waste", "alone", "unless", "hold_h", "source"}
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

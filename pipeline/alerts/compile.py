@@ -23,7 +23,8 @@ from pipeline.series import Kind, Like, Spec
 _PARTS = {"alert": "alert_state", "alert_value": "value", "alert_limit": "limit", "alert_excess": "excess_kw"}
 
 
-_TOLD_S = 5.0  # from the tick that ends a grace until the window's rows are committed and read
+_MINUTES = {"15min": 15, "30min": 30, "60min": 60}
+_TOLD_S = 30.0  # from the tick that ends a grace until the window's rows are committed and read
 
 
 def part_key(alert: Alert[Rule], quantity: str) -> str:
@@ -77,7 +78,16 @@ def _slot(alert: Alert[Rule], context: Context) -> Slot:
         ids[part_key(alert, "alert_limit")],
         ids[part_key(alert, "alert_excess")],
         waste=context.power(waste) if waste else -1,
+        fresh_ns=_fresh_ns(alert.rule, context.figures),
     )
+
+
+def _fresh_ns(rule: Rule, figures: Figures) -> int:
+    """Return until when a window's judgement stands: until the next one is told; 0 for what is no part of an hour."""
+    figure = figures.named(getattr(rule, "window", None) or "")
+    if figure is None or figure.every not in _MINUTES:
+        return 0
+    return int((_MINUTES[figure.every] * 60 + figure.grace_s + 2 * _TOLD_S) * SECOND_NS)
 
 
 def _hold_ns(rule: Rule, figures: Figures) -> int:

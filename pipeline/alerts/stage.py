@@ -26,7 +26,11 @@ class Status(IntEnum):
 
 
 class Slot(NamedTuple):
-    """One alert: its key, how long it must be true, the ids of its four series, and of a power it wastes (−1: none)."""
+    """One alert: its key, how long it must be true, the ids of its four series, and of a power it wastes (−1: none).
+
+    `fresh_ns`: how long a judgement says anything of now, 0 for ever. A hold does not run out over hours nobody judges:
+    the nights of a figure that is computed at night only.
+    """
 
     key: str
     hold_ns: int
@@ -35,6 +39,7 @@ class Slot(NamedTuple):
     limit: int
     excess: int
     waste: int = -1
+    fresh_ns: int = 0
 
 
 class Stand(NamedTuple):
@@ -149,7 +154,11 @@ class _Run:
     def _ripen(self, number: int, at: int) -> None:
         slot = self._slots[number]
         stand = Stand(*self.stands.get(slot.key, Stand()))
-        if stand.status == Status.PENDING and at >= stand.since + slot.hold_ns:
+        if stand.status != Status.PENDING:
+            return
+        if slot.fresh_ns and at > stand.told + slot.fresh_ns:
+            self.stands[slot.key] = [*self._moves(number, Status.CLEAR, at)]
+        elif at >= stand.since + slot.hold_ns:
             self.stands[slot.key] = [*self._moves(number, Status.FIRING, at)._replace(told=stand.told)]
 
     def _moves(self, number: int, status: Status, at: int) -> Stand:

@@ -43,7 +43,7 @@ def test_an_alert_watches_a_figure_of_the_type_or_a_window_of_ones_own() -> None
     dear, much, *_ = stage.conditions["threshold"].limits[:2]  # then what the type brings
     assert (dear.watched, dear.completeness) == (ids["a.specific-power.kpi"], ids["a.specific-power.completeness"])
     assert stage.slots[0].state == ids["a.dear.alert"]
-    assert stage.slots[0].hold_ns == 95 * 10**9  # and the grace after which a window is told
+    assert stage.slots[0].hold_ns == 120 * 10**9  # and the grace after which a window is told
     assert much.watched == ids["a.daily.kpi"]
     assert specs["a.daily.kpi"].like.field == "daily_mj"
     assert specs["a.specific-power.kpi"].like.field == "specific_power_kw_m3_min"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -157,3 +158,13 @@ def test_transitions_are_a_walk_in_time_that_never_repeats(
         assert before != after
         assert earlier < later
     assert {s for _, s in found} <= ({CLEAR, FIRING} if hold_s == 0 else set(Status))
+
+
+def test_a_hold_does_not_run_out_over_hours_nobody_judges() -> None:
+    """The night's last hour is above, held for two: no window follows by day, so at 2:01:01 nothing is pending."""
+    (slot,) = rule(hold_s=7_200).slots
+    night = replace(rule(hold_s=7_200), slots=[slot._replace(fresh_ns=3_661 * SECOND)])
+    by_day = [tick(1 + minutes / 60) for minutes in range(300)]
+    assert [status for _, status in transitions(night, [window(1, 400.0), *by_day])] == [PENDING, CLEAR]
+    through = [tick(1.5), window(2, 400.0), tick(2.5), window(3, 400.0), tick(3.0)]
+    assert transitions(night, [window(1, 400.0), *through]) == [(1, PENDING), (3, FIRING)]
