@@ -33,6 +33,8 @@ from tanflow.web import (
     static_files,
 )
 from tanflow.web.acts import Acts
+from tanflow.web.alert_list import AlertList
+from tanflow.web.alerts import Alerts
 from tanflow.web.encode import answered, as_csv, as_json
 from tanflow.web.guard import Entrance, Guard
 from tanflow.web.health import health
@@ -41,6 +43,7 @@ from tanflow.web.metrics import CONTENT_TYPE, metrics
 from tanflow.web.parameters import only, series_filter
 from tanflow.web.series import SeriesList
 from tanflow.web.sessions import Sessions
+from tanflow.web.stream import Streams
 from tanflow.web.users import Users
 
 if TYPE_CHECKING:
@@ -61,13 +64,14 @@ def application(gateway: Gateway, api: Api, token: str, now_s: Callable[[], floa
     """Return API and page; `token` "" asks programs for none. Raises GatewayError for users that cannot be read."""
     users = Users.open(gateway.directory.path)
     sessions, acts = Sessions(users, now_s), Acts(gateway, now_s)
-    files = static_files.static_files()
-    login = Login(gateway, users, sessions, acts, bool(token), now_s)
-    routes = [*_routes(gateway, acts), *login.routes(), *acts.routes(), *static_files.routes(files)]
+    found, files = AlertList(gateway), static_files.static_files()
+    streams = Streams(gateway, SeriesList(gateway.config, gateway.table), found, sessions, now_s)
+    parts = (Login(gateway, users, sessions, acts, now_s), Alerts(gateway, acts, found), streams, acts)
+    routes = [*_routes(gateway, acts), *(r for part in parts for r in part.routes()), *static_files.routes(files)]
     app = Starlette(routes=routes, exception_handlers=_HANDLERS)
     app.router.redirect_slashes = False
-    entrance = Entrance(users, sessions, acts, api.loopback, token, api.names)
-    return Web(Guard(app, entrance, files), (partial(watch, users, acts),))
+    entrance = Entrance(gateway.config, users, sessions, acts, api, token)
+    return Web(Guard(app, entrance, files), (partial(watch, users, acts), streams.run))
 
 
 def _routes(gateway: Gateway, acts: Acts) -> list[Route]:

@@ -11,6 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from config.model import Api
+from config.model import Gateway as Config
 from tanflow.web import roles
 from tanflow.web.acts import Acts
 from tanflow.web.encode import answered
@@ -23,7 +25,6 @@ _LOCAL: Final = Who("local", "local")
 _TOKEN: Final = Who("token", "engineer")
 UNKNOWN: Final = Who("unknown", "none")
 _READ: Final[Methods] = {"GET": "read"}
-_CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _HEADERS: Final = {
     "content-security-policy": (
         "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
@@ -41,22 +42,42 @@ _NONE: Final[Mapping[str, str]] = {}
 class _Refused(Exception):
     """This request goes no further; the answer says why, and to whom it is said where somebody is known."""
 
-    def __init__(self, status: int, sentence: str, who: Who | None = None, headers: Mapping[str, str] = _NONE) -> None:
-        self.answer = answered({"error": sentence}, status)
+    def __init__(
+        self,
+        status: int,
+        sentence: str,
+        who: Who | None = None,
+        headers: Mapping[str, str] = _NONE,
+        about: Mapping[str, object] = _NONE,
+    ) -> None:
+        self.answer = answered({"error": sentence, **about}, status)
         self.answer.headers.update(headers)
         self.who = who
 
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """What decides who one is. `token` "": programs need none; `names`: other host names of this gateway."""
+    """What decides who one is, and what someone unknown is told; `token` "": programs need none."""
 
+    config: Config
     users: Users
     sessions: Sessions
     acts: Acts
-    loopback: bool
+    api: Api
     token: str = ""
-    names: Collection[str] = ()
+
+    def names(self) -> Collection[str] | None:
+        """Return the host names that are answered; None: any."""
+        return (*LOOPBACK_NAMES, *self.api.names) if self.api.loopback else None
+
+    def unknown(self, sentence: str, who: Who | None = None) -> _Refused:
+        """Return the refusal of someone who must say first who he is, with what a page needs to ask for that."""
+        about = {
+            "site": self.config.site.name,
+            "users": bool(self.users.current()),
+            "language_default": self.config.notify.language,
+        }
+        return _Refused(401, sentence, who, {"www-authenticate": "Bearer"}, about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,28 +96,22 @@ class Guard:
             raise RuntimeError(f"cannot serve {scope['type']}")
         path, method = scope["path"], scope["method"]
         headers = _HEADERS | {"cache-control": "no-cache" if path in self.public else "no-store"}
-        exported = False
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(headers)
-                if exported and message["status"] < 400:
-                    query = scope["query_string"].decode("latin-1")
-                    await self.entrance.acts.record(scope["who"], "export", path=path, query=query[:500])
             await send(message)
 
         app = self.app
         try:
-            asks = self._methods(method, path)
-            scope["who"] = self._passes(method, path, asks, Headers(scope=scope))
-            exported = asks == "export" and method == "GET"
+            scope["who"] = self._passes(method, path, self._asks(method, path), Headers(scope=scope))
         except _Refused as refused:
             app = refused.answer
             if refused.who:
                 await self.entrance.acts.refused(refused.who, method=method, path=path[:200])
         await app(scope, receive, send_safely)
 
-    def _methods(self, method: str, path: str) -> Asks:
+    def _asks(self, method: str, path: str) -> Asks:
         """Return what an address asks for; raises _Refused where nothing is, or not by this method."""
         methods: Methods = {"GET": "public"} if path in self.public else roles.asked(path)
         allowed = [name for name in ("GET", "HEAD", "POST") if _as_get(name) in (methods or _READ)]
@@ -108,18 +123,19 @@ class Guard:
     def _passes(self, method: str, path: str, asks: Asks, headers: Headers) -> Who:
         """Return who asks; raises _Refused where they may not."""
         host = headers.get("host", "")
-        if self.entrance.loopback and name_of(host) not in (*LOOPBACK_NAMES, *self.entrance.names):
+        names = self.entrance.names()
+        if names is not None and name_of(host) not in names:
             raise _Refused(
                 421, f"this gateway listens on loopback and answers to localhost only, not to {host[:200]!r}"
             )
         elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         if (method == "POST" or asks != "public") and (elsewhere or not _from_here(headers, host)):
             raise _Refused(403, "another web site may not ask or enter anything here")
+        if method == "POST" and "origin" not in headers and _cookie(headers):
+            raise _Refused(403, "what a cookie comes with must say from which page: Origin", UNKNOWN)
         if asks == "public":
             return UNKNOWN
         who = self._who(headers)
-        if method == "POST" and who.session and "origin" not in headers:
-            raise _Refused(403, "what a cookie comes with must say from which page: Origin", who)
         if asks not in who.permissions:
             raise _Refused(403, f"the role {who.role} may not {asks} here", who)
         if not roles.asked(path):
@@ -131,15 +147,15 @@ class Guard:
         given, users = headers.getlist("authorization"), self.entrance.users.current()
         if given and self.entrance.token:
             if not self._knows(given):
-                raise _Refused(401, "this is not the gateway's token", UNKNOWN, headers=_CHALLENGE)
+                raise self.entrance.unknown("this is not the gateway's token: Authorization: Bearer …", UNKNOWN)
             return _TOKEN if users else _LOCAL
         if not users:
             if self.entrance.token:
-                raise _Refused(401, "send the gateway's token: Authorization: Bearer …", headers=_CHALLENGE)
+                raise self.entrance.unknown("send the gateway's token: Authorization: Bearer …")
             return _LOCAL
         session = self.entrance.sessions.find(_cookie(headers))
         if session is None:
-            raise _Refused(401, "sign in first: POST /api/login", headers=_CHALLENGE)
+            raise self.entrance.unknown("sign in first: POST /api/login")
         return Who(session.user, users[session.user].role, session)
 
     def _knows(self, authorizations: list[str]) -> bool:

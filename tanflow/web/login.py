@@ -60,7 +60,6 @@ class Login:
     users: Users
     sessions: Sessions
     acts: Acts
-    token: bool  # a program may come in with the gateway's token
     now_s: Callable[[], float] = time.monotonic
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
     _waiting: int = 0
@@ -74,18 +73,10 @@ class Login:
     def routes(self) -> list[Route]:
         """Return the routes of signing in and out."""
         return [
-            Route("/api/login", self._asked, methods=["GET"]),
             Route("/api/login", self._login, methods=["POST"]),
             Route("/api/logout", self._logout, methods=["POST"]),
             Route("/api/me", self._me),
         ]
-
-    async def _asked(self, request: Request) -> Response:
-        """Answer with what a page must ask for before it is let in: a user and password, a token, or nothing."""
-        only(request.query_params)
-        needs = "user" if self.users.current() else "token" if self.token else None
-        config = self.gateway.config
-        return answered({"needs": needs, "site": config.site.name, "language_default": config.notify.language})
 
     async def _me(self, request: Request) -> Response:
         only(request.query_params)

@@ -43,7 +43,7 @@ class Asked:
 def parse(given: QueryParams, gateway: Gateway) -> Asked:
     """Return the question; raises Rejected with a sentence for what cannot be meant."""
     only(given, "series", "from", "to", "step", "aggregate", "format")
-    ids = _series(given, gateway.table.ids)
+    ids = series_ids(given, gateway.table.ids)
     now_ns, zone = gateway.clock.now_ns(), ZoneInfo(gateway.config.site.zone)
     start_ns = time_ns(given.get("from", "-1h"), "from", now_ns, zone)
     end_ns = time_ns(given.get("to", "now"), "to", now_ns, zone)
@@ -58,7 +58,8 @@ def parse(given: QueryParams, gateway: Gateway) -> Asked:
     return Asked(ids, about, start_ns, end_ns, step, cast(Aggregate, aggregate), csv)
 
 
-def _series(given: QueryParams, known: dict[str, int]) -> tuple[int, ...]:
+def series_ids(given: QueryParams, known: dict[str, int]) -> tuple[int, ...]:
+    """Return the ids of the keys `series` names; raises Rejected for none, too many, or one that is not known."""
     keys = list(dict.fromkeys(key for text in given.getlist("series") for key in text.split(",") if key))
     if not keys:
         raise Rejected("'series' is missing; name one or several series by key, see /api/series")

@@ -23,7 +23,7 @@ Methods = Mapping[str, Asks]
 _READ: Final[Methods] = {"GET": "read"}
 # A path that is not in here is not answered; {…} stands for one part of a path.
 TABLE: Final[Mapping[str, Methods]] = {
-    "/api/login": {"GET": "public", "POST": "public"},
+    "/api/login": {"POST": "public"},
     "/api/logout": {"POST": "read"},
     "/api/me": _READ,
     "/api/health": _READ,

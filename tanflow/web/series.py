@@ -40,6 +40,10 @@ class SeriesList:
         specs = [spec for i in ids.tolist() if (spec := self._specs[i])]
         return Rows(specs, latest.time_ns[ids], latest.value[ids], latest.quality[ids])
 
+    def ids(self, wanted: Filter) -> npt.NDArray[np.int64]:
+        """Return the ids of the wanted series."""
+        return self._ids(wanted)
+
     def _find(self, wanted: Filter) -> npt.NDArray[np.int64]:
         found = [i for i, spec in enumerate(self._specs) if spec and _fits(spec, wanted)]
         return np.array(found, np.int64)

@@ -81,6 +81,12 @@ class Sessions:
         idle = self.now_s() - session.used_s >= IDLE_S
         return not (session.ended or idle or user is None or user.hash != session.hash)
 
+    def stand(self, who: Who) -> bool:
+        """Return whether someone let in earlier still would be; a nameless one only as long as nobody has a name."""
+        if who.session:
+            return self.alive(who.session)
+        return who.role != "local" or not self.users.current()
+
     def end(self, key: str) -> None:
         """End a session, if there is one."""
         session = self._open.pop(_digest(key), None)
