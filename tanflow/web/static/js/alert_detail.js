@@ -1,7 +1,7 @@
 // One alert: what, where, since when, what it costs; why it fired, as a curve and in words; what was done about it.
 
 import {alertCurve} from "./alert_curve.js";
-import {costsOf, kindOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, titleOf, valueOf, whereOf} from "./alert_parts.js";
+import {costOf, kindOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, titleOf, valueOf, whereOf} from "./alert_parts.js";
 import {buttons} from "./alert_dialogs.js";
 import {el, keepFocus, show, table} from "./dom.js";
 import {ruleWords} from "./rule_words.js";
@@ -40,7 +40,7 @@ function head(context, alert, nowNs, again) {
     fact("fact_value", valueOf(context, alert), el("p", {class: "small soft"}, limitOf(context, alert))),
     some(alert.worst) && fact("fact_worst", format.quantity(alert.worst, alert.unit)),
     fact("fact_since", sinceOf(context, alert, nowNs)),
-    costsOf(context, alert).length > 0 && fact("fact_cost", costsOf(context, alert).map((text) => el("span", {class: "line"}, text))),
+    costOf(context, alert) && fact("fact_cost", costOf(context, alert)),
     some(alert.energy_kwh) && fact("fact_lost", format.quantity(alert.energy_kwh, "kWh")),
   ];
   return el("section", {class: "card alert-head"},

@@ -10,7 +10,7 @@ const HOUR_S = 3_600;
 export function buttons(context, alert, again) {
   const {t, can} = context;
   return [
-    can("acknowledge") && !alert.acknowledged && el("button", {type: "button", class: "main", "data-at": `ack ${alert.id}`,
+    can("acknowledge") && !alert.acknowledged && el("button", {type: "button", "data-at": `ack ${alert.id}`,
       "aria-label": t("page.alerts.acknowledge_this", {name: titleOf(context, alert), asset: alert.asset}), onclick: () => acknowledge(context, alert).then(again)}, t("page.alerts.acknowledge")),
     can("silence") && !alert.silenced && el("button", {type: "button", "data-at": `silence ${alert.id}`,
       "aria-label": t("page.alerts.silence_this", {name: titleOf(context, alert), asset: alert.asset}), onclick: () => silence(context, alert).then(again)}, t("page.alerts.silence")),

@@ -27,15 +27,16 @@ export function valueOf({format}, alert) {
 
 export const limitOf = ({t, format}, alert) => (alert.limit === null || alert.limit === undefined ? null : t("page.alerts.limit", {value: format.quantity(alert.limit, alert.unit)}));
 
-// What it costs while it lasts: kWh, CO₂e and money per hour, as far as they are known.
-export function costsOf({t, format}, alert) {
+// What it costs while it lasts: kWh, CO₂e and money per hour, as far as they are known; "" where nothing is.
+export function costOf({t, format}, alert) {
   const cost = alert.cost ?? {};
   const known = (value) => value !== null && value !== undefined;
-  return [
-    known(cost.kwh_per_h) && t("page.alerts.per_hour", {amount: format.quantity(cost.kwh_per_h, "kWh")}),
-    known(cost.co2e_kg_per_h) && t("page.alerts.per_hour", {amount: `${format.quantity(cost.co2e_kg_per_h, "kg")} CO₂e`}),
-    known(cost.money_per_h) && t("page.alerts.per_hour", {amount: format.money(cost.money_per_h, cost.currency)}),
+  const amounts = [
+    known(cost.kwh_per_h) && format.quantity(cost.kwh_per_h, "kWh"),
+    known(cost.co2e_kg_per_h) && `${format.quantity(cost.co2e_kg_per_h, "kg")} CO₂e`,
+    known(cost.money_per_h) && format.money(cost.money_per_h, cost.currency),
   ].filter(Boolean);
+  return amounts.length ? t("page.alerts.per_hour", {amount: amounts.join(" · ")}) : "";
 }
 
 export function sinceOf({t, format}, alert, nowNs) {

@@ -2,7 +2,7 @@
 
 import {mountDetail} from "./alert_detail.js";
 import {buttons} from "./alert_dialogs.js";
-import {byGravity, costsOf, hrefOf, kindOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, titleOf, valueOf, whereOf} from "./alert_parts.js";
+import {byGravity, costOf, hrefOf, kindOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, titleOf, valueOf, whereOf} from "./alert_parts.js";
 import {choice, el, keepFocus, show} from "./dom.js";
 import {drawSilences} from "./silences.js";
 
@@ -78,7 +78,7 @@ function row(context, alert, nowNs, again) {
       el("p", {class: "small soft"}, [whereOf(alert), kindOf(context, alert)].filter(Boolean).join(" · "))),
     el("div", {class: "value"}, valueOf(context, alert), el("p", {class: "small soft"}, limitOf(context, alert))),
     el("p", {class: "since small"}, sinceOf(context, alert, nowNs)),
-    el("p", {class: "cost small"}, costsOf(context, alert).map((text) => el("span", {}, text))),
+    el("p", {class: "cost small"}, costOf(context, alert)),
     acts, more(t, context, alert));
 }
 

@@ -29,10 +29,10 @@ export function intensities(context) {
 
 function row({t, format}, one, limit) {
   const over = limit !== null && one.value !== null && one.value > limit.value;
-  const reach = Math.max(one.value ?? 0, limit?.value ?? one.value ?? 1) * 1.15;
+  const reach = Math.max(one.value ?? 0, limit?.value ?? 0) * 1.15;
   const width = (value) => `${Math.min(100, (100 * value) / reach).toFixed(1)}%`;
-  const bar = one.value === null ? null : el("div", {class: "bullet", "aria-hidden": "true", "--value": width(one.value), "--limit": limit ? width(limit.value) : "0%"},
-    el("span", {class: over ? "fill over" : "fill"}), limit && el("span", {class: "limit"}));
+  const bar = one.value === null || !limit ? null : el("div", {class: "bullet", "aria-hidden": "true", "--value": width(one.value), "--limit": width(limit.value)},
+    el("span", {class: over ? "fill over" : "fill"}), el("span", {class: "limit"}));
   const partly = one.completeness !== null && one.completeness < 0.995;
   const notes = [
     limit && t("page.overview.limit", {value: format.number(limit.value)}),

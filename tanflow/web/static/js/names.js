@@ -1,0 +1,59 @@
+// Names the gateway gives things (types, points, quantities, bits of quality) in; what the reader calls them, out.
+
+const REASONS = [
+  "range", "stale", "comm", "reset", "rollover", "swap", "late", "clock", "quantity-estimated", "profile-estimated",
+  "integrated", "factor-fallback", "substituted", "manual",
+]; // from bit 2 on
+const SEVERITIES = ["good", "uncertain", "bad", "bad"];
+const MARKS = {uncertain: "≈", bad: "✕"};
+// Quantities with a point of their own name; what follows from a point is told by both.
+const FOLLOWS = ["co2e", "co2e_rate", "energy", "volume", "mass", "reactive_energy", "apparent_energy", "gap"];
+
+const own = (kind) => (t, name) => (name ? t.maybe(`page.assets.${kind}.${name}`) ?? name : "");
+
+export const typeName = own("type");
+export const carrierName = own("carrier");
+export const quantityName = own("quantity");
+export const methodName = own("method");
+export const stateName = (t, name) => (name ? t.maybe(`page.assets.state_name.${name.replaceAll(" ", "_")}`) ?? name : "");
+
+/** Return a name of a point, `voltage_l1_n`, in words; the name itself where one of its parts is no known word. */
+export function pointName(t, name) {
+  const parts = name.split(/[_-]/).map((part) => t.maybe(`page.assets.token.${part}`) ?? (/^\d+$/.test(part) ? part : null));
+  if (parts.includes(null)) return name;
+  const joined = parts.join(t.language.startsWith("zh") ? "" : " ");
+  return joined.charAt(0).toUpperCase() + joined.slice(1);
+}
+
+/** Return what a series `asset.point.quantity` is called among those of its asset. */
+export function seriesName(t, key, quantity) {
+  const point = key.split(".").at(-2);
+  if (quantity === "kpi" || quantity === "energy_intensity") return kpiName(t, point);
+  const name = pointName(t, point);
+  if (quantity === "grade" || quantity === "completeness") return `${kpiName(t, point)}, ${quantityName(t, quantity).toLowerCase()}`;
+  return FOLLOWS.includes(quantity) && !point.endsWith(quantity) ? `${quantityName(t, quantity)} (${name})` : name;
+}
+
+export const kpiName = (t, name) => t.maybe(`page.assets.kpi_name.${name}`) ?? pointName(t, name);
+
+/** Return {severity, mark, words} of bits of quality. */
+export function qualityOf(t, bits) {
+  const severity = SEVERITIES[(bits ?? 0) & 3];
+  const reasons = REASONS.filter((_, i) => (bits ?? 0) & (1 << (i + 2)));
+  return told(t, severity, reasons);
+}
+
+/** Return the same of the words the gateway has for it: `uncertain (late, clock)`. */
+export function qualityOfWords(t, text) {
+  const [severity, reasons = ""] = (text ?? "good").split(/ ?\(/);
+  return told(t, severity, reasons.replace(")", "").split(", ").filter(Boolean));
+}
+
+function told(t, severity, reasons) {
+  const words = reasons.map((reason) => t.maybe(`page.assets.reason.${reason}`) ?? reason);
+  const list = words.length ? t("page.assets.quality_with", {quality: t(`quality.${severity}`), reasons: words.join(t("page.assets.comma"))}) : "";
+  return {severity, mark: MARKS[severity] ?? "", words: list || t(`quality.${severity}`)};
+}
+
+/** Return the sentence of a text that may hold `code` between backticks, as pieces [text, isCode]. */
+export const codePieces = (text) => text.split("`").map((piece, i) => [piece, i % 2 === 1]);
