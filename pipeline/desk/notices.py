@@ -60,7 +60,7 @@ def due(routes: Sequence[Route], episode: Episode, told: Told, now_ns: int) -> l
     """Return what must be told of an episode that fires and is not silenced; each channel at most once."""
     found: dict[str, Due] = {}
     for one, at_ns in _schedule(routes, episode, told):
-        if at_ns <= now_ns and found.get(one.channel, one).what != "escalated":
+        if at_ns <= now_ns and (one.what == "escalated" or one.channel not in found):
             found[one.channel] = one
     return list(found.values())
 
