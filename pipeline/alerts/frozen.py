@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from pipeline.consume import State
 
 _ROUNDS: Final = 15  # looks at a device while it must stand still
 _TURNS: Final = 12  # in which the devices are looked at, one part of them after another
+Ids = npt.NDArray[np.int32]
 _MOVED: Final = -1  # it has changed since it was last looked at
 _ASKED: Final = 0  # what comes next is remembered, to be compared with what follows
 _TYPES: Final = (np.int64, np.int64, np.int32, np.float64)
@@ -36,7 +37,7 @@ class Still(NamedTuple):
 
     since: Ints
     heard: Ints
-    series: npt.NDArray[np.int32]
+    series: Ids
     value: Floats
 
 
@@ -81,7 +82,7 @@ class Frozens:
                 begun = row
                 still, judged = self._judge(state, still, pulse, row)
                 parts.append(judged)
-                still = self._ask(still, state["looked"], now)
+                still = self._ask(still, state["looked"] or now, now)
                 state |= {"looked": now, "due": now + self._look_ns // _TURNS}
         still = self._compare(still, batch.take(slice(begun, None)) if begun else batch)
         state |= {"still": [*still], "pulse": [*pulse]}
@@ -96,29 +97,34 @@ class Frozens:
     def _compare(self, still: Still, batch: Batch) -> Still:
         """Take readings of the devices that are looked at: the first of a series is kept, another one ends it."""
         rows = np.flatnonzero((still.since != _MOVED)[self.places(batch.series)])
-        quality = batch.quality[rows]
-        rows = rows[((quality & q.SEVERITY) != q.BAD) & ((quality & np.uint16(q.LATE)) == 0)]
+        usable = ((batch.quality[rows] & q.SEVERITY) != q.BAD) & ((batch.quality[rows] & np.uint16(q.LATE)) == 0)
+        rows = rows[usable]
         if not len(rows):
             return still
-        device, time_ns, value = self.places(batch.series[rows]), batch.time_ns[rows], batch.value[rows]
-        series, first, number = np.unique(batch.series[rows], return_index=True, return_inverse=True)
-        kept = np.append(still.value, np.nan)[_found(still.series, series)]
-        known = ~np.isnan(kept)
-        moved = np.zeros(len(still.since), bool)
-        moved[device[value != np.where(known, kept, value[first])[number]]] = True
+        device, time_ns = self.places(batch.series[rows]), batch.time_ns[rows]
         since, heard = still.since.copy(), still.heard.copy()
         begins = since[device] == _ASKED
         since[device[begins][::-1]] = time_ns[begins][::-1]  # of several the first
-        since[moved] = _MOVED
         np.maximum.at(heard, device, time_ns)
-        every = np.concatenate([still.series, series[~known]])
-        values = np.concatenate([still.value, value[first][~known]])
-        return Still(since, heard, *self._remembered(since, every, values))
+        rows = rows[np.argsort(batch.series[rows], kind="stable")]
+        every, value = batch.series[rows], batch.value[rows]
+        first = np.flatnonzero(np.diff(every, prepend=-1))
+        series = every[first]
+        kept = np.append(still.value, np.nan)[_found(still.series, series)]
+        new = np.isnan(kept)
+        against = np.repeat(np.where(new, value[first], kept), np.diff(np.append(first, len(every))))
+        moved = np.zeros(len(still.since), bool)
+        moved[self.places(every[value != against])] = True
+        since[moved] = _MOVED
+        if not new.any() and not moved.any():
+            return still._replace(since=since, heard=heard)
+        series, value = np.append(still.series, series[new]), np.append(still.value, value[first][new])
+        return Still(since, heard, *self._remembered(since, series, value))
 
-    def _remembered(self, since: Ints, series: npt.NDArray[np.int32], value: Floats) -> tuple[Any, Any]:
+    def _remembered(self, since: Ints, series: Ids, value: Floats) -> tuple[Ids, Floats]:
         """Return the readings that are still compared with, by id."""
         rows = np.flatnonzero((since > _ASKED)[self.places(series)])
-        rows = rows[np.argsort(series[rows])]
+        rows = rows[np.argsort(series[rows], kind="stable")]
         return series[rows], value[rows]
 
     def _judge(self, state: State, still: Still, pulse: Pulse, row: int) -> tuple[Still, Judged]:
@@ -146,7 +152,7 @@ class Frozens:
         return still._replace(since=since)
 
 
-def _found(known: npt.NDArray[np.int32], series: npt.NDArray[np.int32]) -> Ints:
+def _found(known: Ids, series: Ids) -> Ints:
     """Return where each series stands among those known in order; past their end where it does not."""
     at = np.searchsorted(known, series)
     return np.where(np.append(known, -1)[at] == series, at, len(known))

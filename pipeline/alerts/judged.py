@@ -65,15 +65,17 @@ class Places:
     """Series ids → numbers of one's own; rows of other series have −1."""
 
     def __init__(self, numbers: Mapping[int, int]) -> None:
-        self._of = np.full(max(numbers, default=-1) + 2, -1, np.int64)  # the last stands for all ids beyond
+        self._of = np.full(max(numbers, default=-1) + 2, -1, np.int32)  # the last stands for all ids beyond
         for series, number in numbers.items():
             self._of[series] = number
 
-    def __call__(self, series: npt.NDArray[np.int32]) -> Ints:
+    def __call__(self, series: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return the number of each row's series."""
-        result: Ints = self._of[np.minimum(series, len(self._of) - 1)]
+        result: npt.NDArray[np.int32] = self._of.take(series, mode="clip")
         return result
 
     def rows(self, batch: Batch) -> Ints:
         """Return the rows of a batch that concern any of these series."""
+        if len(self._of) == 1:
+            return np.empty(0, np.int64)
         return np.flatnonzero(self(batch.series) >= 0)
