@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from collectors.modbus_client import Deadlines, Link
 from collectors.modbus_inbox import Inbox
+from collectors.modbus_readings import Heard
 from collectors.modbus_survey import Survey
 from collectors.modbus_unit import Roll, Unit
 from config.addresses import ModbusAddress, modbus_address
@@ -98,6 +99,16 @@ class ModbusCollector:
                 self._ready.clear()
             self._counters.received += len(batch)
             yield batch
+
+    def heard(self, device: str) -> list[Heard]:
+        """Return the last answer to each block of a device, in the order they are asked; its strings last."""
+        return [
+            Heard(e.read, e.answer, e.answered_ns)
+            for unit in self._units
+            if unit.name == device
+            for e in (*unit.values, *unit.identity)
+            if e.answered_ns
+        ]
 
     def _schedule(self) -> None:
         """Spread units of equal period evenly over it; slow ones are met within MEET_S all the same."""

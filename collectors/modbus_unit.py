@@ -47,7 +47,7 @@ class Roll:
 class BlockExchange(Exchange):
     """The reading of a block of values (`tray`, `row`) or of one string that tells the device apart (`text`)."""
 
-    __slots__ = ("row", "text", "tray")
+    __slots__ = ("answer", "answered_ns", "row", "text", "tray")
 
     def __init__(
         self, unit: Unit, read: Read, tray: Tray | None = None, row: int = 0, text: tuple[str, Order] = ("", "big")
@@ -56,6 +56,8 @@ class BlockExchange(Exchange):
         self.tray = tray
         self.row = row
         self.text = text
+        self.answer = b""  # the last one's registers or bits, for whoever commissions
+        self.answered_ns = 0
 
 
 class Unit:
@@ -113,8 +115,10 @@ class Unit:
 
     def answered(self, exchange: Exchange, data: bytes) -> None:
         assert isinstance(exchange, BlockExchange)
+        now_ns = self._clock.now_ns()
+        exchange.answer, exchange.answered_ns = data, now_ns
         if exchange.tray is not None:
-            self._inbox.reply(exchange.tray, data, self._clock.now_ns(), exchange.row)
+            self._inbox.reply(exchange.tray, data, now_ns, exchange.row)
         else:
             self._identify(exchange, data)
         self._go_on()

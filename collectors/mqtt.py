@@ -7,7 +7,7 @@ import contextlib
 import logging
 import struct
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from zlib import crc32
 
 from paho.mqtt.client import MQTTMessage
@@ -31,6 +31,16 @@ logger = logging.getLogger("tanflow.mqtt")
 _DELIVERY: Final = struct.Struct("<HI")  # packet id, crc32 of topic and payload: one message in a batch's token
 _KEPT: Final = 1024  # of a payload in a dead letter [bytes]
 _TOLD: Final = 1_000  # topics in trouble, or not asked for, that are told one by one
+_HEARD: Final = 4_096  # bytes of a topic's last payload that are kept for whoever commissions
+
+
+class Heard(NamedTuple):
+    """The last message of a topic: its payload, cut at 4 kB, and when it came [ns UTC]."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    at_ns: int
 
 
 class MqttCollector:
@@ -57,6 +67,7 @@ class MqttCollector:
         self._committed: dict[int, int] = {}
         self._trouble: set[str] = set()  # topics whose last payload was refused
         self._strangers: set[str] = set()
+        self._heard: dict[str, Heard] = {}
         self._wake = asyncio.Event()
         self._link: Link | None = None
         self._forget()
@@ -83,6 +94,11 @@ class MqttCollector:
         """Remember the deliveries in the tokens as committed: sent again, they are acknowledged and passed over."""
         for token in tokens:
             self._remember(list(_DELIVERY.iter_unpack(token)))
+
+    def heard(self, device: str) -> list[Heard]:
+        """Return the last message of each topic a device is fed by."""
+        mine = self._rows.index(device)
+        return [h for h in self._heard.values() if any(route.device == mine for route in self._routes.of(h.topic))]
 
     async def batches(self) -> AsyncGenerator[Batch]:
         """Yield what has arrived since the last commit; raises Unavailable when the link must be opened again."""
@@ -181,6 +197,7 @@ class MqttCollector:
             self._stranger(topic, payload)
             return
         now_ns = self._origin.clock.now_ns()
+        self._note(Heard(topic, payload[:_HEARD], retained, now_ns))
         try:
             document = decode(payload)
             time_ns, quality = self._stamp(document, now_ns)
@@ -212,6 +229,11 @@ class MqttCollector:
         else:
             self._rows.missed(route.device, Gap.MALFORMED, now_ns, wrong[0])
         return wrong
+
+    def _note(self, heard: Heard) -> None:
+        """Keep the last message of each topic, of no more topics than can be told."""
+        if heard.topic in self._heard or len(self._heard) < _TOLD:
+            self._heard[heard.topic] = heard
 
     def _stamp(self, document: Any, now_ns: int) -> tuple[int, int]:
         """Return the payload's own time, or the gateway's where the payload has none."""

@@ -12,7 +12,7 @@ from typing import Final, Self
 from asyncua import ua
 
 from collectors.opcua_session import HEARTBEAT, Session, connect, explain
-from collectors.opcua_values import NO_SUCH_NODE, number_of, overflowed, quality_of, time_of
+from collectors.opcua_values import NO_SUCH_NODE, Heard, heard, number_of, overflowed, quality_of, time_of
 from collectors.rows import Rows
 from config.bindings import BoundDevice, series_key
 from config.connections import OpcuaConnection
@@ -35,6 +35,7 @@ class _Item:
     """One point on its node, with what was last seen of it."""
 
     node: ua.NodeId
+    point: str
     name: str  # device, point and node, for a person
     series: int
     device: int
@@ -42,6 +43,8 @@ class _Item:
     status: int = -1
     fresh: bool = True  # nothing heard since it is monitored: the next value may be one already seen
     trouble: str = ""
+    heard: ua.DataValue | None = None  # the last value as it came, for whoever commissions
+    heard_ns: int = 0
 
 
 class OpcuaCollector:
@@ -90,6 +93,11 @@ class OpcuaCollector:
 
     def resume(self, tokens: Sequence[bytes]) -> None:
         """Take nothing back: what a server sends is not acknowledged by commit."""
+
+    def heard(self, device: str) -> list[Heard]:
+        """Return the last value of each node of a device as it came."""
+        mine = self._rows.index(device)
+        return [heard(item.point, item.node, item.heard, item.heard_ns) for item in self._items if item.device == mine]
 
     async def batches(self) -> AsyncGenerator[Batch]:
         """Yield what has arrived since the last commit; raises Unavailable when the server must be opened again."""
@@ -189,6 +197,7 @@ class OpcuaCollector:
 
     def _accept(self, item: _Item, data: ua.DataValue, now_ns: int) -> None:
         """Turn one value into a row; one already seen (same source time and status) is passed over."""
+        item.heard, item.heard_ns = data, now_ns
         status = data.StatusCode.value if data.StatusCode else 0
         time_ns = time_of(data)
         if item.device in self._incomplete:
@@ -303,5 +312,5 @@ def _items(devices: Sequence[BoundDevice], ids: Mapping[str, int]) -> list[_Item
                 node = ua.NodeId.from_string(point.opcua.node)
             except (ValueError, ua.UaError) as error:
                 raise GatewayError(f"{where}: not a node id; write e.g. ns=2;s=Furnace.Power or i=2258") from error
-            items.append(_Item(node, where, ids[series_key(device.asset_name, name, point.quantity)], index))
+            items.append(_Item(node, name, where, ids[series_key(device.asset_name, name, point.quantity)], index))
     return items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 
 from asyncua import ua
 
@@ -72,3 +73,29 @@ def number_of(data: ua.DataValue, quality: int) -> float:
         return float("nan")
     kind = "nothing" if value is None else f"{data.Value.VariantType.name} {'array' if data.Value.is_array else ''}"
     raise Rejected(f"the node holds {kind.strip()}, not a number; choose a numeric variable")
+
+
+class Heard(NamedTuple):
+    """What a server said last of a node: type, value and status as it names them, and when it came [ns UTC]."""
+
+    point: str
+    node: str
+    type: str
+    value: str
+    status: str
+    source_ns: int  # 0: it did not say
+    at_ns: int  # 0: nothing came yet
+
+
+_LONGEST: Final = 200  # characters of a value that are shown
+
+
+def heard(point: str, node: ua.NodeId, data: ua.DataValue | None, at_ns: int) -> Heard:
+    """Return what is known of a node's last value."""
+    if data is None:
+        return Heard(point, node.to_string(), "", "", "", 0, 0)
+    variant = data.Value
+    kind = "" if variant is None else variant.VariantType.name + (" array" if variant.is_array else "")
+    shown = "" if variant is None or variant.Value is None else str(variant.Value)[:_LONGEST]
+    status = data.StatusCode.name if data.StatusCode else "Good"
+    return Heard(point, node.to_string(), kind, shown, status, time_of(data), at_ns)

@@ -62,6 +62,10 @@ class Rows:
         """Return the key of a device, for a person."""
         return self._names[device]
 
+    def index(self, name: str) -> int:
+        """Return the number of a device by its key; raises ValueError for one that is not of this connection."""
+        return self._names.index(name)
+
     def in_gap(self, device: int) -> bool:
         """Return whether the device's last gap row is still open."""
         return self._cause[device] is not Gap.NONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,9 @@ class Collector(Protocol):
     ) -> None: ...
     def resume(self, tokens: Sequence[bytes]) -> None:
         """Take back the tokens of the last committed batches, oldest first, before `batches` is called."""
+
+    def heard(self, device: str) -> Sequence[Any]:
+        """Return what a device of its (asset.device) said last, raw, in the protocol's own shape; it asks nothing."""
 
     def batches(self) -> AsyncGenerator[Batch]: ...
 

@@ -80,6 +80,7 @@ class Gateway:
     lag: LoopLag = field(default_factory=LoopLag)
     accepting: asyncio.Event = field(default_factory=asyncio.Event)
     ingests: dict[str, Ingest] = field(default_factory=dict)
+    collectors: dict[str, Collector] = field(default_factory=dict)  # those that run, or ran last
     consumers: list[Consumer] = field(default_factory=list)
     beside: dict[str, Work] = field(default_factory=dict)  # what else runs as long as the gateway: its API
     deliveries: dict[str, Delivery] = field(default_factory=dict)
@@ -267,6 +268,7 @@ class Gateway:
 
         async def work() -> None:
             collector = kept.pop() if kept else registry.collector(origin, connection, devices, ids, ingest.counters)
+            self.collectors[name] = collector
             collector.resume(ingest.tokens)
             try:
                 async with collector, aclosing(collector.batches()) as batches:

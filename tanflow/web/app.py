@@ -21,6 +21,7 @@ from config.model import Api
 from pipeline.clock import SECOND_NS
 from tanflow.web import (
     carbon,
+    commissioning,
     cost,
     deadletters,
     documents,
@@ -92,6 +93,7 @@ def _routes(gateway: Gateway, acts: Acts) -> list[Route]:
         *carbon.routes(gateway),
         *report.routes(gateway, acts),
         *deadletters.routes(gateway),
+        *commissioning.routes(gateway),
     ]
 
 

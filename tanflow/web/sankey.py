@@ -171,21 +171,20 @@ def _doubted(tally: Tally) -> set[str]:
 
 
 def to_json(made: Diagram, hours: float | None) -> dict[str, Any]:
-    """Return nodes and links as JSON-ready data [kWh, kg], where the `hours` of the period are said [kW, kg/h]."""
-    per, unit = (hours, "kw") if hours else (1.0, "kwh")
-    emitted = "co2e_kg_per_h" if hours else "co2e_kg"
+    """Return nodes and links as JSON-ready data [kWh, kg], with the `hours` of the period in kW and kg/h too."""
     links = [
-        {
-            "source": source,
-            "target": target,
-            unit: energy / MICRO / per,
-            emitted: mass / MICRO / per,
-            "estimated": not made.doubted.isdisjoint((source, target)),
-        }
+        {"source": source, "target": target, **_amounts(energy, mass, hours)}
+        | {"estimated": not made.doubted.isdisjoint((source, target))}
         for (source, target), (energy, mass) in made.links.items()
     ]
-    excess = {name: energy / MICRO / per for name, energy in made.excess.items()}
-    return {"nodes": _ordered(list(made.nodes.values())), "links": links, "excess": excess}
+    excess = {name: energy / MICRO for name, energy in made.excess.items()}
+    return {"nodes": _ordered(list(made.nodes.values())), "links": links, "excess_kwh": excess}
+
+
+def _amounts(energy: int, mass: int, hours: float | None) -> dict[str, float]:
+    kwh, kg = energy / MICRO, mass / MICRO
+    per_hour = {"kw": kwh / hours, "co2e_kg_per_h": kg / hours} if hours else {}
+    return {"kwh": kwh, "co2e_kg": kg, **per_hour}
 
 
 def _ordered(nodes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

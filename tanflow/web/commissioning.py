@@ -1,0 +1,241 @@
+"""/api/commissioning: what a device said last, word by word, and every number that could be meant by it.
+
+Nothing is asked of the device: it is what its last regular readings brought.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from config.bindings import BoundDevice, series_key
+from config.errors import Rejected
+from config.points import Point
+from pipeline.clock import SECOND_NS
+from tanflow.web.encode import answered, iso
+from tanflow.web.parameters import alike, only
+
+if TYPE_CHECKING:
+    from collectors import mqtt, opcua_values
+    from collectors.modbus_plan import Place
+    from collectors.modbus_readings import Heard
+    from tanflow.gateway import Gateway
+
+_LEAVES: Final = 200  # numbers of a payload that are listed
+_DEEPEST: Final = 8
+Teller = Callable[[BoundDevice, Sequence[Any], int], dict[str, Any]]
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    """Return the route of the commissioning view."""
+    known = {device.key: device for device in gateway.devices}
+
+    async def answer(request: Request) -> Response:
+        only(request.query_params, "device")
+        name = request.query_params.get("device", "")
+        if name not in known:
+            raise Rejected(f"device={name[:100]!r} is none; name it asset.device; {alike(name[:100], known)}")
+        device = known[name]
+        collector = gateway.collectors.get(device.device.connection)
+        heard = collector.heard(name) if collector is not None else []
+        return await asyncio.to_thread(lambda: answered(told(gateway, device, heard)))
+
+    return [Route("/api/commissioning", answer)]
+
+
+def told(gateway: Gateway, device: BoundDevice, heard: Sequence[Any]) -> dict[str, Any]:
+    """Return what a device said as JSON-ready data, by its protocol."""
+    protocol = gateway.config.connections[device.device.connection].protocol
+    now_ns = gateway.clock.now_ns()
+    tellers: dict[str, Teller] = {"modbus": _modbus, "opcua": _opcua, "mqtt": _mqtt}
+    about = {"device": device.key, "protocol": protocol, "address": device.device.address, "now_ns": now_ns}
+    found = tellers[protocol](device, heard, now_ns)
+    for point in found["points"]:
+        point.update(_newest(gateway, device, point["name"]))
+    return about | found
+
+
+def _newest(gateway: Gateway, device: BoundDevice, name: str) -> dict[str, Any]:
+    """Return what tanflow makes of a point: the newest value of its series."""
+    key = series_key(device.asset_name, name, device.points[name].quantity)
+    series = gateway.table.ids.get(key, -1)
+    seen = series >= 0 and bool(gateway.latest.time_ns[series])
+    return {
+        "key": key if series >= 0 else None,
+        "canonical": float(gateway.latest.value[series]) if seen else None,
+        "canonical_unit": gateway.table.spec(series).like.unit if series >= 0 else None,
+    }
+
+
+def _when(at_ns: int, now_ns: int) -> dict[str, Any]:
+    return {"at": iso(np.array([at_ns]))[0], "at_ns": at_ns, "age_s": round((now_ns - at_ns) / SECOND_NS, 3)}
+
+
+def _scaled(point: Point, raw: float) -> float:
+    """Return a raw number in the unit of its point."""
+    return raw * point.scale * point.sign + point.offset
+
+
+# ── Modbus ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _modbus(device: BoundDevice, heard: Sequence[Heard], now_ns: int) -> dict[str, Any]:
+    from collectors.modbus_plan import place
+    from collectors.modbus_readings import words
+
+    blocks = [
+        {
+            "unit": h.read.unit,
+            "function": h.read.table,
+            "address": h.read.address,
+            "words": words(h),
+            **_when(h.at_ns, now_ns),
+        }
+        for h in heard
+    ]
+    points = [
+        _register(name, point, place(point.modbus, device.modbus), heard)
+        for name, point in device.points.items()
+        if point.modbus is not None
+    ]
+    return {"blocks": blocks, "points": points}
+
+
+def _register(name: str, point: Point, spot: Place, heard: Sequence[Heard]) -> dict[str, Any]:
+    """Return one point with its bytes and all that may be read there; the one it is read by is marked."""
+    from collectors.modbus_plan import decode_text
+    from collectors.modbus_readings import holds, is_configured, raw_of, readings
+
+    block = next((h for h in heard if holds(h, spot)), None)
+    raw = raw_of(block, spot) if block else None
+    rows: list[dict[str, Any]] = [
+        {
+            "type": r.type,
+            "order": r.order,
+            "word_order": r.word_order,
+            "byte_order": r.byte_order,
+            "offset": r.offset,
+            "bit": r.bit,
+            "raw": r.value,
+            "value": _scaled(point, r.value),
+            "configured": is_configured(r, spot),
+        }
+        for r in (readings(block, spot) if block else [])
+    ]
+    value = next((row["value"] for row in rows if row["configured"]), None)
+    if raw and spot.type == "string":
+        value = decode_text(raw, spot.byte_order)
+    return {
+        "name": name,
+        "address": spot.address,
+        "function": spot.table,
+        "type": spot.type,
+        "word_order": spot.word_order,
+        "byte_order": spot.byte_order,
+        "bit": spot.bit,
+        "raw_hex": raw.hex() if raw else None,
+        "value": value,
+        "unit": point.unit,
+        "readings": rows,
+    }
+
+
+# ── OPC UA ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _opcua(device: BoundDevice, heard: Sequence[opcua_values.Heard], now_ns: int) -> dict[str, Any]:
+    points = []
+    for h in heard:
+        came = h.at_ns > 0
+        points.append(
+            {
+                "name": h.point,
+                "node": h.node,
+                "type": h.type or None,
+                "raw": h.value if came else None,
+                "status": h.status or None,
+                "source_ns": h.source_ns or None,
+                "value": _number(device.points[h.point], h.value) if came else None,
+                "unit": device.points[h.point].unit,
+                **(_when(h.at_ns, now_ns) if came else {}),
+            }
+        )
+    return {"blocks": [], "points": points}
+
+
+def _number(point: Point, text: str) -> float | None:
+    try:
+        return _scaled(point, {"True": 1.0, "False": 0.0}[text] if text in ("True", "False") else float(text))
+    except ValueError:
+        return None
+
+
+# ── MQTT ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _mqtt(device: BoundDevice, heard: Sequence[mqtt.Heard], now_ns: int) -> dict[str, Any]:
+    from collectors.mqtt_topics import matcher
+
+    messages = [
+        {
+            "topic": h.topic,
+            "payload": h.payload.decode("utf-8", "backslashreplace"),
+            "retained": h.retained,
+            **_when(h.at_ns, now_ns),
+        }
+        for h in heard
+    ]
+    points = []
+    for name, point in device.points.items():
+        if point.mqtt is None:
+            continue
+        topic = matcher(point.mqtt.topic or device.device.address)
+        last = max((h for h in heard if topic.fullmatch(h.topic)), key=lambda h: h.at_ns, default=None)
+        found = dict(_numbers(last.payload)) if last else {}
+        raw = found.get(point.mqtt.path)
+        readings = [
+            {"path": path, "raw": number, "value": _scaled(point, number), "configured": path == point.mqtt.path}
+            for path, number in found.items()
+        ]
+        points.append(
+            {
+                "name": name,
+                "path": point.mqtt.path,
+                "topic": last.topic if last else None,
+                "raw": raw,
+                "value": None if raw is None else _scaled(point, raw),
+                "unit": point.unit,
+                "readings": readings,
+            }
+        )
+    return {"blocks": [], "messages": messages, "points": points}
+
+
+def _numbers(payload: bytes) -> Iterator[tuple[str, float]]:
+    """Yield the numbers of a payload by the path that names them in a configuration; nothing of one cut short."""
+    try:
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return
+    for count, leaf in enumerate(_leaves(document, (), 0)):
+        if count == _LEAVES:
+            return
+        yield leaf
+
+
+def _leaves(node: Any, path: tuple[str, ...], depth: int) -> Iterator[tuple[str, float]]:
+    if isinstance(node, bool | int | float):
+        yield ".".join(path), float(node)
+    elif depth < _DEEPEST and isinstance(node, dict):
+        for key, part in node.items():
+            yield from _leaves(part, (*path, key.replace(".", "\\.")), depth + 1)
+    elif depth < _DEEPEST and isinstance(node, list):
+        for index, part in enumerate(node):
+            yield from _leaves(part, (*path, str(index)), depth + 1)
