@@ -23,11 +23,12 @@ class Verdict(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What is known of one window: its end and length [ns], and the value of each part."""
+    """What is known of one window: its end and length [ns], the value of each part, and all bits of their quality."""
 
     end: int
     span: int
     parts: Mapping[str, float]
+    quality: int = 0
 
 
 class Rule(Protocol):
@@ -51,7 +52,8 @@ class Rule(Protocol):
 @dataclass(frozen=True)
 class ByWindow:
     """All alerts of a kind that judges whole windows. A bad value is none; a window told again (late data) is judged
-    again while it is the newest. State: {key of an alert: {"of", "at": end, "parts", "learned": its kind's own}}.
+    again while it is the newest. State: {key of an alert: {"of", "at": end, "parts", "quality", "learned": its
+    kind's own}}.
     """
 
     rules: Sequence[Rule]
@@ -79,24 +81,28 @@ class ByWindow:
             rule = self.rules[number]
             before: Mapping[str, Any] = after.get(rule.key, {})
             if before.get("of") != rule.of:
-                before = {"of": rule.of, "at": 0, "parts": {}, "learned": {}}
+                before = {"of": rule.of, "at": 0, "parts": {}, "quality": 0, "learned": {}}
             if window.end < before["at"]:
                 continue
-            parts = {**(before["parts"] if window.end == before["at"] else {}), **window.parts}
+            if window.end == before["at"]:
+                parts = {**before["parts"], **window.parts}
+                window = window._replace(parts=parts, quality=window.quality | before["quality"])
             learned, verdict = before["learned"], None
-            if len(parts) == len(rule.parts):
-                learned, verdict = rule.judge(learned, window._replace(parts=parts))
-            after[rule.key] = {"of": rule.of, "at": window.end, "parts": parts, "learned": learned}
+            if len(window.parts) == len(rule.parts):
+                learned, verdict = rule.judge(learned, window)
+            known = {"at": window.end, "parts": window.parts, "quality": window.quality}
+            after[rule.key] = {"of": rule.of, **known, "learned": learned}
             told += [(rule.alert, row, window.end, *verdict)] if verdict else []
         return after, Judged.of(told)
 
     def _windows(self, batch: Batch, rows: Sequence[int]) -> Iterator[tuple[int, int, Told]]:
         """Yield the windows a batch tells of each rule, a rule's own in the order of time, with their last row."""
         found: dict[tuple[int, int], tuple[int, Told]] = {}
-        columns = (batch.series, batch.time_ns, batch.span_ns, batch.value)
-        for row, series, end, span, value in zip(rows, *(c.tolist() for c in columns), strict=True):
+        columns = (batch.series, batch.time_ns, batch.span_ns, batch.value, batch.quality)
+        for row, series, end, span, value, bits in zip(rows, *(c.tolist() for c in columns), strict=True):
             for number, name in self._uses[series]:
                 _, known = found.get((number, end), (0, Told(end, span, {})))
-                found[number, end] = row, known._replace(parts={**known.parts, name: value})
+                known = known._replace(parts={**known.parts, name: value}, quality=known.quality | bits)
+                found[number, end] = row, known
         for (number, _), (row, told) in sorted(found.items(), key=lambda item: item[0]):
             yield number, row, told

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from config.alerts import GradeDrop
 from config.errors import GatewayError
+from pipeline import quality as q
 from pipeline.alerts.by_window import ByWindow, Told, Verdict
 from pipeline.alerts.context import Context, Numbered
 from pipeline.alerts.judged import FALSE, TRUE
@@ -23,7 +24,7 @@ _LEAST_DAYS: Final = 3  # with grades, before one is typical
 @dataclass(frozen=True, slots=True)
 class Grade:
     """One alert: true where the grade is worse than `worse_than`, or than the median of the last `typical_days` (a
-    higher number is worse). The limit is the grade it should not be worse than.
+    higher number is worse). The limit is the grade it should not be worse than. A senseless figure has no grade.
 
     State: {"days": [[ordinal of the local day, [how many windows of grade 1, 2, 3, 4]]]}.
     """
@@ -39,7 +40,7 @@ class Grade:
     zone: ZoneInfo
 
     def judge(self, learned: State, told: Told) -> tuple[State, Verdict | None]:
-        if told.parts["share"] < self.min_completeness:
+        if told.parts["share"] < self.min_completeness or told.quality & q.RANGE:
             return learned, None
         grade, day = int(told.parts["grade"]), self._day(told)
         limits = [g for g in (self.worse_than, self._typical(learned, day)) if g is not None]
