@@ -21,7 +21,7 @@ export function alertCurve(context) {
     node,
     rule: el("div", {class: "rule"}),
     async update(alert, nowNs, signal) {
-      const keys = [alert.watched ?? alert.value_key, alert.limit_key].filter(Boolean);
+      const keys = [alert.watched || alert.value_key, alert.limit_key].filter(Boolean);
       const [from, to] = range(alert, nowNs);
       const found = keys.length ? await api.get("/api/query", {series: keys.join(","), from, to, step: stepFor((to - from) / S)}, signal) : {series: []};
       const rows = (key) => found.series.find((s) => s.key === key);
@@ -55,16 +55,16 @@ function options({t, format}, {alert, from, to, nowNs, watched, limit}, ink, sty
   const limits = limitLine(alert, limit, from, to, nowNs);
   return {
     grid: style.grid({top: style.rem * 2.6, right: style.rem * 1.4}),
-    legend: {left: style.rem * 3.2, top: 0, icon: "roundRect", itemHeight: 3, textStyle: {color: ink("soft"), fontSize: style.small}},
+    legend: {left: style.rem * 3.2, top: 0, textStyle: {color: ink("soft"), fontSize: style.small}},
     xAxis: style.timeAxis({min: format.wall(from), max: format.wall(to)}),
     yAxis: style.valueAxis(format.unit(watched.unit), {scale: true}),
     tooltip: {trigger: "axis", formatter: (rows) => [format.wallTime(rows[0].axisValue), ...rows.map((r) => `${r.seriesName}  ${format.quantity(r.value[1], watched.unit)}`)].join("\n")},
     series: [
       {
-        name: t("page.alerts.watched"), type: "line", showSymbol: watched.time_ns.length < 30, symbolSize: 5, data: points(watched), z: 3, color: ink("today"), lineStyle: {width: 1.8, color: ink("today")},
+        name: t("page.alerts.watched"), type: "line", ...(watched.time_ns.length < 30 ? {symbol: "circle", symbolSize: style.rem * 0.35} : {symbol: "none"}), data: points(watched), z: 3, color: ink("today"), lineStyle: {width: style.line(1.6), color: ink("today")},
         markLine: {symbol: "none", silent: true, lineStyle: {color: ink("text"), type: "solid", width: 1}, label: {color: ink("text"), fontSize: style.small, position: "end", distance: 3}, data: marks},
       },
-      ...(limits.length ? [{name: t("page.alerts.limit_line"), type: "line", step: "end", showSymbol: false, color: grave, lineStyle: {width: 1.5, type: "dashed", color: grave}, data: limits.map(([ns, v]) => [format.wall(ns), v])}] : []),
+      ...(limits.length ? [{name: t("page.alerts.limit_line"), type: "line", step: "end", symbol: "none", color: grave, lineStyle: {width: style.line(1.4), type: "dashed", color: grave}, data: limits.map(([ns, v]) => [format.wall(ns), v])}] : []),
     ],
   };
 }

@@ -7,6 +7,7 @@ import {el, keepFocus, show, table} from "./dom.js";
 import {ruleWords} from "./rule_words.js";
 
 const EVERY_MS = 10_000;
+const DAYS = 366;
 
 export function mountDetail(root, context) {
   const {t, api, poll, stream, can, name: id} = context;
@@ -16,8 +17,8 @@ export function mountDetail(root, context) {
   show(root, el("p", {class: "back"}, el("a", {href: "#/alerts"}, `← ${t("page.alerts.all")}`)), top,
     el("section", {class: "card"}, el("h2", {}, t("page.alerts.why_fired")), curve.rule, curve.node), below);
   const read = async (signal) => {
-    const found = await api.get("/api/alerts", {id}, signal);
-    const alert = found.alerts[0];
+    const found = await api.get("/api/alerts", {state: "all", from: `-${DAYS}d`, limit: 1_000}, signal);
+    const alert = found.alerts.find((one) => one.id === id);
     curve.node.parentElement.hidden = !alert;
     if (!alert) return void show(top, el("h1", {}, t("page.alerts.gone")));
     const acts = can("audit") ? (await api.get("/api/acts", {limit: 500}, signal)).acts.filter((act) => act.about?.id === id) : [];
@@ -46,7 +47,7 @@ function head(context, alert, nowNs, again) {
   return el("section", {class: "card alert-head"},
     el("div", {class: "bar"},
       el("h1", {}, signOf(context, alert), " ", titleOf(context, alert)),
-      alert.state === "firing" ? el("div", {class: "acts controls"}, buttons(context, alert, again)) : null),
+      alert.state === "open" ? el("div", {class: "acts controls"}, buttons(context, alert, again)) : null),
     el("p", {class: "soft"}, whereOf(alert), " · ", kindOf(context, alert), " · ", t(`page.alerts.severity.${alert.severity}`), " · ", el("strong", {}, t(`page.alerts.state_${place}`))),
     el("dl", {class: "facts"}, facts),
     alert.advice ? el("p", {class: "notice"}, alert.advice) : null);

@@ -32,14 +32,14 @@ function silence(context, alert) {
   const [scope, scopes] = radios("scope", t("page.alerts.silence_what"), [["alert", t("page.alerts.only_this")], ["asset", t("page.alerts.whole_asset", {asset: alert.asset})]]);
   const lengths = [...HOURS.map((n) => [String(n * HOUR_S), t("ages.h", {n})]), ["until", t("page.alerts.until")]];
   const [length, times] = radios("length", t("page.alerts.silence_for"), lengths);
-  const until = el("input", {type: "datetime-local", id: "until", disabled: true, "aria-label": t("page.alerts.until")});
-  times.addEventListener("change", () => { until.disabled = length() !== "until"; until.required = !until.disabled; });
+  const until = el("input", {type: "datetime-local", id: "until", hidden: true, "aria-label": t("page.alerts.until")});
+  times.addEventListener("change", () => { until.hidden = length() !== "until"; until.required = !until.hidden; });
   times.append(until);
   return ask(context, t("page.alerts.silence"), describe(context, alert), [
     scopes, times, el("label", {for: "why"}, el("span", {class: "label"}, t("page.alerts.why")), why),
   ], t("page.alerts.silence"), () => api.post("/api/silences", {
     match: scope() === "asset" ? {assets: [alert.asset]} : {assets: [alert.asset], alerts: [alert.name]},
-    ...(length() === "until" ? {until: new Date(until.value).toISOString()} : {for_s: Number(length())}),
+    ...(length() === "until" ? {until: new Date(context.format.fromWall(until.value)).toISOString()} : {for_s: Number(length())}),
     why: why.value.trim(),
   }));
 }

@@ -6,26 +6,24 @@ const GRAVE = ["critical", "warning", "info"];
 
 // open, acknowledged, silenced, pending or ended: where people look for it
 export function placeOf(alert) {
-  if (alert.ended || alert.state === "ended") return "ended";
-  if (alert.state === "pending") return "pending";
+  if (alert.state !== "open") return alert.state;
   if (alert.acknowledged) return "acknowledged";
   return alert.silenced ? "silenced" : "open";
 }
 
 export const byGravity = (alerts) => [...alerts].sort((a, b) => GRAVE.indexOf(a.severity) - GRAVE.indexOf(b.severity) || b.since_ns - a.since_ns);
 
-// A rule's own name may have words; a name of the user's is shown as it is written.
-export const titleOf = ({t}, alert) => t.maybe(`alerts.names.${alert.name}`) ?? alert.name;
-export const kindOf = ({t}, alert) => t.maybe(`page.alerts.kind.${alert.kind}`) ?? alert.kind;
+export const titleOf = (context, alert) => alert.name;
+export const kindOf = ({t}, alert) => t(`alerts.kinds.${alert.kind}`);
 export const whereOf = (alert) => [alert.asset, alert.area].filter(Boolean).join(" · ");
 export const hrefOf = (alert) => `#/alerts/${encodeURIComponent(alert.id)}`;
 export const signOf = ({t}, alert) => sign(alert.severity, t(`page.alerts.severity.${alert.severity}`));
 
 export function valueOf({format}, alert) {
-  return el("span", {class: "figure"}, format.number(alert.value), el("span", {class: "unit"}, format.unit(alert.unit)));
+  return el("span", {class: "figure"}, Number.isInteger(alert.value) ? format.whole(alert.value) : format.number(alert.value), el("span", {class: "unit"}, format.unit(alert.unit)));
 }
 
-export const limitOf = ({t, format}, alert) => (alert.limit === null || alert.limit === undefined ? null : t("page.alerts.limit", {value: format.quantity(alert.limit, alert.unit)}));
+export const limitOf = ({t, format}, alert) => (alert.limit === null || alert.limit === undefined ? null : t("page.alerts.limit", {value: `${format.whole(alert.limit)} ${format.unit(alert.unit)}`.trim()}));
 
 // What it costs while it lasts: kWh, CO₂e and money per hour, as far as they are known; "" where nothing is.
 export function costOf({t, format}, alert) {

@@ -70,7 +70,7 @@ function drawn(context, place, filter, {alerts, now_ns: nowNs}, again) {
 
 function row(context, alert, nowNs, again) {
   const {t} = context;
-  const lasting = alert.state === "firing";
+  const lasting = alert.state === "open";
   const acts = lasting ? el("div", {class: "acts controls"}, buttons(context, alert, again)) : null;
   return el("li", {class: `card alert ${lasting && !alert.acknowledged && !alert.silenced ? alert.severity : "calm"}`},
     signOf(context, alert),

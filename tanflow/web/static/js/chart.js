@@ -67,8 +67,12 @@ function styleOf(ink, rem) {
   const small = Math.round(rem * 0.82);
   const label = {color: ink("soft"), fontSize: small};
   const line = {lineStyle: {color: ink("line")}};
+  const zh = document.documentElement.lang.startsWith("zh");
+  const clock = {hour: "{HH}:{mm}", minute: "{HH}:{mm}", second: "{HH}:{mm}:{ss}", millisecond: "{HH}:{mm}:{ss}"};
+  const dates = zh ? {year: "{yyyy}年", month: "{M}月", day: "{M}月{d}日"} : {year: "{yyyy}", month: "{MMM}", day: "{d} {MMM}"};
   return {
     rem, small,
+    line: (width) => (width * rem) / 14,
     tooltip: {
       renderMode: "richText", // the default builds markup, which the page's policy forbids
       confine: true, transitionDuration: 0,
@@ -77,7 +81,7 @@ function styleOf(ink, rem) {
       axisPointer: {lineStyle: {color: ink("strong-line")}},
     },
     timeAxis: (more = {}) => ({
-      type: "time", axisLabel: {...label, hideOverlap: true}, axisLine: line, axisTick: line, splitLine: {show: false}, ...more,
+      type: "time", axisLabel: {...label, hideOverlap: true, formatter: {...dates, ...clock}}, axisLine: line, axisTick: line, splitLine: {show: false}, ...more,
     }),
     valueAxis: (unit, more = {}) => ({
       type: "value", name: unit, nameTextStyle: {...label, align: "right"}, nameGap: rem * 0.6, axisLabel: label, splitLine: line,

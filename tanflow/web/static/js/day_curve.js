@@ -32,19 +32,19 @@ function options({t, format}, found, ink, style) {
   const today = on(found.curve.today);
   const begin = midnight(format.wall(found.now_ns));
   const line = (key, data, color, more = {}) =>
-    ({name: name(key), type: "line", data, showSymbol: false, color: ink(color), lineStyle: {width: 1.5, color: ink(color)}, ...more});
+    ({name: name(key), type: "line", data, symbol: "none", color: ink(color), lineStyle: {width: style.line(1.3), color: ink(color)}, ...more});
   const last = today.at(-1);
   const series = [
     line("yesterday", on(found.curve.yesterday, DAY_MS), "before"),
-    found.expected && line("expected", on(found.expected.curve), "before", {lineStyle: {width: 1.5, type: "dashed", color: ink("soft")}, color: ink("soft")}),
+    found.expected && line("expected", on(found.expected.curve), "before", {lineStyle: {width: style.line(1.3), type: "dashed", color: ink("soft")}, color: ink("soft")}),
     line("today", today, "today", {
-      lineStyle: {width: 2.5, color: ink("today")}, areaStyle: {color: ink("today"), opacity: 0.08}, z: 4,
+      lineStyle: {width: style.line(2.3), color: ink("today")}, areaStyle: {color: ink("today"), opacity: 0.08}, z: 4,
       markPoint: last && {symbol: "circle", symbolSize: style.rem * 0.6, data: [{coord: last}], label: {show: false}, itemStyle: {color: ink("today")}},
     }),
   ].filter(Boolean);
   return {
     grid: style.grid({top: style.rem * 2.2}),
-    legend: {right: 0, top: 0, icon: "roundRect", itemHeight: 3, itemWidth: style.rem * 1.3, textStyle: {color: ink("soft"), fontSize: style.small}, data: series.map((s) => s.name).reverse()},
+    legend: {right: 0, top: 0, textStyle: {color: ink("soft"), fontSize: style.small}, data: series.map((s) => s.name).reverse()},
     xAxis: style.timeAxis({min: begin, max: begin + DAY_MS, minInterval: 3 * 3.6e6, axisLabel: {color: ink("soft"), fontSize: style.small, formatter: "{HH}:{mm}", hideOverlap: true}}),
     yAxis: style.valueAxis("kW", {axisLabel: {color: ink("soft"), fontSize: style.small, formatter: (v) => format.whole(v)}}),
     tooltip: {trigger: "axis", formatter: (rows) => told(format, rows)},

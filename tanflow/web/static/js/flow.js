@@ -29,7 +29,7 @@ export function flowCard(context) {
     const chosen = asked.form === "chart" && links.length > 0;
     place.hidden = !chosen;
     listing.hidden = chosen;
-    show(lead, t(`page.overview.flow_${asked.unit}_${asked.span}`), links.some((l) => l.estimated) ? ` · ${t("page.overview.flow_estimated")}` : null);
+    show(lead, t(`page.overview.flow_${asked.unit}_${asked.span}`), links.some((l) => l.estimated) ? ` · ${t(`page.overview.flow_estimated_${asked.form}`)}` : null);
     if (chosen) drawing.draw();
     else show(listing, links.length ? asTable(context, found, asked) : el("p", {class: "empty"}, t("page.overview.no_flow")));
   };
@@ -117,7 +117,7 @@ function asTable(context, found, asked) {
   const carbon = {...asked, unit: "carbon"};
   const columns = ["flow_from", "flow_to"].map((key) => ({label: t(`page.overview.${key}`)}))
     .concat([unitOf(energy), `${unitOf(carbon)} CO₂e`].map((label) => ({label, number: true})));
-  const rows = found.links.map((l) => [names.get(l.source), names.get(l.target) + (l.estimated ? ` (${t("page.overview.estimated")})` : ""),
-    format.number(amountOf(l, energy)), format.number(amountOf(l, carbon))]);
+  const rows = found.links.map((l) => [names.get(l.source), names.get(l.target),
+    (l.estimated ? "≈ " : "") + format.number(amountOf(l, energy)), format.number(amountOf(l, carbon))]);
   return table(t("page.overview.flow"), columns, rows);
 }

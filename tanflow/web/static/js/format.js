@@ -74,12 +74,18 @@ export function createFormat(t, zone) {
     return ms + SHIFTS.get(hour);
   }
 
+  // What a clock of the site shows, `2026-03-01T08:00`, as milliseconds since 1970
+  function fromWall(text) {
+    const shown = Date.parse(`${text}Z`);
+    const near = shown - (wall(shown * NS_PER_MS) - shown);
+    return shown - (wall(near * NS_PER_MS) - near);
+  }
   // The same moment of a chart's axis as text
   const walls = new Intl.DateTimeFormat(locale, {timeZone: "UTC", hourCycle: "h23", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit"});
   const wallTime = (ms) => walls.format(ms);
 
   return {
-    number, whole, unit, amount, quantity, share, change, money, age, moment, wall, wallTime, zone, locale,
+    number, whole, unit, amount, quantity, share, change, money, age, moment, wall, wallTime, fromWall, zone, locale,
     clock: (ns) => clock.format(at(ns)), minute: (ns) => minute.format(at(ns)),
     day: (ns) => day.format(at(ns)), time: (ns) => full.format(at(ns)),
   };

@@ -1,6 +1,7 @@
 // Energy per product of the last windows → a bar each, with the limit its alert keeps.
 
 import {el, show} from "./dom.js";
+import {kpiName} from "./names.js";
 
 // intensities(context) → {node, update(overview), limits(alerts)}
 export function intensities(context) {
@@ -20,7 +21,7 @@ export function intensities(context) {
       draw();
     },
     limits(alerts) {
-      const kept = alerts.filter((a) => a.limit !== null && a.watched).map((a) => [a.watched, {value: a.limit, firing: a.state === "firing"}]);
+      const kept = alerts.filter((a) => a.limit !== null && a.watched).map((a) => [a.watched, {value: a.limit, firing: a.state === "open"}]);
       known = new Map(kept.reverse()); // the newest counts
       draw();
     },
@@ -40,7 +41,7 @@ function row({t, format}, one, limit) {
     one.end_ns ? t("page.overview.window_to", {time: format.minute(one.end_ns)}) : t("page.overview.no_window"),
   ];
   return el("li", {},
-    el("div", {class: "head"}, el("a", {href: `#/assets/${encodeURIComponent(one.asset)}`}, one.asset), el("span", {class: "soft small"}, one.name),
+    el("div", {class: "head"}, el("a", {href: `#/assets/${encodeURIComponent(one.asset)}`}, one.asset), el("span", {class: "soft small"}, kpiName(t, one.name)),
       el("span", {class: over ? "value over" : "value"}, format.number(one.value), el("span", {class: "unit"}, format.unit(one.unit)))),
     bar, el("p", {class: "soft small"}, notes.filter(Boolean).join(" · ")));
 }
