@@ -52,7 +52,7 @@ def split(batch: Batch, cuts: Sequence[int]) -> list[Batch]:
     return [batch.take(slice(a, b)) for a, b in itertools.pairwise(edges) if a < b]
 
 
-def told(alerts: Alerts, batches: Iterable[Batch], series: int = STATE) -> list[tuple[float, float]]:
+def told(alerts: Alerts, batches: Iterable[Batch], series: int = STATE) -> list[tuple[Any, Any]]:
     """Return (seconds after START, value) of each row of one of the alert's series; the state is JSON in between."""
     state: dict[str, Any] = {}
     found = []
