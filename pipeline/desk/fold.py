@@ -219,10 +219,10 @@ class _Run:
         for episode in [e for e in known.open.values() if e.key not in self.fold.watched]:
             self._end(episode, now, "removed")
         known.before = {key: v for key, v in known.before.items() if key in self.fold.watched}
-        for episode in list(known.open.values()):
-            self._look_at(episode)
         for episode in list(known.over.values()):
             self._tell_end(episode)
+        for episode in list(known.open.values()):
+            self._look_at(episode)
         known.told = {i: t for i, t in known.told.items() if i in known.open or i in known.over}
         known.next_ns = self._next()
 

@@ -71,7 +71,7 @@ class Message:
 
 
 def _subject(group: Sequence[Telling]) -> Subject:
-    last = group[-1]
+    last = max(group, key=lambda one: (one.episode.fired_ns, one.id))
     episodes = {one.episode.id for one in group}
     return Subject(last.episode, last.advice, tuple(one.what for one in group), len(episodes))
 
