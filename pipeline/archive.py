@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.batch import LEDGER, Batch, concat
+from pipeline.batch import LEDGER, Batch, Window, concat
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
 from pipeline.log.log import Log
@@ -86,9 +87,19 @@ class Archivist:
     async def tail(self, series: Sequence[int]) -> tuple[int, Batch | None]:
         """Return the archive's cursor and, of some series, the rows the log holds beyond it (None: no rows at all)."""
         after = position = self.archive.cursor
-        wanted, batches = np.asarray(series, np.int32), list[Batch]()
+        wanted = np.zeros(max(series, default=-1) + 2, bool)
+        wanted[list(series)] = True  # the last place stands for all higher ids, which nobody asked for
+        batches = list[Batch]()
         while windows := self.log.read(position, _PIECE_ROWS):
             position = windows[-1].position
-            batches += [b.take(np.isin(b.series, wanted)) for w in windows for b in w.batches]
-            await asyncio.sleep(0)
+            batches += await asyncio.to_thread(_chosen, windows, wanted)
         return after, concat(batches[-1].header, batches) if batches else None
+
+
+def _chosen(windows: Sequence[Window], wanted: npt.NDArray[np.bool_]) -> list[Batch]:
+    """Return the rows of the series that are wanted as one batch, none where there are no rows at all."""
+    batches = [b for w in windows for b in w.batches]
+    if not batches:
+        return []
+    together = concat(batches[-1].header, batches)
+    return [together.take(wanted[np.minimum(together.series, len(wanted) - 1)])]

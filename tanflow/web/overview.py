@@ -93,8 +93,7 @@ class Overview:
         curve = await self._course(days.yesterday_ns, now_ns)
         usual = await self._usual(datetime.fromtimestamp(now_ns // SECOND_NS, self._zone).date())
         unbooked = gateway.accountant.unbooked()
-        now = rates(gateway, self._meters, unbooked, now_ns)
-        return await asyncio.to_thread(lambda: dumps(self._answer(days, curve, usual, unbooked, now)))
+        return await asyncio.to_thread(lambda: dumps(self._answer(days, curve, usual, unbooked)))
 
     async def _course(self, start_ns: int, end_ns: int) -> Curves:
         """Return float64[meters, quarters] the amounts of each meter of the site."""
@@ -124,7 +123,7 @@ class Overview:
         self, days: _Days, found: Curves, usual: Curves | None, unbooked: Unbooked, now: Rates
     ) -> dict[str, Any]:
         gateway, books = self._gateway, self._gateway.books
-        account = gateway.account
+        account, now = gateway.account, rates(gateway, self._meters, unbooked, days.now_ns)
         split = quarters(days.yesterday_ns, days.today_ns)
         today = account.stretch(unbooked, days.today_ns, days.now_ns)
         whole = account.stretch(unbooked, days.yesterday_ns, days.today_ns)

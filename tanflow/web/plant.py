@@ -27,7 +27,7 @@ from tanflow.web.devices import devices_by_asset, trouble
 from tanflow.web.encode import dumps
 from tanflow.web.firing import counts_by_asset
 from tanflow.web.parameters import alike, only
-from tanflow.web.rates import Meter, Rates, fresh, meters, rates
+from tanflow.web.rates import Meter, fresh, meters, rates
 from tanflow.web.shared import Shared
 from tanflow.web.state_words import State, running, states
 
@@ -91,11 +91,11 @@ class Plant:
         gateway = self.gateway
         now_ns = gateway.clock.now_ns()
         unbooked = gateway.accountant.unbooked()
-        now = rates(gateway, self._meters, unbooked, now_ns)
-        return await asyncio.to_thread(lambda: dumps(self._tree(unbooked, now, now_ns)))
+        return await asyncio.to_thread(lambda: dumps(self._tree(unbooked, now_ns)))
 
-    def _tree(self, unbooked: Unbooked, now: Rates, now_ns: int) -> dict[str, Any]:
+    def _tree(self, unbooked: Unbooked, now_ns: int) -> dict[str, Any]:
         gateway = self.gateway
+        now = rates(gateway, self._meters, unbooked, now_ns)
         tally = gateway.account.of(unbooked, now.activity(unbooked.books, now_ns)).tally
         flows = _Flows(_by_asset(tally, tally.energy_of(*_METERED), tally.values["energy"]), _emitted(tally))
         alerts = counts_by_asset(gateway.table, gateway.latest)
