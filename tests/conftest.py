@@ -2,7 +2,10 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.services.influxd", "tests.services.mosquitto", "tests.services.node", "tests.strict"]
+pytest_plugins = [
+    "tests.services.alertmanager", "tests.services.influxd", "tests.services.mosquitto", "tests.services.node",
+    "tests.services.smtp", "tests.strict",
+]  # fmt: skip
 
 # How fast examples come says something about the machine, not about the code.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
