@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import socket
+import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -39,13 +40,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(gateway: Gateway, api: Api) -> None:
+async def serve(gateway: Gateway, api: Api, now_s: Callable[[], float] = time.monotonic) -> None:
     """Serve until cancelled; answers under way get a second, idle connections are closed at once.
+
+    `now_s` is the clock that sessions and limits go by.
 
     Raises Unavailable when the address cannot be listened on, or the token or users.json cannot be read.
     """
     try:
-        web = application(gateway, api, secrets.read(api.token) if api.token else "")
+        web = application(gateway, api, secrets.read(api.token) if api.token else "", now_s)
     except GatewayError as error:
         raise Unavailable(f"the API stays closed: {error}") from error
     with await _listen(api) as listener:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from pipeline.batch import Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.log.writer import Entry
 from tanflow.gateway import Gateway, open_gateway
+from tanflow.web.roles import Role
 from tanflow.web.server import serve
+from tanflow.web.users import User, changing
 from tests.services.ports import free_port
 from tests.waiting import until
 
@@ -54,6 +57,9 @@ POWER, ENERGY, PUMP = "press.power.power", "press.energy_import.energy", "pump.p
 START_NS = 1_772_352_000 * SECOND_NS  # 2026-03-01T08:00:00Z
 
 
+PASSWORD = "correct horse battery"
+
+
 @dataclass(slots=True)
 class Site:
     """An open gateway and a client of its API."""
@@ -61,6 +67,35 @@ class Site:
     gateway: Gateway
     client: httpx.AsyncClient
     port: int
+
+    @property
+    def origin(self) -> str:
+        """What the gateway's own page sends as its origin."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def add_user(self, name: str, role: Role, password: str = PASSWORD) -> None:
+        """Add a user, or give one another password, as the command line does."""
+        with changing(self.gateway.directory.path) as users:
+            users[name] = User.of(role, password)
+
+    def remove_user(self, name: str) -> None:
+        with changing(self.gateway.directory.path) as users:
+            del users[name]
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Open a browser's client: it keeps cookies and says which page it is."""
+        async with httpx.AsyncClient(base_url=self.origin, headers={"origin": self.origin}) as client:
+            yield client
+
+    @asynccontextmanager
+    async def signed_in(self, name: str, role: Role) -> AsyncIterator[httpx.AsyncClient]:
+        """Add a user and open a client that has signed in."""
+        self.add_user(name, role)
+        async with self.page() as client:
+            answer = await client.post("/api/login", json={"user": name, "password": PASSWORD})
+            assert answer.status_code == 200, answer.text
+            yield client
 
     async def append(self, key: str, offsets_s: Sequence[float], values: Sequence[float], span_s: float = 0.0) -> None:
         """Commit rows of one series, `offsets_s` after START_NS, and wait until the page would show them."""
@@ -75,10 +110,20 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(directory: Path, api: Api | None = None, token: str = "") -> AsyncIterator[Site]:
-    """Open a gateway whose clock stands an hour after START_NS, and serve its API."""
+async def open_site(
+    directory: Path,
+    api: Api | None = None,
+    token: str = "",
+    *,
+    more: str = "",
+    now_s: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Site]:
+    """Open a gateway whose clock stands an hour after START_NS, and serve its API; its stages and its desk follow.
+
+    `more` stands below CONFIG; `now_s` is what sessions and limits go by.
+    """
     path = directory / "gateway.yaml"
-    path.write_text(CONFIG)
+    path.write_text(CONFIG + more)
     loaded = load(path)
     api = api or Api(port=free_port())
     config = loaded.gateway.model_copy(update={"api": api})
@@ -86,7 +131,8 @@ async def open_site(directory: Path, api: Api | None = None, token: str = "") ->
     async with open_gateway(config, loaded.templates, base=directory, clock=clock) as gateway:
         for name in gateway.config.connections:
             gateway.board.component(f"collector.{name}").state = "running"
-        tasks = [asyncio.create_task(work) for work in (serve(gateway, api), gateway.latest.run(gateway.log))]
+        follow = [gateway.latest.run(gateway.log), gateway.desk.run(), *(c.run() for c in gateway.consumers)]
+        tasks = [asyncio.create_task(work) for work in (serve(gateway, api, now_s), *follow)]
         try:
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}", headers=headers) as client:
