@@ -74,7 +74,8 @@ class _Known:
 def _chosen(plant: Plant, path: Loc, asset: Asset) -> Iterator[Finding]:
     """Yield the names of alerts an asset asks for and nothing brings."""
     meters = plant.gateway.accounting.meters
-    brought = {*alarms_of(asset), *(f"{d}-{what}" for d in asset.devices for what in ("stale", "frozen"))}
+    still = [name for name, device in asset.devices.items() if meaningful(plant.points(device).values())]
+    brought = {*alarms_of(asset), *(f"{d}-stale" for d in asset.devices), *(f"{d}-frozen" for d in still)}
     brought |= {f"{name}-calibration" for name, m in meters.items() if (m.device or "").startswith(f"{path[-1]}.")}
     for index, alert in enumerate(asset.alerts if isinstance(asset.alerts, tuple) else ()):
         if alert not in brought:
@@ -178,7 +179,7 @@ def _meter(plant: Plant, path: Loc, rule: CalibrationDue) -> Iterator[Finding]:
     if not plant.is_whole("accounting"):
         return
     if rule.meter not in meters:
-        yield where, f"there is no meter '{rule.meter}' under accounting.meters:{nearest(rule.meter, meters)}"
+        yield where, f"the register has no meter '{rule.meter}'{nearest(rule.meter, meters)}"
     elif not has_due(meters[rule.meter]):
         yield where, f"nothing says when the calibration of '{rule.meter}' runs out; add due: in the register"
 

@@ -105,11 +105,17 @@ def _of_devices(gateway: Gateway, devices: Collection[BoundDevice]) -> Iterator[
             yield Alert(
                 device.asset_name, f"{device.name}-stale", Stale(type="stale", device=device.key, after_s=after_s)
             )
-        points = device.points.values()
-        if (Frozen, device.key) not in told and meaningful(points) and any(p.quantity in _RESTLESS for p in points):
+        if (Frozen, device.key) not in told and _tellingly_still(device):
             after_s = _after_s(gateway, device, *_STILL)
             rule = Frozen(type="frozen", device=device.key, after_s=after_s)
             yield Alert(device.asset_name, f"{device.name}-frozen", rule)
+
+
+def _tellingly_still(device: BoundDevice) -> bool:
+    """Return whether a frozen device is told: where supply shows that it lives, or its asset asks for it."""
+    points, chosen = device.points.values(), device.asset.alerts
+    named = isinstance(chosen, tuple) and f"{device.name}-frozen" in chosen
+    return meaningful(points) and (named or any(point.quantity in _RESTLESS for point in points))
 
 
 def _after_s(gateway: Gateway, device: BoundDevice, least_s: float, periods: float, unpaced_s: float) -> float:
