@@ -119,9 +119,7 @@ class Overview:
             found.append(course(one, self._site, self._gateway.books))
         return expected(np.array(found)) if found else None
 
-    def _answer(
-        self, days: _Days, found: Curves, usual: Curves | None, unbooked: Unbooked, now: Rates
-    ) -> dict[str, Any]:
+    def _answer(self, days: _Days, found: Curves, usual: Curves | None, unbooked: Unbooked) -> dict[str, Any]:
         gateway, books = self._gateway, self._gateway.books
         account, now = gateway.account, rates(gateway, self._meters, unbooked, days.now_ns)
         split = quarters(days.yesterday_ns, days.today_ns)
