@@ -28,8 +28,8 @@ class Status(IntEnum):
 class Slot(NamedTuple):
     """One alert: its key, how long it must be true, the ids of its four series, and of a power it wastes (−1: none).
 
-    `fresh_ns`: how long a judgement says anything of now, 0 for ever. A hold does not run out over hours nobody judges:
-    the nights of a figure that is computed at night only.
+    `fresh_ns`: how long a judgement says anything of now, 0 for ever. Of a figure that is computed at night only no
+    hold runs out by day, and an alert that goes on firing is told to cost nothing that is known then.
     """
 
     key: str
@@ -43,11 +43,12 @@ class Slot(NamedTuple):
 
 
 class Stand(NamedTuple):
-    """Where an alert stands: status, since when [ns], and when its value was last told [ns]."""
+    """Where an alert stands: status, since when [ns], when its value was last told [ns], and the cost told [kW]."""
 
     status: int = Status.CLEAR
     since: int = 0
     told: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,9 @@ class _Run:
         self, slots: Sequence[Slot], known: Mapping[str, int], state: State, waste: Mapping[str, float]
     ) -> None:
         self._slots, self._waste = slots, waste
-        self.stands: dict[str, Sequence[int]] = dict(state.get("stands", {}))
-        self._pending = {known[k] for k, s in self.stands.items() if k in known and s[0] == Status.PENDING}
+        self.stands: dict[str, Sequence[float]] = dict(state.get("stands", {}))
+        standing = ((known[key], self._stand(known[key])) for key in self.stands if key in known)
+        self._waiting = {number for number, stand in standing if self._waits(number, stand)}
         self.rows: list[tuple[int, int, float]] = []
 
     def through(self, judged: Judged | None, ticks: np.ndarray, times: np.ndarray) -> None:
@@ -122,14 +124,26 @@ class _Run:
             while begun < len(told) and order[begun] <= row:
                 self._judge(*told[begun])
                 begun += 1
-            for number in sorted(self._pending):
+            for number in sorted(self._waiting):
                 self._ripen(number, at)
         for one in told[begun:]:
             self._judge(*one)
 
+    def _stand(self, number: int) -> Stand:
+        status, since, told, *cost = self.stands.get(self._slots[number].key, Stand())
+        return Stand(int(status), int(since), int(told), *cost)
+
+    def _waits(self, number: int, stand: Stand) -> bool:
+        """Return whether a tick may change it: a hold may run out, or what it costs be no longer known."""
+        costs = stand.status == Status.FIRING and stand.cost > 0 and self._slots[number].fresh_ns > 0
+        return stand.status == Status.PENDING or costs
+
+    def _put(self, number: int, stand: Stand) -> None:
+        self.stands[self._slots[number].key] = [*stand]
+        (self._waiting.add if self._waits(number, stand) else self._waiting.discard)(number)
+
     def _judge(self, number: int, row: int, at: int, truth: int, value: float, limit: float, excess: float) -> None:
-        slot = self._slots[number]
-        stand = Stand(*self.stands.get(slot.key, Stand()))
+        slot, stand = self._slots[number], self._stand(number)
         status = Status(stand.status)
         if status is Status.CLEAR and truth == TRUE:
             # A window is told after its grace, when a tick may have fired already: rows never go back in time.
@@ -139,30 +153,32 @@ class _Run:
         elif status is Status.CLEAR or at < stand.told + AGAIN_NS:
             self._ripen(number, at)
             return
+        if np.isnan(excess):
+            excess = self._waste.get(slot.key, np.nan)
         self._tell(number, max(at, stand.since), value, limit, excess)
-        self.stands[slot.key] = [*stand._replace(told=max(at, stand.since))]
+        cost = excess if np.isfinite(excess) else 0.0
+        self._put(number, stand._replace(told=max(at, stand.since), cost=cost))
         self._ripen(number, at)
 
     def _tell(self, number: int, at: int, value: float, limit: float, excess: float) -> None:
         slot = self._slots[number]
-        if np.isnan(excess):
-            excess = self._waste.get(slot.key, np.nan)
         for series, what in ((slot.value, value), (slot.limit, limit), (slot.excess, excess)):
             if np.isfinite(what):
                 self.rows.append((at, series, what))
 
     def _ripen(self, number: int, at: int) -> None:
-        slot = self._slots[number]
-        stand = Stand(*self.stands.get(slot.key, Stand()))
-        if stand.status != Status.PENDING:
-            return
-        if slot.fresh_ns and at > stand.told + slot.fresh_ns:
-            self.stands[slot.key] = [*self._moves(number, Status.CLEAR, at)]
-        elif at >= stand.since + slot.hold_ns:
-            self.stands[slot.key] = [*self._moves(number, Status.FIRING, at)._replace(told=stand.told)]
+        slot, stand = self._slots[number], self._stand(number)
+        unknown = slot.fresh_ns > 0 and at > stand.told + slot.fresh_ns
+        if stand.status == Status.PENDING and unknown:
+            self._put(number, self._moves(number, Status.CLEAR, at))
+        elif stand.status == Status.PENDING and at >= stand.since + slot.hold_ns:
+            firing = self._moves(number, Status.FIRING, at)
+            self._put(number, firing._replace(told=stand.told, cost=stand.cost))
+        elif stand.status == Status.FIRING and unknown and stand.cost > 0:
+            self.rows.append((at, slot.excess, 0.0))
+            self._put(number, stand._replace(cost=0.0))
 
     def _moves(self, number: int, status: Status, at: int) -> Stand:
         """Append the row of a transition and return where the alert stands then."""
         self.rows.append((at, self._slots[number].state, float(status)))
-        (self._pending.add if status is Status.PENDING else self._pending.discard)(number)
         return Stand(status, at)

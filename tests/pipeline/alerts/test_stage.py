@@ -168,3 +168,17 @@ def test_a_hold_does_not_run_out_over_hours_nobody_judges() -> None:
     assert [status for _, status in transitions(night, [window(1, 400.0), *by_day])] == [PENDING, CLEAR]
     through = [tick(1.5), window(2, 400.0), tick(2.5), window(3, 400.0), tick(3.0)]
     assert transitions(night, [window(1, 400.0), *through]) == [(1, PENDING), (3, FIRING)]
+
+
+def test_by_day_a_night_costs_nothing_that_is_known() -> None:
+    """12 kW too much in the window that ends at 1:00; none follows it for 61 min and 1 s: from then on it is 0 kW."""
+    (slot,) = rule().slots
+    stage = replace(rule(), slots=[slot._replace(fresh_ns=3_661 * SECOND, waste=TICK + 10)])
+    state, costs = {}, []
+    waste = make(FROM_WINDOW, START + HOUR, [TICK + 10], 12.0)
+    for batch in (waste, window(1, 400.0), *(tick(1 + minutes / 60) for minutes in range(120)), window(9, 400.0)):
+        state, out = stage.fold(state, batch, OUT)
+        state = orjson.loads(orjson.dumps(state))
+        rows = out.take(out.series == EXCESS)
+        costs += list(zip(((rows.time_ns - START) / HOUR).tolist(), rows.value.tolist(), strict=True))
+    assert costs == [(1.0, 12.0), (pytest.approx(1 + 62 / 60), 0.0), (9.0, 12.0)]
