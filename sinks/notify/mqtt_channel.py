@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from concurrent.futures import Future
 from typing import Any, Final, Self
 
 import orjson
@@ -17,6 +19,10 @@ from config.notify import MqttChannel as Config
 from sinks.notify.message import Message, Telling, Words
 
 _TIMEOUT_S: Final = 10.0
+_FIELDS: Final = (
+    "id", "asset", "area", "name", "kind", "severity", "unit", "fired_ns", "ended_why", "value", "limit", "worst",
+    "excess_kw", "energy_kwh",
+)  # fmt: skip
 
 
 class MqttChannel:
@@ -41,38 +47,46 @@ class MqttChannel:
         await asyncio.to_thread(self._publish, payloads)
 
     def _payload(self, telling: Telling) -> dict[str, Any]:
+        """Return what is known of a transition; what is not is left out."""
         episode, words = telling.episode, self._words
-        cost = words.cost(episode.asset, episode.excess_kw, episode.counted_ns) if episode.excess_kw else None
-        known = episode.to_json() | {"what": telling.what, "advice": telling.advice, "site": words.site}
-        known |= cost._asdict() if cost else {}
-        known |= {"text": words.alert(episode), "link": words.url(episode)}
-        return {name: value for name, value in known.items() if value not in (None, "", 0)}
+        known = {name: getattr(episode, name) for name in _FIELDS}
+        known |= {"what": telling.what, "site": words.site, "ended_ns": episode.ended_ns or None}
+        if episode.excess_kw is not None:
+            known |= words.cost(episode.asset, episode.excess_kw, episode.counted_ns)._asdict()
+        known |= {"text": words.alert(episode), "advice": telling.advice, "link": words.url(episode)}
+        return {name: value for name, value in known.items() if value is not None and value != ""}
 
     def _publish(self, payloads: list[bytes]) -> None:
         """Connect, publish, wait for every acknowledgement; blocking. Raises Unavailable and Rejected."""
-        said: list[ReasonCode] = []
+        said: Future[ReasonCode] = Future()
         refused: list[ReasonCode] = []
         client = self._client()
-        client.on_connect = lambda _c, _d, _f, code, _p: said.append(code)
+        client.on_connect = lambda _c, _d, _f, code, _p: said.set_result(code)
         client.on_publish = lambda _c, _d, _m, code, _p: refused.append(code) if code.is_failure else None
         try:
             client.connect(self._connection.host, self._port, keepalive=30)
             client.loop_start()
-            sent = [client.publish(self._config.topic, payload, qos=1, retain=False) for payload in payloads]
-            for one in sent:
-                one.wait_for_publish(_TIMEOUT_S)
-            taken = all(one.is_published() for one in sent)
+            if (code := said.result(_TIMEOUT_S)).is_failure:
+                raise Unavailable(f"{self._where} refuses the connection: {code}; check user and password")
+            self._hand_over(client, payloads)
+        except TimeoutError as error:
+            raise Unavailable(f"{self._where} does not answer within {_TIMEOUT_S:g} s") from error
         except (OSError, ValueError, RuntimeError) as error:
             raise Unavailable(f"{self._where} cannot be reached: {error}") from error
         finally:
             client.disconnect()
             client.loop_stop()
-        if said and said[0].is_failure:
-            raise Unavailable(f"{self._where} refuses the connection: {said[0]}; check user and password")
         if refused:
             raise Rejected(f"{self._where} refuses topic {self._config.topic}: {refused[0]}; grant the user this topic")
-        if not taken:
-            raise Unavailable(f"{self._where} did not acknowledge within {_TIMEOUT_S:g} s")
+
+    def _hand_over(self, client: Client, payloads: list[bytes]) -> None:
+        """Publish and wait until all is acknowledged; raises TimeoutError."""
+        until = time.monotonic() + _TIMEOUT_S
+        sent = [client.publish(self._config.topic, payload, qos=1, retain=False) for payload in payloads]
+        for one in sent:
+            one.wait_for_publish(max(0.0, until - time.monotonic()))
+            if not one.is_published():
+                raise TimeoutError
 
     def _client(self) -> Client:
         config = self._connection

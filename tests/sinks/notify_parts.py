@@ -47,9 +47,10 @@ def episode(asset: str = "furnace", severity: Severity = "warning", number: int 
         "worst": 430.0,
         "excess_kw": 62.4,
         "counted_ns": NOW,
+        "area": "hall",
     }
     name = f"{asset}.high@{number}"
-    return Episode(name, asset, "hall", "high", "threshold", severity, "kW", **(fields | known))
+    return Episode(name, asset, name="high", kind="threshold", severity=severity, unit="kW", **(fields | known))
 
 
 def message(*episodes: Episode, what: What = "firing", number: str = "plant-mail-1") -> Message:
