@@ -55,7 +55,7 @@ function options({t, format}, {alert, from, to, nowNs, watched, limit}, ink, sty
   const limits = limitLine(alert, limit, from, to, nowNs);
   return {
     grid: style.grid({top: style.rem * 2.6, right: style.rem * 1.4}),
-    legend: {left: style.rem * 3.2, top: 0, textStyle: {color: ink("soft"), fontSize: style.small}},
+    legend: style.legend([{name: t("page.alerts.watched"), icon: style.solid}, {name: t("page.alerts.limit_line"), icon: style.dashed}], {left: style.rem * 3.2, top: 0}),
     xAxis: style.timeAxis({min: format.wall(from), max: format.wall(to)}),
     yAxis: style.valueAxis(format.unit(watched.unit), {scale: true}),
     tooltip: {trigger: "axis", formatter: (rows) => [format.wallTime(rows[0].axisValue), ...rows.map((r) => `${r.seriesName}  ${format.quantity(r.value[1], watched.unit)}`)].join("\n")},

@@ -13,7 +13,6 @@ export function placeOf(alert) {
 
 export const byGravity = (alerts) => [...alerts].sort((a, b) => GRAVE.indexOf(a.severity) - GRAVE.indexOf(b.severity) || b.since_ns - a.since_ns);
 
-export const titleOf = (context, alert) => alert.name;
 export const kindOf = ({t}, alert) => t(`alerts.kinds.${alert.kind}`);
 export const whereOf = (alert) => [alert.asset, alert.area].filter(Boolean).join(" · ");
 export const hrefOf = (alert) => `#/alerts/${encodeURIComponent(alert.id)}`;
@@ -51,7 +50,7 @@ export function alertLines(context, {alerts, now_ns: nowNs}, most) {
   const more = open.length > most ? el("p", {class: "small soft"}, t("page.alerts.more", {n: open.length - most})) : null;
   const lines = open.slice(0, most).map((alert) => el("li", {class: alert.acknowledged ? "seen" : ""},
     signOf(context, alert),
-    el("div", {}, el("a", {href: hrefOf(alert)}, titleOf(context, alert)), el("p", {class: "small soft"}, whereOf(alert))),
+    el("div", {}, el("a", {href: hrefOf(alert)}, alert.name), el("p", {class: "small soft"}, whereOf(alert))),
     el("div", {class: "at"}, valueOf(context, alert), el("p", {class: "small soft"}, context.format.age((nowNs - alert.since_ns) / 1e9)))));
   return el("div", {}, el("ul", {class: "alert-lines"}, lines), more);
 }

@@ -2,7 +2,7 @@
 
 import {mountDetail} from "./alert_detail.js";
 import {buttons} from "./alert_dialogs.js";
-import {byGravity, costOf, hrefOf, kindOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, titleOf, valueOf, whereOf} from "./alert_parts.js";
+import {byGravity, costOf, hrefOf, kindOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, valueOf, whereOf} from "./alert_parts.js";
 import {choice, el, keepFocus, show} from "./dom.js";
 import {drawSilences} from "./silences.js";
 
@@ -74,7 +74,7 @@ function row(context, alert, nowNs, again) {
   const acts = lasting ? el("div", {class: "acts controls"}, buttons(context, alert, again)) : null;
   return el("li", {class: `card alert ${lasting && !alert.acknowledged && !alert.silenced ? alert.severity : "calm"}`},
     signOf(context, alert),
-    el("div", {class: "what"}, el("h2", {}, el("a", {href: hrefOf(alert), "data-at": `link ${alert.id}`}, titleOf(context, alert))),
+    el("div", {class: "what"}, el("h2", {}, el("a", {href: hrefOf(alert), "data-at": `link ${alert.id}`}, alert.name)),
       el("p", {class: "small soft"}, [whereOf(alert), kindOf(context, alert)].filter(Boolean).join(" · "))),
     el("div", {class: "value"}, valueOf(context, alert), el("p", {class: "small soft"}, limitOf(context, alert))),
     el("p", {class: "since small"}, sinceOf(context, alert, nowNs)),

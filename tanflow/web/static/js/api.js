@@ -4,9 +4,10 @@ let token = "";
 let askToSignIn = () => {};
 
 export class ApiError extends Error {
-  constructor(message, status) {
+  constructor(message, status, said = {}) {
     super(message);
     this.status = status; // 0: the gateway did not answer
+    this.said = said; // what else the refusal says
   }
 }
 
@@ -25,7 +26,7 @@ async function ask(path, options = {}) {
   if (answer.ok || (path === "/api/health" && answer.status === 503)) return answer;
   const said = await answer.json().catch(() => ({}));
   if (answer.status === 401 && !path.startsWith("/api/login")) askToSignIn();
-  throw new ApiError(said.error ?? answer.statusText, answer.status);
+  throw new ApiError(said.error ?? answer.statusText, answer.status, said);
 }
 
 export const api = {

@@ -72,6 +72,8 @@ function styleOf(ink, rem) {
   const dates = zh ? {year: "{yyyy}年", month: "{M}月", day: "{M}月{d}日"} : {year: "{yyyy}", month: "{MMM}", day: "{d} {MMM}"};
   return {
     rem, small,
+    solid: "roundRect",
+    dashed: "path://M0 0h5v2H0zM7 0h5v2H7zM14 0h5v2h-5z",
     line: (width) => (width * rem) / 14,
     tooltip: {
       renderMode: "richText", // the default builds markup, which the page's policy forbids
@@ -82,6 +84,9 @@ function styleOf(ink, rem) {
     },
     timeAxis: (more = {}) => ({
       type: "time", axisLabel: {...label, hideOverlap: true, formatter: {...dates, ...clock}}, axisLine: line, axisTick: line, splitLine: {show: false}, ...more,
+    }),
+    legend: (names, more = {}) => ({
+      itemHeight: rem * 0.2, itemWidth: rem * 1.2, itemGap: rem, textStyle: {color: ink("soft"), fontSize: small}, data: names, ...more,
     }),
     valueAxis: (unit, more = {}) => ({
       type: "value", name: unit, nameTextStyle: {...label, align: "right"}, nameGap: rem * 0.6, axisLabel: label, splitLine: line,

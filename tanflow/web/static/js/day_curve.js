@@ -44,7 +44,7 @@ function options({t, format}, found, ink, style) {
   ].filter(Boolean);
   return {
     grid: style.grid({top: style.rem * 2.2}),
-    legend: {right: 0, top: 0, textStyle: {color: ink("soft"), fontSize: style.small}, data: series.map((s) => s.name).reverse()},
+    legend: style.legend(series.map((s) => ({name: s.name, icon: s.lineStyle.type ? style.dashed : style.solid})).reverse(), {right: 0, top: 0}),
     xAxis: style.timeAxis({min: begin, max: begin + DAY_MS, minInterval: 3 * 3.6e6, axisLabel: {color: ink("soft"), fontSize: style.small, formatter: "{HH}:{mm}", hideOverlap: true}}),
     yAxis: style.valueAxis("kW", {axisLabel: {color: ink("soft"), fontSize: style.small, formatter: (v) => format.whole(v)}}),
     tooltip: {trigger: "axis", formatter: (rows) => told(format, rows)},

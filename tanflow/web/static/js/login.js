@@ -3,9 +3,8 @@
 import {api, setToken} from "./api.js";
 import {el, show} from "./dom.js";
 
-// login(root, t, {needs: "user" or "token", site}) → resolves when signed in
-export function login(root, t, {needs, site}) {
-  const users = needs === "user";
+// login(root, t, {site, users}) → resolves when signed in; without users it is the gateway's token that is asked for
+export function login(root, t, {site, users}) {
   return new Promise((done) => {
     const draw = (withToken) => {
       const other = users ? () => draw(!withToken) : null;

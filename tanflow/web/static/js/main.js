@@ -16,31 +16,30 @@ const AGAIN_MS = 2_000;
 
 async function start() {
   applyTheme();
-  const [t, door] = await Promise.all([loadWords(language()), api.get("/api/login").catch(() => ({}))]);
-  const words = language(door.language_default) === t.language ? t : await loadWords(language(door.language_default));
-  document.documentElement.lang = words.language;
-  setText(byId("skip"), words("page.shell.skip"));
+  const first = api.get("/api/me").catch((error) => error); // beside the words
+  let t = await loadWords(language());
+  const spoken = language(((await first).said ?? (await first)).language_default);
+  if (spoken !== t.language) t = await loadWords(spoken);
+  document.documentElement.lang = t.language;
+  setText(byId("skip"), t("page.shell.skip"));
   byId("skip").onclick = (event) => { event.preventDefault(); byId("main").focus(); };
-  await open(words, await someone(words));
+  await open(t, await someone(t, await first));
 }
 
 // Who is here: asks a person who has not said so, waits for a gateway that does not answer.
-async function someone(t) {
+async function someone(t, found) {
   const lost = byId("lost");
-  for (;;) {
-    try {
-      const me = await api.get("/api/me");
-      lost.hidden = true;
-      return me;
-    } catch (error) {
-      lost.hidden = error.status === 401;
-      if (error.status === 401) await login(byId("main"), t, await api.get("/api/login"));
-      else {
-        setText(lost, error.status ? t("page.shell.failed", {why: error.message}) : t("page.shell.lost_at_start"));
-        await new Promise((then) => setTimeout(then, AGAIN_MS));
-      }
+  while (found instanceof Error) {
+    lost.hidden = found.status === 401;
+    if (found.status === 401) await login(byId("main"), t, found.said);
+    else {
+      setText(lost, found.status ? t("page.shell.failed", {why: found.message}) : t("page.shell.lost_at_start"));
+      await new Promise((then) => setTimeout(then, AGAIN_MS));
     }
+    found = await api.get("/api/me").catch((error) => error);
   }
+  lost.hidden = true;
+  return found;
 }
 
 async function open(t, me) {

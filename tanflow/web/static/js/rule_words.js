@@ -8,7 +8,7 @@ export function ruleWords(context, alert) {
   const {rule, kind, unit} = alert;
   const sentence = SENTENCES[kind]?.(rule, (value) => format.quantity(value, unit), context);
   const held = rule.hold_s > 0 ? t("page.alerts.rule_hold", {age: format.age(rule.hold_s)}) : "";
-  return el("p", {}, sentence ?? "", held ? ` ${held}` : "");
+  return el("p", {}, sentence ?? "", held && (t.language.startsWith("zh") ? held : ` ${held}`));
 }
 
 const SENTENCES = {
