@@ -12,7 +12,7 @@ from config.notify import Match, Notify
 from pipeline.clock import SECOND_NS
 from pipeline.desk.episode import Episode, covers
 
-What = Literal["firing", "again", "escalated", "resolved"]
+What = Literal["firing", "again", "escalated", "resolved", "test"]
 Told = Mapping[str, int]  # channel, or "channel/after_s" for an escalation → when it was last told [ns]
 NEVER: Final = 2**63 - 1
 
