@@ -14,7 +14,7 @@ from rich.console import Console
 
 from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
-from tanflow.commands import factors, gaps, ledger, meters, users
+from tanflow.commands import factors, gaps, ledger, meters, notify, users
 from tanflow.commands.advise import advise
 from tanflow.commands.allocate import allocate
 from tanflow.commands.cost import cost
@@ -30,6 +30,7 @@ app.add_typer(factors.app, name="factors")
 app.command()(enter)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(meters.app, name="meters")
+app.add_typer(notify.app, name="notify")
 app.add_typer(users.app, name="users")
 app.command()(restate)
 app.command()(allocate)
