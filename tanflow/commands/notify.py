@@ -31,8 +31,8 @@ def _group() -> None:
     """Keep `test` a command of its own."""
 
 
-@app.command()
-def test(
+@app.command("test")
+def send_test(
     config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
     channel: Annotated[str, typer.Option(help="Only this one; default: every channel.")] = "",
 ) -> None:
