@@ -28,8 +28,8 @@ class Status(IntEnum):
 class Slot(NamedTuple):
     """One alert: its key, how long it must be true, the ids of its four series, and of a power it wastes (−1: none).
 
-    `fresh_ns`: how long a judgement says anything of now, 0 for ever. Of a figure that is computed at night only no
-    hold runs out by day, and an alert that goes on firing is told to cost nothing that is known then.
+    `fresh_ns`: how long a judgement says anything of now, 0 for ever. Of a figure that is computed at night only, a
+    hold does not run by day, and an alert that goes on firing is told to cost nothing that is known then.
     """
 
     key: str
@@ -145,6 +145,8 @@ class _Run:
     def _judge(self, number: int, row: int, at: int, truth: int, value: float, limit: float, excess: float) -> None:
         slot, stand = self._slots[number], self._stand(number)
         status = Status(stand.status)
+        if status is Status.PENDING and slot.fresh_ns:  # its hold stood still while nobody judged
+            stand = stand._replace(since=stand.since + max(0, at - stand.told - slot.fresh_ns))
         if status is Status.CLEAR and truth == TRUE:
             # A window is told after its grace, when a tick may have fired already: rows never go back in time.
             stand = self._moves(number, Status.PENDING if slot.hold_ns else Status.FIRING, max(at, stand.since + 1))
@@ -169,9 +171,7 @@ class _Run:
     def _ripen(self, number: int, at: int) -> None:
         slot, stand = self._slots[number], self._stand(number)
         unknown = slot.fresh_ns > 0 and at > stand.told + slot.fresh_ns
-        if stand.status == Status.PENDING and unknown:
-            self._put(number, self._moves(number, Status.CLEAR, at))
-        elif stand.status == Status.PENDING and at >= stand.since + slot.hold_ns:
+        if stand.status == Status.PENDING and not unknown and at >= stand.since + slot.hold_ns:
             firing = self._moves(number, Status.FIRING, at)
             self._put(number, firing._replace(told=stand.told, cost=stand.cost))
         elif stand.status == Status.FIRING and unknown and stand.cost > 0:

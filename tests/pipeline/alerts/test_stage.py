@@ -160,12 +160,17 @@ def test_transitions_are_a_walk_in_time_that_never_repeats(
     assert {s for _, s in found} <= ({CLEAR, FIRING} if hold_s == 0 else set(Status))
 
 
-def test_a_hold_does_not_run_out_over_hours_nobody_judges() -> None:
-    """The night's last hour is above, held for two: no window follows by day, so at 2:01:01 nothing is pending."""
+def test_a_hold_stands_still_while_nobody_judges() -> None:
+    """The night's last hour is above, held for two. By day no window follows: nothing fires, nothing is dropped.
+
+    The next window above is told at 25:00; of the 24 hours in between 3,661 s count, so it fires with the one after it.
+    """
     (slot,) = rule(hold_s=7_200).slots
     night = replace(rule(hold_s=7_200), slots=[slot._replace(fresh_ns=3_661 * SECOND)])
     by_day = [tick(1 + minutes / 60) for minutes in range(300)]
-    assert [status for _, status in transitions(night, [window(1, 400.0), *by_day])] == [PENDING, CLEAR]
+    following = [window(25, 400.0), tick(25.5), window(26, 400.0), tick(26.5)]
+    assert transitions(night, [window(1, 400.0), *by_day, *following]) == [(1, PENDING), (26, FIRING)]
+    assert transitions(night, [window(1, 400.0), *by_day, window(25, 300.0)]) == [(1, PENDING), (25, CLEAR)]
     through = [tick(1.5), window(2, 400.0), tick(2.5), window(3, 400.0), tick(3.0)]
     assert transitions(night, [window(1, 400.0), *through]) == [(1, PENDING), (3, FIRING)]
 
