@@ -67,6 +67,7 @@ class Site:
     gateway: Gateway
     client: httpx.AsyncClient
     port: int
+    stop: Callable[[], object]  # serving, as the gateway does when it ends
 
     @property
     def origin(self) -> str:
@@ -136,7 +137,7 @@ async def open_site(
         try:
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}", headers=headers) as client:
-                site = Site(gateway, client, api.port)
+                site = Site(gateway, client, api.port, tasks[0].cancel)
                 await _answering(site)
                 yield site
         finally:
