@@ -191,7 +191,8 @@ class Words:
             return text(self.language, "ages.s", n=number(value))
         if unit == "d":
             return text(self.language, "ages.d", n=number(value))
-        return f"{number(value)} {unit}" if unit not in ("", "1") else number(value)
+        label = words(self.language)["units"].get(unit, unit)
+        return f"{number(value)} {label}" if unit not in ("", "1") else number(value)
 
     def _place(self, episode: Episode) -> str:
         key = "place" if episode.area else "place_alone"
