@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from pydantic import TypeAdapter
 
 from config.alerting import Alert, alerts_of
 from config.alerts import CalibrationDue, Frozen, Health, Rule, Stale
@@ -24,6 +29,7 @@ PLC = {
     "pressure": {"quantity": "pressure", "unit": "bar", "mqtt": {"path": "p"}},
     "running": {"quantity": "state", "unit": "1", "mqtt": {"path": "s"}},
 }
+DOCS = Path(__file__).parents[2] / "docs" / "alerts.md"
 SINK = {"type": "influxdb", "api": "v1", "url": "http://127.0.0.1:8086", "database": "plant"}
 
 
@@ -115,3 +121,12 @@ def test_a_budget_of_what_is_not_accounted_is_refused_when_compiled() -> None:
     unaccounted = gateway({"energy": "none"}, alerts={"month": rule})
     with pytest.raises(GatewayError, match=r"no kg CO₂e follow from 'main\.energy_import'"):
         compile_plan(unaccounted, bind(unaccounted, {}))
+
+
+def test_the_examples_of_the_guide_are_rules() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    written = [yaml.safe_load(textwrap.dedent(block)) for block in blocks]
+    rules = {n: r for block in written for n, r in block.get("alerts", block).items() if n != "boiler-1"}
+    assert {"furnace-dear", "month-of-the-hall", "disk-soon-full"} <= rules.keys()
+    for name, rule in rules.items():
+        assert TypeAdapter(Rule).validate_python(rule), name
