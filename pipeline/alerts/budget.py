@@ -37,9 +37,9 @@ class Plan(NamedTuple):
 class Budgets:
     """All alerts of budgets: value = so far + Σ mean rate of the last seven days · time left, by point.
 
-    The mean is over covered time, a day of it at least, of this month only; what an amount's interval has of another month is not counted.
-    Before `after_days`, or with less than a day of that time, only what has been used already is compared. Judged with
-    one tick a minute; over with the month.
+    The mean is over covered time, a day of it at least, of this month only; what an amount's interval has of another
+    month is not counted. Before `after_days` only what has been used already is compared. Judged with one tick a
+    minute; over with the month.
     State: {"month": [start, end], "so_far": {series: amount}, "latest": {series: end of its newest
     interval}, "bins": {series: [[bin, amount, covered ns], …]}, "judged": minute}; series as text, as JSON has them.
     """
@@ -122,7 +122,8 @@ class _Month:
         for series in map(str, plan.amounts):
             recent = [b for b in self.state["bins"].get(series, []) if b[0] > now // _BIN_NS - _BINS]
             covered = sum(b[2] for b in recent)
-            if covered >= max(1, min(plan.after_ns, DAY_NS)):  # a gateway that begins within a month knows no day of it yet
+            # A gateway that begins within a month knows no day of it yet.
+            if covered >= max(1, min(plan.after_ns, DAY_NS)):
                 total += sum(b[1] for b in recent) / covered * (end - self.state["latest"][series])
         return total
 
