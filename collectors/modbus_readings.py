@@ -66,7 +66,8 @@ def readings(heard: Heard, spot: Place) -> list[Reading]:
         return []
     found: list[Reading] = []
     for block in compile_plan(spots, _MOST, _MOST).blocks:
-        values, _ = block.decode(_raw(heard, block.address, block.count))
+        with np.errstate(invalid="ignore"):  # any bytes are tried as a float
+            values, _ = block.decode(_raw(heard, block.address, block.count))
         for column, index in enumerate(block.points):
             at = spots[index]
             offset, order = at.address - spot.address, _order(at)
@@ -98,8 +99,8 @@ def _variants(spot: Place) -> Iterator[Place]:
                 for bytes_first in ("big", "little"):
                     yield Place(spot.table, at.address, registers, kind, words_first, bytes_first, None, ())
         if spot.type == "bool":
-            yield from (at._replace(bit=bit) for bit in (range(16) if offset == 0 else (spot.bit,)))
-            yield from [at._replace(bit=None)] if offset == 0 and spot.bit is not None else []
+            bits = (None, *range(16)) if offset == 0 else (spot.bit,)
+            yield from (at._replace(bit=bit) for bit in bits)
 
 
 def _raw(heard: Heard, address: int, count: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -24,7 +23,7 @@ from pipeline.clock import SECOND_NS
 from pipeline.quality import describe
 from tanflow.web.asset import Details
 from tanflow.web.devices import devices_by_asset, trouble
-from tanflow.web.encode import dumps
+from tanflow.web.encode import answered, dumps
 from tanflow.web.firing import counts_by_asset
 from tanflow.web.parameters import alike, only
 from tanflow.web.rates import Meter, fresh, meters, rates
@@ -53,7 +52,7 @@ def routes(gateway: Gateway) -> list[Route]:
         only(request.query_params)
         name = request.path_params["name"]
         if name not in known:
-            raise HTTPException(404, f"there is no asset '{name[:100]}'; {alike(name[:100], known)}")
+            return answered({"error": f"there is no asset '{name[:100]}'; {alike(name[:100], known)}"}, 404)
         return Response(await shared.get(name, lambda: details.compute(name)), media_type="application/json")
 
     return [Route("/api/assets", tree), Route("/api/assets/{name}", one)]

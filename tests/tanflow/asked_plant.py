@@ -147,7 +147,7 @@ async def asked_plant(folder: Path, now_s: float, more: str = "", config: str = 
         clock.anchor_ns = START_NS + int(now_s * SECOND_NS)
         app = application(gateway, Api(), "").app
         following = asyncio.create_task(gateway.latest.run(gateway.log))
-        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             try:
                 yield Asked(gateway, client, gateway.directory.path)
