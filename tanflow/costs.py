@@ -72,15 +72,13 @@ def _factors(
     found: dict[str, tuple[FactorTimeline, FactorTimeline | None]] = {}
     if grid is not None:
         found |= {asset: (grid, None) for asset, carrier in carriers.items() if about(carrier).electric}
-    for spec in table.specs:
-        tags = dict(spec.tags) if spec and spec.products else {}
-        asset = tags.get("asset", "")
-        if not spec or asset in found or tags.get("carrier") != carriers.get(asset):
-            continue
-        emission = next((name for key, name in spec.products if key.endswith(".co2e")), "")
-        content = named.get(f"{emission} content")
-        if emission in named and (content or named[emission].unit == "kg/kWh"):
-            found[asset] = (named[emission], content)
+    for spec in (spec for spec in table.specs if spec is not None):
+        for key, emission in spec.products:
+            tags = dict(table.spec(table.ids[key]).tags)
+            asset, content = tags["asset"], named.get(f"{emission} content")
+            wanted = key.endswith(".co2e") and tags.get("carrier") == carriers.get(asset)
+            if wanted and asset not in found and (content or named[emission].unit == "kg/kWh"):
+                found[asset] = (named[emission], content)
     return found
 
 
