@@ -14,7 +14,7 @@ from rich.console import Console
 
 from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
-from tanflow.commands import factors, gaps, ledger, meters, notify, users
+from tanflow.commands import alerts, factors, gaps, ledger, meters, notify, users
 from tanflow.commands.advise import advise
 from tanflow.commands.allocate import allocate
 from tanflow.commands.cost import cost
@@ -25,6 +25,7 @@ from tanflow.commands.report import report
 from tanflow.commands.restate import restate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(gaps.app, name="gaps")
 app.add_typer(factors.app, name="factors")
 app.command()(enter)
@@ -41,6 +42,8 @@ app.command()(advise)
 app.command()(drift)
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+_SCENARIOS = sorted(path.stem for path in (Path(__file__).parent.parent / "simulators" / "scenarios").glob("*.yaml"))
 
 Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
 DataDir = Annotated[Path, typer.Option("--data", help="The gateway's data directory.")]
@@ -102,14 +105,18 @@ def demo(
     for_: Annotated[str, typer.Option("--for", help="End after this wall time, e.g. 30s; default: run on.")] = "",
     port: Annotated[int, typer.Option(help="Port of the page, 0 for a free one.", min=0, max=65_535)] = 8800,
     data: Annotated[Path | None, typer.Option(help="Data directory; default: a temporary one.")] = None,
-    speed: Annotated[float, typer.Option(help="Plant seconds per second.", min=0.1, max=120.0)] = 10.0,
+    speed: Annotated[
+        float | None,
+        typer.Option(help="Plant seconds per second; default: 10, or the scenario's own.", min=0.1, max=7_200.0),
+    ] = None,
+    scenario: Annotated[str, typer.Option(help=f"Show what raises an alert: {', '.join(_SCENARIOS)}.")] = "",
 ) -> None:
     """Run a simulated factory and a gateway that reads it; nothing else is needed."""
     from tanflow.demo import run_demo
 
     _log(False)
     seconds = duration(for_) if for_ else None
-    _run(lambda: run_demo(seconds, port, data, speed))
+    _run(lambda: run_demo(seconds, port, data, speed, scenario))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import tempfile
 import time
@@ -15,13 +16,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from config.errors import ConfigError, Problem
 from config.load import load
 from config.model import Gateway as Config
 from pipeline.clock import SECOND_NS, Clock
-from pipeline.log.log import LogReader
+from pipeline.log.log import Log, LogReader
 from pipeline.log.schema import FILE
 from simulators.scenario import Scenario
 from simulators.serve import serve
+from tanflow import showing
 from tanflow.gateway import Gateway, open_gateway
 from tanflow.running import DEMO_SCENARIO, add_page, stop_on_signals, wait
 from tanflow.tally import Line, Tally, compare
@@ -29,38 +32,73 @@ from tanflow.tally import Line, Tally, compare
 out = Console() if Console().is_terminal else Console(width=120)
 
 
-async def run_demo(seconds: float | None, port: int, data: Path | None, speed: float) -> int:
-    """Run the demo factory; returns 0 when nothing was lost and every account agrees with the truth."""
+DEFAULT_SPEED = 10.0
+
+
+async def run_demo(
+    seconds: float | None, port: int, data: Path | None, speed: float | None = None, name: str = ""
+) -> int:
+    """Run the demo factory, or a scenario of it by name.
+
+    Returns 0 when nothing was lost, every account agrees with the truth and the alerts did what the scenario states.
+    """
+    scenario = showing.scenario(name) if name else Scenario.load(DEMO_SCENARIO)
+    show = scenario.demo
+    speed = speed or (show.speed if show else DEFAULT_SPEED)
     loaded = load(DEMO_SCENARIO.parent / "factory.yaml")
-    scenario = Scenario.load(DEMO_SCENARIO)
+    config, scenario = showing.paced(loaded.gateway, scenario, speed)
     devices, step = scenario.devices()
     stop = stop_on_signals()
+    if speed > showing.UNPACED:  # a busy machine is late now and then; the table tells what that cost
+        logging.getLogger("tanflow.collector").setLevel(logging.ERROR)
     with _directory(data) as directory:
-        clock = Clock(anchor_ns=_begin(directory), speed=speed)
+        begin_ns = _begin(directory, show.begin_ns(config.site.zone) if show else None)
         async with serve(
-            loaded.gateway, loaded.templates, devices, faults=scenario.faults, step=step, free_ports=True
+            config, loaded.templates, devices, faults=scenario.faults, step=step, free_ports=True
         ) as served:
+            clock = Clock(anchor_ns=begin_ns, speed=speed)  # not before all is served: a fast hour passes meanwhile
             running = asyncio.create_task(served.run(clock, scenario.step_s), name="factory")
-            config = _placed(served.gateway, directory, port)
-            async with open_gateway(config, loaded.templates, clock=clock) as gateway:
+            async with open_gateway(_placed(served.gateway, directory, port), loaded.templates, clock=clock) as gateway:
                 add_page(gateway)
                 tally = Tally(gateway.table, gateway.history.cursor, clock.anchor_ns)
-                following = asyncio.create_task(tally.run(gateway.log), name="tally")
+                course = showing.Course(show, config.site.zone, clock.anchor_ns, speed) if show else None
+                watch = showing.Watch(gateway.table, gateway.history.cursor)
+                following = [
+                    asyncio.create_task(tally.run(gateway.log), name="tally"),
+                    asyncio.create_task(_tell(watch, course, gateway.log), name="alerts"),
+                ]
                 page = f" · page at http://127.0.0.1:{port}/" if port else ""  # a free port is told by the API
-                page = f" · page at http://127.0.0.1:{port}/" if port else ""
                 out.print(f"factory at {speed:g}× · data in {directory}{page} · Ctrl-C ends", soft_wrap=True)
-                timer = asyncio.create_task(_stop_after(stop, seconds), name="timer")
+                lasts_s = show.lasts_h * 3_600 / speed if show and seconds is None else seconds
+                timer = asyncio.create_task(_stop_after(stop, lasts_s), name="timer")
                 await gateway.run(stop)
-                timer.cancel()
-                following.cancel()
-                running.cancel()
+                for task in (timer, running, *following):
+                    task.cancel()
                 while tally.step(gateway.log):
                     pass
+                _print(course, watch.step(gateway.log))
                 result = Result.of(gateway, tally, await gateway.history.count())
     lines = list(compare(tally.accounts, devices))
     out.print(result.table())
     out.print(_comparison(lines))
-    return 0 if result.lost == 0 and result.backlog == 0 and all(line.agrees for line in lines) else 1
+    good, said = course.verdict(watch.told, clock.now_ns()) if course else (True, [])
+    out.print(*said, sep="\n", soft_wrap=True)
+    return 0 if good and result.lost == 0 and result.backlog == 0 and all(line.agrees for line in lines) else 1
+
+
+async def _tell(watch: showing.Watch, course: showing.Course | None, log: Log) -> None:
+    """Print what alerts do as it comes."""
+    if course:
+        out.print(course.promise(), soft_wrap=True)
+    while True:
+        _print(course, watch.step(log))
+        await log.changed()
+
+
+def _print(course: showing.Course | None, told: Iterable[showing.Told]) -> None:
+    if course:
+        for one in told:
+            out.print(course.line(one), soft_wrap=True)
 
 
 async def _stop_after(stop: asyncio.Event, seconds: float | None) -> None:
@@ -77,14 +115,22 @@ def _directory(data: Path | None) -> Iterator[Path]:
         yield Path(directory)
 
 
-def _begin(directory: Path) -> int:
-    """Return when the clock begins [ns UTC]: now, or where an earlier, faster demo on this data has come to."""
+def _begin(directory: Path, wanted_ns: int | None) -> int:
+    """Return when the clock begins [ns UTC]: when wanted, else now or where an earlier, faster demo has come to.
+
+    Raises ConfigError where earlier data reach beyond what is wanted.
+    """
     last_ns = 0
     if (directory / FILE).exists():
         reader = LogReader(directory)
         last_ns = reader.last_received_ns()
         reader.close()
-    return max(time.time_ns(), last_ns + SECOND_NS)
+    if wanted_ns is None:
+        return max(time.time_ns(), last_ns + SECOND_NS)
+    if last_ns >= wanted_ns:
+        why = "its data are newer than the scenario's beginning; give a directory that is empty, or none"
+        raise ConfigError([Problem("--data", 1, str(directory), why)])
+    return wanted_ns
 
 
 def _placed(config: Config, directory: Path, port: int) -> Config:
