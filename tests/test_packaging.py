@@ -24,6 +24,7 @@ DATA = (
     "config/factors/grid-mee-nbs.csv",
     "simulators/demo.yaml",
     "simulators/factory.yaml",
+    "simulators/scenarios/leak.yaml",
     "tanflow/web/page.html",
 )
 
