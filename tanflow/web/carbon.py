@@ -30,19 +30,19 @@ from tanflow.web.shared import Shared
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway
 
-_KEEP_S: Final = 5.0
-_YEARS: Final = 3  # that are kept until the ledger grows
+_KEPT: Final = 4  # years, until the ledger grows
 _LISTED: Final = 500
 _CORRECTED: Final = ("restatement", "substitution", "allocation", "manual")  # late amounts correct nothing
 
 
 def routes(gateway: Gateway) -> list[Route]:
     """Return the route of a year's carbon."""
-    years, shared = _Years(gateway.directory.path, gateway.books.zone), Shared[bytes](gateway.asking, _KEEP_S)
+    folder, zone, shared = gateway.directory.path, gateway.books.zone, Shared[bytes](gateway.asking, kept=_KEPT)
 
     async def answer(request: Request) -> Response:
-        year = parse(request.query_params, gateway.clock.now_ns(), gateway.books.zone)
-        found = await shared.get(year, lambda: asyncio.to_thread(years.read, year))
+        year = parse(request.query_params, gateway.clock.now_ns(), zone)
+        head = gateway.booked.head()  # as long as the ledger stands there, so does what it says
+        found = await shared.get((year, head.seq), lambda: asyncio.to_thread(read, folder, year, zone))
         return Response(found, media_type="application/json")
 
     return [Route("/api/carbon", answer)]
@@ -57,24 +57,10 @@ def parse(given: QueryParams, now_ns: int, zone: ZoneInfo) -> int:
     return int(text)
 
 
-class _Years:
-    """Years of the ledger as JSON, each kept until the ledger grows."""
-
-    def __init__(self, folder: Path, zone: ZoneInfo) -> None:
-        self._folder, self._zone = folder, zone
-        self._known: dict[int, tuple[int, bytes]] = {}
-
-    def read(self, year: int) -> bytes:
-        """Return a year as JSON."""
-        with Ledger.open(self._folder) as ledger:
-            seq, found = self._known.get(year, (-1, b""))
-            if seq != (head := ledger.head().seq):
-                found = dumps(of_year(ledger, year, self._zone))
-                self._known.pop(year, None)
-                self._known[year] = head, found
-                while len(self._known) > _YEARS:
-                    self._known.pop(next(iter(self._known)), None)
-            return found
+def read(folder: Path, year: int, zone: ZoneInfo) -> bytes:
+    """Return a year of the ledger of a data directory as JSON."""
+    with Ledger.open(folder) as ledger:
+        return dumps(of_year(ledger, year, zone))
 
 
 def of_year(ledger: Ledger, year: int, zone: ZoneInfo) -> dict[str, Any]:

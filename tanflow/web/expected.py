@@ -8,18 +8,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.alerts.expected import LEAST_LIKE
+
 Curves = npt.NDArray[np.float64]
-_WEEKEND: Final = 5
 _BACK: Final = 28  # days looked back
 MOST_DAYS: Final = 8
-LEAST_DAYS: Final = 3  # fewer tell nothing of what is usual
 _WHOLE: Final = 0.8  # share of its quarters a day must have
 
 
 def like_days(day: date) -> list[date]:
-    """Return the last days of the same kind (Monday to Friday, or the weekend) before a day, newest first."""
+    """Return the last days of the same kind (work days, Saturdays, Sundays, as alerts judge them), newest first."""
     before = [day - timedelta(days=back) for back in range(1, _BACK + 1)]
-    return [d for d in before if (d.weekday() >= _WEEKEND) == (day.weekday() >= _WEEKEND)][:MOST_DAYS]
+    return [d for d in before if _kind(d) == _kind(day)][:MOST_DAYS]
+
+
+def _kind(day: date) -> int:
+    return max(0, day.weekday() - 4)
 
 
 def expected(days: Curves) -> Curves | None:
@@ -28,7 +32,7 @@ def expected(days: Curves) -> Curves | None:
     A day counts from 80 % of its quarters on, three days are the least.
     """
     known = days[np.isfinite(days).mean(axis=1) >= _WHOLE] if days.size else days
-    if len(known) < LEAST_DAYS:
+    if len(known) < LEAST_LIKE:
         return None
     seen = np.isfinite(known).any(axis=0)
     course = np.full(known.shape[1], np.nan)

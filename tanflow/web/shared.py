@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
-_KEPT: Final = 32  # answers to different questions
 
 
 class Shared(Generic[T]):
-    """Answers by question, each as old as `keep_s` at most; `asking` bounds how many are computed at once."""
+    """Answers by question, at most `kept` of them, each as old as `keep_s` at most.
 
-    def __init__(self, asking: asyncio.Semaphore, keep_s: float) -> None:
+    `asking` bounds how many are computed at once.
+    """
+
+    def __init__(self, asking: asyncio.Semaphore, keep_s: float = math.inf, kept: int = 32) -> None:
         self._asking = asking
         self._keep_s = keep_s
+        self._kept = kept
         self._known: dict[Hashable, tuple[float, asyncio.Future[T]]] = {}
 
     async def get(self, question: Hashable, compute: Callable[[], Awaitable[T]]) -> T:
@@ -26,7 +30,7 @@ class Shared(Generic[T]):
             answer = asyncio.ensure_future(self._computed(question, compute))
             self._known.pop(question, None)
             self._known[question] = time.monotonic(), answer
-            while len(self._known) > _KEPT:
+            while len(self._known) > self._kept:
                 self._known.pop(next(iter(self._known)))
         return await asyncio.shield(answer)  # a client that goes away takes nothing from the others
 
