@@ -68,18 +68,29 @@ class LikeDays:
         return 0 < day - earlier <= self.learn_days
 
     def learned(self, state: State, day: int, slot: int, value: float, deviates: bool) -> State:
-        """Return the state with a value; one that deviates counts only after 14 days of it: else it hides itself."""
+        """Return the state with a value.
+
+        One that deviates is not learned, or it would hide itself, but for two times: before two weeks are known (the
+        first days may be holidays), and after 14 days of it.
+        """
         key, apart = f"{_kind(day)}-{slot}", dict(state.get("apart", {}))
         first, last = apart.pop(key, (day, day))
         unbroken = day - last <= self.learn_days
         if deviates:
             first = first if unbroken else day
             apart[key] = [first, day]
-        taken = None if deviates and day - first < _UNLEARNED_DAYS else _short(value)
+        hides = deviates and day - first < _UNLEARNED_DAYS and self._established(state, day, slot)
+        taken = None if hides else _short(value)
         days = {d: v for d, v in state.get("days", ()) if self._counts(d, day) or d == day}
         mine = list(days.get(day, [None] * _SLOTS.get(self.every, 1)))
         mine[slot] = taken
         return {"days": [[d, v] for d, v in sorted((days | {day: mine}).items())], "apart": apart}
+
+    def _established(self, state: State, day: int, slot: int) -> bool:
+        """Return whether like values are known that are older than two weeks, or as old as any may be."""
+        least = min(_UNLEARNED_DAYS, self.learn_days - 7)
+        like = (d for d, v in state.get("days", ()) if _kind(d) == _kind(day) and v[slot] is not None)
+        return any(day - d >= least for d in like)
 
     def say(self, state: State) -> str:
         """Return what is known so far, for a person."""

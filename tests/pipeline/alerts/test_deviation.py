@@ -128,6 +128,15 @@ def test_a_fault_is_not_learned_for_fourteen_days_then_it_is() -> None:
     assert said[67].limit == 240.0
 
 
+def test_what_is_known_of_three_holidays_is_soon_corrected() -> None:
+    """14 kW on the first three days, then 18.5: it fires until 18.5 are the median (day 9), not for 14 days."""
+    days = [d for d in range(28) if d % 7 < 5]
+    said = judged(curve(), [at_three(d, 14.0 if d < 3 else 18.5) for d in days])
+    # Known on day 8: 14 14 14 18.5 18.5 18.5 → the median is 16.25, the limit 16.25 + 3 · 1.4826 · 2.25 = 26.3.
+    assert [s.hours // 24 for s in said if s.truth == TRUE] == [3, 4, 7]
+    assert [s.limit for s in said[8:]] == pytest.approx([18.5 * 1.2] * len(said[8:]))
+
+
 def test_a_week_that_is_over_left_no_trace() -> None:
     """Five nights at 160, then 100 again: neither the sixth night nor the limit knows of them."""
     days = [d for d in range(42) if d % 7 < 5]
