@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import sys
 from typing import Any, Final, Self
@@ -64,7 +65,8 @@ class AppriseChannel:
     async def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """Return what the process answers; raises Unavailable when it does not in time."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sinks.notify.apprise_process",
+            sys.executable, "-P", "-m", "sinks.notify.apprise_process",
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         try:
@@ -83,12 +85,17 @@ class AppriseChannel:
 
 
 def hidden(said: str, address: str) -> str:
-    """Return words of the other side without any part of an address that may be a secret: all but scheme and host."""
-    scheme, _, rest = address.partition("://")
-    where = re.split(r"[/?]", rest, maxsplit=1)[0]
-    host = where.rpartition("@")[2]
-    parts = {piece for piece in re.split(r"[/?&=:@,+]", f"{where.rpartition('@')[0]}/{rest[len(where) :]}") if piece}
+    """Return words of the other side without any part of an address that may be a secret: all but scheme and host.
+
+    Where a service has no host of its own its token stands in that place; it is told from a host by having no dot.
+    """
+    where, _, rest = re.sub(r"^[^:]*://", "", address).partition("/")
+    user, _, host = where.rpartition("@")
+    known = re.match(r"(?:localhost|[\w-]+(?:\.[\w-]+)+|\[[\da-fA-F:.]+\])(?::\d+)?(?=$|\?)", host)
+    secret = f"{user}/{'' if known else host}/{host[known.end() :] if known else ''}/{rest}"
+    parts = {piece for piece in re.split(r"[/?&=:@,+]", secret) if piece}
+    said = re.sub(r"\?\S+", f"?{_HIDDEN}", said)
     for part in sorted(parts | {unquote(p) for p in parts}, key=len, reverse=True):
-        if len(part) > 2 and part not in (host, scheme):
+        if len(part) > 2:
             said = said.replace(part, _HIDDEN)
     return said[:_LONG]

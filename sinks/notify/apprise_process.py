@@ -12,6 +12,7 @@ import re
 import sys
 from importlib import import_module
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import apprise
 import requests
@@ -91,6 +92,7 @@ def _listen(schema: str, proxy: str | None, heard: list[Heard]) -> None:
 
 def _identify(service: Any, number: str) -> None:
     """Put the message's id where the service has a place for it: a header, a field, the mail's Message-ID."""
+    number = quote(number, safe="")  # names may be Chinese, headers may not
     if isinstance(getattr(service, "headers", None), dict):
         service.headers["X-Tanflow-Id"] = number
     if isinstance(getattr(service, "payload_extras", None), dict):

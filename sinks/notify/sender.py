@@ -89,7 +89,9 @@ class Sender:
 
     async def _send(self, tellings: Sequence[Telling]) -> None:
         now = self.clock.now_ns()
-        message = Message(f"{self.site}-{self.name}-{tellings[0].message}", tellings, late(tellings, now))
+        first = tellings[0]  # its second is in the id, because a new data directory counts its rows anew
+        number = f"{self.site}-{self.name}-{first.at_ns // SECOND_NS}-{first.message}"
+        message = Message(number, tellings, late(tellings, now))
         try:
             await self.channel.send(message)
         except Rejected as error:

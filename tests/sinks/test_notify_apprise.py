@@ -222,7 +222,28 @@ def test_robots_that_answer_200_to_everything(schema: str, body: bytes, refused:
     assert schema in _ROBOTS or heard is None
 
 
-def test_of_an_address_only_scheme_and_host_are_ever_told() -> None:
-    address = "dingtalk://SEC0abc@0123456789abcdef/13800000000?token=p%40ss"
-    said = hidden("dingtalk host 0123456789abcdef SEC0abc 13800000000 p@ss p%40ss token", address)
-    assert said == "dingtalk host 0123456789abcdef … … … … …"
+@pytest.mark.parametrize(
+    ("address", "said", "told"),
+    [
+        ("mailto://li:pa55word@mail.plant:25/?to=a@b.cn", "pa55word at mail.plant:25 to b.cn", "… at mail.plant:25 to …"),
+        ("dingtalk://SEC0abc@0123456789abcdef/138000", "url: /send?access_token=0123456789abcdef", "url: /send?…"),
+        ("dingtalk://0123456789abcdef", "0123456789abcdef is wrong", "… is wrong"),
+        ("tgram://123456:AAbb-cc/42", "/bot123456:AAbb-cc/sendMessage", "/bot…:…/sendMessage"),
+        ("json://127.0.0.1:8080/t0ken?x=p%40ss", "127.0.0.1:8080 t0ken p@ss p%40ss", "127.0.0.1:8080 … … …"),
+    ],
+)  # fmt: skip
+def test_of_an_address_only_the_host_is_ever_told(address: str, said: str, told: str) -> None:
+    assert hidden(said, address) == told
+
+
+async def test_a_plant_with_a_chinese_name(
+    receive: Callable[..., Receiver], channel: Callable[..., AppriseChannel], start_smtp: Callable[..., Mailbox]
+) -> None:
+    receiver, box = receive(), start_smtp()
+    told = message(episode("空压机"), number="东莞厂-邮件-1")
+    async with channel(f"json://127.0.0.1:{receiver.port}/hook") as hook:
+        await hook.send(told)
+    async with channel(f"mailto://127.0.0.1:{box.port}/?from=a@plant.example&to=b@plant.example&mode=insecure") as mail:
+        await mail.send(told)
+    assert "空压机" in orjson.loads(receiver.asked[0][3])["message"]
+    assert "东莞厂-邮件-1" in text_of(box.mails[0])
