@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LISTED: Final = 500
 _REFUSED_AT_ONCE: Final = 60  # rows of refusals, then one each 10 s: a flood must not fill the disk
 _REFUSED_EACH_S: Final = 10.0
-_SAME_AT_ONCE: Final = 3  # of one user at one address, then one a minute
+_SAME_AT_ONCE: Final = 3  # of one user at one address, or of sign-ins; then one a minute
 _SAME_EACH_S: Final = 60.0
 
 
@@ -51,9 +51,9 @@ class Acts:
         table = gateway.table
         return await acts.record(gateway.log, gateway.clock, table.revision, table.ids[ACT_KEY], act)
 
-    async def refused(self, who: Who, **about: Any) -> None:
-        """Commit that someone was refused, unless there are too many of these."""
-        limits = (self._every, self._same.of(f"{who.user} {about}"))
+    async def refused(self, who: Who, alike: str, **about: Any) -> None:
+        """Commit that someone was refused, unless there are too many of these, or of those `alike`."""
+        limits = (self._every, self._same.of(alike))
         if any(limit.wait_s() for limit in limits):
             self.left_out += 1
             return

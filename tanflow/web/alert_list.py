@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from config.alerting import Alert, alerts_of
 from config.alerts import Budget, CalibrationDue, Demand, Frozen, Health, RateOfChange, Rule, Stale, Threshold
@@ -36,6 +37,8 @@ class AlertList:
     gateway: Gateway
     _alerts: dict[str, Alert[Rule]] = field(init=False)
     _curves: dict[str, str] = field(init=False)
+    _watched: list[Watched] = field(init=False)
+    _states: npt.NDArray[np.int64] = field(init=False)  # ids of their states; looked at each second
 
     def __post_init__(self) -> None:
         gateway = self.gateway
@@ -43,6 +46,8 @@ class AlertList:
         found = figures_of(gateway.config, gateway.devices, ids.keys())
         context = Context(gateway.config, gateway.devices, found, ids)
         self._alerts = {f"{a.asset}.{a.name}": a for a in alerts_of(gateway.config, gateway.devices, found)}
+        self._watched = list(gateway.desk.fold.watched.values())
+        self._states = np.array([one.state for one in self._watched], np.int64)
         self._curves = {key: _curve(alert, context) for key, alert in self._alerts.items()}
 
     def counts(self) -> dict[str, int]:
@@ -73,10 +78,9 @@ class AlertList:
         return [self._episode(e) for e in desk.ended(self.gateway.log.reader, from_ns, to_ns, most)]
 
     def _pending(self) -> Iterator[Watched]:
-        latest = self.gateway.latest
-        for watched in self.gateway.desk.fold.watched.values():
-            if latest.time_ns[watched.state] and latest.value[watched.state] == Status.PENDING:
-                yield watched
+        latest, states = self.gateway.latest, self._states
+        rows = np.flatnonzero((latest.value[states] == Status.PENDING) & (latest.time_ns[states] != 0))
+        yield from (self._watched[row] for row in rows.tolist())
 
     def _upcoming(self, one: Watched) -> Episode:
         """Return a pending alert as the episode it would be."""

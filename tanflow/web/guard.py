@@ -108,7 +108,8 @@ class Guard:
         except _Refused as refused:
             app = refused.answer
             if refused.who:
-                await self.entrance.acts.refused(refused.who, method=method, path=path[:200])
+                about = {"method": method, "path": path[:200]}
+                await self.entrance.acts.refused(refused.who, f"{refused.who.user} {about}", **about)
         await app(scope, receive, send_safely)
 
     def _asks(self, method: str, path: str) -> Asks:

@@ -97,7 +97,8 @@ class Login:
         if not await self._knows(user, given.password) or user is NOBODY:
             # An unknown name is not kept: it may be a password typed into the wrong field.
             person = Who(given.user, user.role) if user is not NOBODY else UNKNOWN
-            await self.acts.refused(person, path="/api/login", client=client)
+            # Counted together: a row more or less takes time, which must not tell that there is such a user.
+            await self.acts.refused(person, "sign-in", path="/api/login", client=client)
             return answered({"error": "this name and password do not belong together"}, 401)
         for limit in limits:
             limit.give_back()

@@ -29,6 +29,7 @@ logger = logging.getLogger("tanflow.api")
 _CONNECTIONS: Final = 128  # more are told to come back later
 _WAITING: Final = 64  # in the listen queue
 _REQUEST_HEAD: Final = 32_768  # largest request line with headers [bytes]
+_UNREAD_MS: Final = 120_000  # who takes nothing of what was sent for this long has gone, whatever TCP hopes
 _GRACE_S: Final = 1  # for answers under way when the gateway stops
 
 
@@ -100,6 +101,8 @@ async def _listen(api: Api) -> socket.socket:
         with contextlib.ExitStack() as undo:
             undo.callback(listener.close)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if unread := getattr(socket, "TCP_USER_TIMEOUT", None):  # Linux; connections take it from the listener
+                listener.setsockopt(socket.IPPROTO_TCP, unread, _UNREAD_MS)
             listener.bind(address)
             listener.listen(_WAITING)
             listener.setblocking(False)
