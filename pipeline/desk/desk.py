@@ -11,7 +11,8 @@ import orjson
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
 from pipeline.desk.episode import Episode
-from pipeline.desk.fold import Fold, Known, Statement
+from pipeline.desk.fold import Fold, Statement
+from pipeline.desk.known import Known
 from pipeline.desk.silences import Silence
 from pipeline.log.log import Log, LogReader
 from pipeline.log.writer import Cursor, Entry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Self
 
 from config.alerts import Severity
@@ -87,9 +87,6 @@ class Episode:
         """Return it as over; never before it fired."""
         over = replace(self, ended_ns=max(at_ns, self.fired_ns), ended_why=why)
         return replace(over, energy_kwh=over.energy_at(over.ended_ns), counted_ns=over.ended_ns)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

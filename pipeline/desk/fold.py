@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,6 +17,7 @@ from pipeline.alerts.judged import Places
 from pipeline.alerts.stage import Status
 from pipeline.batch import Batch, Window
 from pipeline.desk.episode import Acknowledged, Episode, covers
+from pipeline.desk.known import Known
 from pipeline.desk.notices import NEVER, Route, due, intent, marked, next_ns, owed
 from pipeline.desk.silences import Silence, maintained
 from pipeline.desk.watched import Watched
@@ -26,47 +27,6 @@ logger = logging.getLogger("tanflow.desk")
 Statement = tuple[str, tuple[Any, ...]]
 _KEPT: Final = 100_000  # ended episodes: an alert that flaps for ever must not fill the disk
 _CHECK_NS: Final = 60_000_000_000  # maintenance windows open and close on the minute
-
-
-@dataclass(slots=True)
-class Known:
-    """All the desk knows; its values are immutable, so that a copy is shallow.
-
-    open: episode id → episode · silences: id → silence · before: asset.name of a pending alert → latest value, limit
-    and excess · told: episode id → what was told of it · over: ended episodes that a silence keeps from being told ·
-    now_ns: latest tick · next_ns: when there is something to be looked at.
-    """
-
-    open: dict[str, Episode] = field(default_factory=dict)
-    silences: dict[str, Silence] = field(default_factory=dict)
-    before: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
-    told: dict[str, dict[str, int]] = field(default_factory=dict)
-    over: dict[str, Episode] = field(default_factory=dict)
-    now_ns: int = 0
-    next_ns: int = 0
-
-    def copy(self) -> Self:
-        return replace(
-            self, open=dict(self.open), silences=dict(self.silences), before=dict(self.before), told=dict(self.told),
-            over=dict(self.over),
-        )  # fmt: skip
-
-    def dump(self) -> bytes:
-        episodes = {name: [e.to_json() for e in getattr(self, name).values()] for name in ("open", "over")}
-        silences = [s.to_json() for s in self.silences.values()]
-        return orjson.dumps(
-            {**episodes, "silences": silences, "before": self.before, "told": self.told, "now_ns": self.now_ns}
-        )
-
-    @classmethod
-    def load(cls, stored: bytes) -> Self:
-        """Return what was stored; everything is looked at once more, for the configuration may be another."""
-        if not stored:
-            return cls()
-        data = orjson.loads(stored)
-        episodes = [{e["id"]: Episode.from_json(e) for e in data[name]} for name in ("open", "over")]
-        silences = {s["id"]: Silence.from_json(s) for s in data["silences"]}
-        return cls(episodes[0], silences, data["before"], data["told"], episodes[1], data["now_ns"])
 
 
 @dataclass(frozen=True)
@@ -178,7 +138,7 @@ class _Run:
         if self.known.told.get(over.id):
             self.known.over[over.id] = over
             self.known.next_ns = 0
-        row = (over.id, over.asset, over.name, over.fired_ns, over.ended_ns, orjson.dumps(over.to_json()).decode())
+        row = (over.id, over.asset, over.name, over.fired_ns, over.ended_ns, orjson.dumps(over).decode())
         self.statements += [
             ("INSERT INTO episodes (id, asset, name, fired_ns, ended_ns, about) VALUES (?, ?, ?, ?, ?, ?)", row),
             ("DELETE FROM episodes WHERE number <= (SELECT max(number) FROM episodes) - ?", (_KEPT,)),

@@ -111,6 +111,6 @@ def marked(told: Told, one: Due, now_ns: int) -> dict[str, int]:
 
 def intent(channel: str, what: What, episode: Episode, advice: str, at_ns: int) -> tuple[str, tuple[Any, ...]]:
     """Return the statement that puts a message into the outbox: what is said then is what is known now."""
-    about = orjson.dumps({"episode": episode.to_json(), "advice": advice}).decode()
+    about = orjson.dumps({"episode": episode, "advice": advice}).decode()
     query = "INSERT INTO outbox (at_ns, channel, what, alert, about) VALUES (?, ?, ?, ?, ?)"
     return query, (at_ns, channel, what, episode.id, about)

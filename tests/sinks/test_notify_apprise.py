@@ -225,7 +225,7 @@ def test_robots_that_answer_200_to_everything(schema: str, body: bytes, refused:
 @pytest.mark.parametrize(
     ("address", "said", "told"),
     [
-        ("mailto://li:pa55word@mail.plant:25/?to=a@b.cn", "pa55word at mail.plant:25 to b.cn", "… at mail.plant:25 to …"),
+        ("mailto://li:pa55word@mail.plant:25/?to=a@b.cn", "pa55word at mail.plant to b.cn", "… at mail.plant to …"),
         ("dingtalk://SEC0abc@0123456789abcdef/138000", "url: /send?access_token=0123456789abcdef", "url: /send?…"),
         ("dingtalk://0123456789abcdef", "0123456789abcdef is wrong", "… is wrong"),
         ("tgram://123456:AAbb-cc/42", "/bot123456:AAbb-cc/sendMessage", "/bot…:…/sendMessage"),

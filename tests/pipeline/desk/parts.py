@@ -14,7 +14,8 @@ from config.notify import Maintenance, Notify
 from pipeline.alerts.stage import Status
 from pipeline.batch import ALERT, Batch, Header, Window, make
 from pipeline.desk.episode import Episode
-from pipeline.desk.fold import Fold, Known, Statement
+from pipeline.desk.fold import Fold, Statement
+from pipeline.desk.known import Known
 from pipeline.desk.notices import routes_of
 from pipeline.desk.watched import Watched
 from tests.pipeline.tables import HEADER, SECOND, START

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.desk.fold import Known
+from pipeline.desk.known import Known
 from tests.pipeline.desk.parts import CLEAR, FIRING, PENDING, Told, act, alert, at, fold_of, says, tick, turns
 
 A, B = alert(0, "furnace"), alert(1, "press")
