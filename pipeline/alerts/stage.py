@@ -110,8 +110,9 @@ class _Run:
         self, slots: Sequence[Slot], known: Mapping[str, int], state: State, waste: Mapping[str, float]
     ) -> None:
         self._slots, self._waste = slots, waste
-        self.stands: dict[str, Sequence[float]] = dict(state.get("stands", {}))
-        standing = ((known[key], self._stand(known[key])) for key in self.stands if key in known)
+        # One that was taken out of the configuration has ended: brought back, it fires anew.
+        self.stands: dict[str, Sequence[float]] = {k: s for k, s in state.get("stands", {}).items() if k in known}
+        standing = ((known[key], self._stand(known[key])) for key in self.stands)
         self._waiting = {number for number, stand in standing if self._waits(number, stand)}
         self.rows: list[tuple[int, int, float]] = []
 

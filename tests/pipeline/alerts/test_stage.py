@@ -187,3 +187,11 @@ def test_by_day_a_night_costs_nothing_that_is_known() -> None:
         rows = out.take(out.series == EXCESS)
         costs += list(zip(((rows.time_ns - START) / HOUR).tolist(), rows.value.tolist(), strict=True))
     assert costs == [(1.0, 12.0), (pytest.approx(1 + 62 / 60), 0.0), (9.0, 12.0)]
+
+
+def test_an_alert_taken_out_of_the_configuration_while_it_fires_fires_anew_when_it_is_back() -> None:
+    """Whoever follows has ended it meanwhile; without a second firing row nobody would hear of it again."""
+    state, _ = rule().fold({}, window(1, 400.0), OUT)
+    without = Alerts([], {}, TICK)
+    state, _ = without.fold(state, tick(1.5), OUT)
+    assert transitions(rule(), [tick(2), window(3, 400.0)], state) == [(3, FIRING)]
