@@ -25,7 +25,8 @@ DATA = (
     "simulators/demo.yaml",
     "simulators/factory.yaml",
     "simulators/scenarios/leak.yaml",
-    "tanflow/web/page.html",
+    "tanflow/web/static/index.html",
+    "tanflow/web/static/vendor/LICENSE",
 )
 
 

@@ -30,9 +30,6 @@ TYPES: Final = {
 }
 _INDEX: Final = "index.html"
 _PACKED_ALREADY: Final = ("png", "woff2")
-# The page as it was before it had a folder of its own.
-_BESIDE: Final = ("page.css", "page.js", "page_api.js", "page_plant.js", "page_text.js", "page_trend.js",
-                  "page_words.js", "icon.svg")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,6 @@ def static_files(folder: Traversable | None = None) -> dict[str, StaticFile]:
     """Return every file the page is made of by its path; what is not in here is not there, whatever a path says."""
     table = {f"/words/{language}.json": _read(resources.files("config.words") / f"{language}.json")
              for language in LANGUAGES}  # fmt: skip
-    table |= _old_page()
     for path, file in _in(folder or resources.files("tanflow.web") / "static", ""):
         table["/" if path == f"/{_INDEX}" else path] = _read(file)
     return table
@@ -82,12 +78,6 @@ def static_files(folder: Traversable | None = None) -> dict[str, StaticFile]:
 def routes(files: dict[str, StaticFile]) -> list[Route]:
     """Return one route for each file."""
     return [Route(path, file.answer) for path, file in files.items()]
-
-
-def _old_page() -> dict[str, StaticFile]:
-    package = resources.files("tanflow.web")
-    found = {f"/{name}": package / name for name in _BESIDE} | {"/": package / "page.html"}
-    return {path: _read(file) for path, file in found.items() if file.is_file()}
 
 
 def _in(folder: Traversable, above: str) -> Iterator[tuple[str, Traversable]]:

@@ -168,7 +168,7 @@ async def test_a_defect_is_one_sentence_outside_and_a_traceback_inside(
 
 
 async def test_every_answer_carries_safe_headers(site: Site) -> None:
-    for path in ("/", "/page.js", "/api/health", "/metrics", "/nothing"):
+    for path in ("/", "/js/main.js", "/api/health", "/metrics", "/nothing"):
         headers = (await site.client.get(path)).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]

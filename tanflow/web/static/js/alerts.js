@@ -25,7 +25,7 @@ function mountList(root, context) {
   const list = el("div");
   const wrong = el("p", {class: "notice warning", role: "alert", hidden: true});
   const tabs = choice(t("page.alerts.which"), PLACES.map((name) => [name, t(`page.alerts.show_${name}`)]), place, (name) => go("alerts", "", {show: name}));
-  show(root, el("div", {class: "bar"}, el("h1", {}, t("page.shell.alerts")), el("div", {class: "controls"}, tabs)),
+  show(root, el("div", {class: "bar"}, el("h1", {}, t("page.names.alerts")), el("div", {class: "controls"}, tabs)),
     place === "ended" ? filters(context, filter, look) : null, wrong, list);
   const read = async (signal) => {
     const draw = place === "silences"

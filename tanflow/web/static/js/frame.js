@@ -30,7 +30,7 @@ export function frame(context, {signOut}) {
         if (name === page) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
       }
-      const name = t.maybe(`page.shell.${page}`);
+      const name = t.maybe(`page.names.${page}`);
       document.title = [name, byId("site").textContent].filter(Boolean).join(" · ");
     },
     ended() {
@@ -43,7 +43,7 @@ export function frame(context, {signOut}) {
 function drawNav(t) {
   const nav = byId("nav");
   const links = Object.fromEntries(pages().map((name) =>
-    [name, el("a", {href: address(name)}, icon(name), el("span", {}, t(`page.shell.${name}`)))]));
+    [name, el("a", {href: address(name)}, icon(name), el("span", {}, t(`page.names.${name}`)))]));
   show(nav, Object.values(links));
   nav.setAttribute("aria-label", t("page.shell.navigation"));
   nav.hidden = false;

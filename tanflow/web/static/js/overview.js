@@ -18,7 +18,7 @@ export function mount(root, context) {
   const energy = intensities(context);
   const open = el("div");
   const wrong = el("p", {class: "notice warning", role: "alert", hidden: true});
-  show(root, el("h1", {class: "hidden-text"}, t("page.shell.overview")), wrong, strip.node,
+  show(root, el("h1", {class: "hidden-text"}, t("page.names.overview")), wrong, strip.node,
     el("div", {class: "columns"}, curve.node, el("div", {class: "side"},
       el("section", {class: "card"}, el("div", {class: "bar"}, el("h2", {}, t("page.overview.open_alerts")),
         el("a", {href: "#/alerts", class: "small"}, t("page.overview.all_alerts"))), open),
