@@ -10,6 +10,7 @@ from config.alerts import (
     Budget,
     CalibrationDue,
     Demand,
+    Deviation,
     Frozen,
     GradeDrop,
     Health,
@@ -21,12 +22,11 @@ from config.alerts import (
 )
 from config.components import components
 from config.explain import nearest
-from config.kpis import Figures, figures
+from config.kpis import Figures, energy_of, figures
 from config.model import Asset, Device
 from config.plant_checks import Finding, Loc, Plant
 from config.type_alerts import alarms_of
 from config.window_checks import Points, energy, points_of, refer, untold
-from config.windows import EnergyIntensity
 
 
 def check_alerts(plant: Plant) -> Iterator[Finding]:
@@ -120,10 +120,12 @@ def _suits(known: _Known, where: Loc, rule: Rule, window: str) -> Iterator[Findi
         told = ((left.asset, left.kpi, left.why) for left in known.figures.grades)
         why = next((f": {why}" for asset, kpi, why in told if f"{asset}.{kpi}" == window and why), "")
         yield where, f"'{window}' has no grade{why}; watch it with above: or below:"
-    elif isinstance(rule, IntensityAlert):
-        own = known.plant.gateway.windows.get(window)
-        if own is not None and not isinstance(own, EnergyIntensity):
-            yield where, f"'{window}' is a formula; an alert of type intensity needs a window of type energy_intensity"
+    elif isinstance(rule, IntensityAlert) and known.figures.named(energy_of(window)) is None:
+        yield where, f"'{window}' is a formula; an alert of type intensity needs a window of type energy_intensity"
+    elif isinstance(rule, Deviation) and where[-1] == "driver":
+        judged = known.figures.named(rule.window)
+        if judged and (judged.every, judged.during) != (figure.every, figure.during):
+            yield where, f"'{window}' has other windows than '{rule.window}'; a driver has the same every: and during:"
 
 
 # ── points ────────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
+from math import gcd
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -32,7 +33,8 @@ from pipeline.meter import MeterState
 from pipeline.series import SeriesTable
 from tanflow.stages import windows_stage
 
-_PACE_NS: Final = 300 * SECOND_NS  # rows are folded in steps of this length, and up to each window's end and grace
+_MINUTE_NS: Final = 60 * SECOND_NS
+_PACE_MIN: Final = 15  # rows are folded in steps of this length, or shorter where a window ends in between
 Readings = tuple[int, Mapping[str, float]]  # an instant [ns UTC], values by key of series in canonical units
 
 
@@ -80,7 +82,7 @@ def _accepted(table: SeriesTable, rows: Iterable[Readings]) -> Iterator[Batch]:
         return concat(measured.header, [measured, following])
 
     for time_ns, readings in rows:
-        if times and time_ns >= begun + _PACE_NS:
+        if times and time_ns >= begun + _PACE_MIN * _MINUTE_NS:
             yield derived()
             times, series, values = [], [], []
         begun = begun if times else time_ns
@@ -135,7 +137,9 @@ class DryRun:
 
     def _paced(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield rows with a tick each second, cut where windows are told: then a figure meets the ticks it would."""
-        graces = sorted({int(group.grace_ns) for group in self.windows.groups} | {0})
+        graces = sorted({int(group.grace_ns) for group in self.windows.groups}) or [0]
+        edges = {edge for g in self.windows.groups for shift in g.calendar.shifts for edge in shift}
+        pace = gcd(_PACE_MIN, *(edge.hour * 60 + edge.minute for edge in edges)) * _MINUTE_NS
         begun = 0
         held: Batch | None = None
         for batch in batches:
@@ -145,7 +149,7 @@ class DryRun:
                 continue
             begun = begun or int(rows.time_ns[0]) // SECOND_NS * SECOND_NS
             last = int(rows.time_ns[-1])
-            while (end := _next_cut(begun, graces)) <= last:
+            while (end := _next_cut(begun, pace, graces)) <= last:
                 until = int(np.searchsorted(rows.time_ns, end, "right"))
                 yield _ticked(rows.take(slice(0, until)), begun, end, self.stage.tick)
                 rows, begun = rows.take(slice(until, None)), end
@@ -154,8 +158,8 @@ class DryRun:
             yield _ticked(held, begun, int(held.time_ns[-1]), self.stage.tick)
 
 
-def _next_cut(time_ns: int, graces: Iterable[int]) -> int:
-    return min(((time_ns - grace) // _PACE_NS + 1) * _PACE_NS + grace for grace in graces)
+def _next_cut(time_ns: int, pace_ns: int, graces: Iterable[int]) -> int:
+    return min(((time_ns - grace) // pace_ns + 1) * pace_ns + grace for grace in graces)
 
 
 def _ticked(rows: Batch, begun: int, end: int, tick: int) -> Batch:
