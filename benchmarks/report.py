@@ -120,6 +120,20 @@ Not in these figures: the hourly compaction of the history, alerts and windows (
 """
 
 
+def put_block(path: Path, name: str, text: str) -> None:
+    """Put a block into a document between its own marks, at the end where it has none yet."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, found, rest = path.read_text("utf-8").partition(begin)
+    after = rest.partition(end)[2] if found else "\n"
+    path.write_text(f"{before.rstrip()}\n\n{begin}\n{text}\n{end}{after}", "utf-8")
+
+
+def blocks(text: str) -> str:
+    """Return the blocks other benchmarks have put into a document."""
+    begin = text.find("<!-- ")
+    return "" if begin < 0 else "\n" + text[begin:]
+
+
 def commit() -> str:
     """Return the short commit, with a mark when files differ from it."""
     try:

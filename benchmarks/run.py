@@ -22,7 +22,7 @@ from benchmarks.database import DATABASE, Influx, free_port, influxdb, wait_for
 from benchmarks.measure import Figures, Metrics, metrics, wait_until, watch
 from benchmarks.plant import Plant, configuration, simulated
 from benchmarks.process import Program, python
-from benchmarks.report import ROOT, Run, document, tables
+from benchmarks.report import ROOT, Run, blocks, document, tables
 from sinks.history_files import live, scan
 
 
@@ -159,7 +159,8 @@ def main() -> None:
         run = measure(given, Path(directory))
     print(tables(run))
     if not given.no_write:
-        (ROOT / "docs" / "PERFORMANCE.md").write_text(document(run))
+        path = ROOT / "docs" / "PERFORMANCE.md"
+        path.write_text(document(run) + blocks(path.read_text("utf-8")))
     missed = [what for what, _, _, met in run.targets() if not met]
     sys.exit(f"missed: {', '.join(missed)}" if missed else 0)
 
