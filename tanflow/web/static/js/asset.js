@@ -120,7 +120,7 @@ function header(context, about) {
     el("nav", {class: "small", "aria-label": t("page.assets.back")}, el("a", {href: address("assets")}, t("page.assets.back"))),
     el("div", {class: "bar"}, el("h1", {}, about.name)),
     el("div", {class: "card"}, el("dl", {class: "now-row"}, [power, co2, newest, state].map(place)),
-      el("dl", {class: "facts small"}, facts)));
+      el("dl", {class: "about small"}, facts)));
   return {
     node,
     take(asset) {
@@ -148,7 +148,7 @@ function stateOf(t, {state, running}) {
   const runs = running ? stateName(t, running.meaning) || t("page.assets.states.unknown", {n: running.value}) : "";
   return [
     runs || (wrong ? "" : t(`page.assets.asset_state.${state}`)),
-    wrong ? el("span", {class: `tag ${wrong}`}, sign(wrong), t(`page.assets.asset_state.${state}`)) : null,
+    wrong ? el("span", {class: `tag spaced ${wrong}`}, sign(wrong), t(`page.assets.asset_state.${state}`)) : null,
   ].filter(Boolean);
 }
 

@@ -18,10 +18,19 @@ export function figures(context, choose) {
       if (text === shown) return;
       shown = text;
       const focused = node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-      show(node, kpis.map((kpi) => item(context, kpi, choose)));
+      const behind = kpis.filter((kpi) => isBehind(kpi, kpis));
+      const open = node.querySelector("details")?.open ?? false;
+      show(node, kpis.filter((kpi) => !behind.includes(kpi)).map((kpi) => item(context, kpi, choose)),
+        behind.length ? el("li", {}, el("details", {class: "kpis-more", open}, el("summary", {class: "small"}, context.t("page.assets.kpi.behind", {n: behind.length})),
+          el("ul", {class: "kpis"}, behind.map((kpi) => item(context, kpi, choose))))) : null);
       if (focused) [...node.querySelectorAll("button")].find((b) => b.dataset.key === focused)?.focus();
     },
   };
+}
+
+// What only serves to judge another figure: the parts of a quotient, and the power something costs.
+function isBehind({name}, kpis) {
+  return /-(energy|product)$/.test(name) && kpis.some((other) => name.startsWith(`${other.name}-`)) || /-power$/.test(name) && name !== "specific-power" && !name.startsWith("specific-");
 }
 
 function item(context, kpi, choose) {

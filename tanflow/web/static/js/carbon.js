@@ -83,7 +83,8 @@ class Carbon {
     this.status.hidden = known;
     setText(this.status, known ? "" : t("page.carbon.empty", {year: year.year}));
     for (const id of ["scopes", "by_month", "months", "lines"]) this.cards[id].hidden = !known;
-    const period = month ? `${monthName(month)} ${year.year}` : String(year.year);
+    const whole = new Intl.DateTimeFormat(context.format.locale, {year: "numeric", month: month ? "long" : undefined, timeZone: "UTC"});
+    const period = whole.format(Date.UTC(year.year, Math.max(0, month - 1)));
     setText(this.cards.scopes.firstChild, period);
     setText(this.cards.lines.firstChild, t("page.carbon.lines_of", {what: period}));
     const market = year.lines.some((line) => line.method === "market");

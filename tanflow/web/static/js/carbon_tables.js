@@ -96,7 +96,7 @@ export function linesTable({t, format}, lines) {
   const row = (line) => [
     el("span", {class: "stacked"}, el("code", {}, line.stream), el("span", {class: "soft small"}, carrierName(t, line.carrier))),
     line.scope ? `${t(`page.assets.scopes.${line.scope}`)}, ${methodName(t, line.method)}` : t("page.assets.scopes.0"),
-    `${t.maybe(`page.carbon.cat.${line.category}`) ?? line.category} · ${t.maybe(`page.carbon.roles.${line.role}`) ?? line.role}`,
+    [...new Set([t.maybe(`page.carbon.cat.${line.category}`) ?? line.category, t.maybe(`page.carbon.roles.${line.role}`) ?? line.role])].join(" · "),
     el("span", {}, kg(line.amount), el("span", {class: "unit"}, format.unit(line.unit))), el("span", {}, kg(line.energy_kwh), el("span", {class: "unit"}, "kWh")),
     el("span", {}, kg(line.co2e_kg), el("span", {class: "unit"}, "kg")), format.share(line.estimated), format.share(line.substituted),
   ];
@@ -134,7 +134,7 @@ export function substitutions({t, format}, {year, substitutions: found}) {
   const columns = ["stream", "from", "to", "method", "who", "energy", "co2e"].map((id) => ({label: t(`page.carbon.${id}`), number: ["energy", "co2e"].includes(id)}));
   const at = (text) => format.time(Date.parse(text) * 1e6);
   const rows = found.toReversed().map((s) => [
-    el("code", {}, s.stream), at(s.from), at(s.to), el("span", {class: "stacked"}, t.maybe(`page.carbon.ladder.${s.method}`) ?? s.method, el("span", {class: "soft small why"}, s.why ?? "")), person(s.who), `${kg(s.kwh)} kWh`, `${kg(s.co2_kg)} kg`,
+    el("code", {}, s.stream), at(s.from), at(s.to), el("span", {class: "stacked"}, t.maybe(`page.carbon.ladder.${s.method.replaceAll(" ", "_")}`) ?? s.method, el("span", {class: "soft small why"}, s.why ?? "")), person(s.who), `${kg(s.kwh)} kWh`, `${kg(s.co2_kg)} kg`,
   ]);
   return table(t("page.carbon.substitutions"), columns, rows);
 }

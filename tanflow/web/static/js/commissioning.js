@@ -22,6 +22,12 @@ export async function mount(root, context) {
   return stop;
 }
 
+// Where the configured reading fits, else where another does, else where one does but for a power of ten.
+function likeliest(points, value, matches) {
+  const exact = (number) => near(number, value)?.power === 0;
+  return points.find((p) => value !== null && exact(p.value)) ?? points.find((p) => matches(p).some((r) => exact(r.value))) ?? points.find((p) => matches(p).length);
+}
+
 class View {
   constructor(root, context, devices, asked) {
     this.context = context;
@@ -44,9 +50,10 @@ class View {
         el("label", {class: "check"}, this.hold, t("page.gateway.commissioning.hold")),
         el("div", {class: "answer"}, el("p", {class: "soft small", id: "expected-hint"}, t("page.gateway.commissioning.expected_hint")), this.said)),
       el("div", {class: "commissioning"},
-        el("section", {class: "card", "aria-label": t("page.gateway.commissioning.points")}, el("h2", {}, t("page.gateway.commissioning.points")), this.points),
-        this.readings,
-        el("section", {class: "card of-words", "aria-label": t("page.gateway.commissioning.words")}, el("h2", {}, t("page.gateway.commissioning.words")), this.words)));
+        el("div", {class: "stack"},
+          el("section", {class: "card", "aria-label": t("page.gateway.commissioning.points")}, el("h2", {}, t("page.gateway.commissioning.points")), this.points),
+          el("section", {class: "card of-words", "aria-label": t("page.gateway.commissioning.words")}, el("h2", {}, t("page.gateway.commissioning.words")), this.words)),
+        this.readings));
   }
 
   choose(device) {
@@ -78,8 +85,7 @@ class View {
     const {t, format} = context;
     const focused = this.points.contains(document.activeElement) ? document.activeElement.dataset.point : null;
     const matches = (point) => (value === null ? [] : (point.readings ?? [point]).filter((r) => near(r.value, value)));
-    const nearest = found.points.find((p) => matches(p).length);
-    const point = found.points.find((p) => p.name === this.point) ?? nearest ?? found.points[0];
+    const point = found.points.find((p) => p.name === this.point) ?? likeliest(found.points, value, matches) ?? found.points[0];
     const pick = (name) => { this.point = name; this.draw(); };
     const isOpc = found.protocol === "opcua";
     show(this.points, isOpc ? opcuaTable(context, found.points, value) : pointsTable(context, found, {chosen: point?.name, pick, matches, expected: value}));
@@ -90,8 +96,9 @@ class View {
       show(this.readings, el("h2", {}, point ? t("page.gateway.commissioning.readings", {name: point.name}) : t("page.gateway.commissioning.never")), point ? readingsTable(context, found, point, value) : null);
       show(this.words, found.messages ? messages(context, found) : blocks(context, found, point));
     }
-    const all = found.points.flatMap(matches).length;
-    const said = value === null ? "" : t(`page.gateway.commissioning.${all ? "matches" : "no_match"}`, {n: all, value: format.number(value)});
-    setText(this.said, said);
+    const all = found.points.flatMap(matches);
+    const exact = all.filter((reading) => near(reading.value, value).power === 0).length;
+    const said = exact ? "matches" : all.length ? "scaled_only" : "no_match";
+    setText(this.said, value === null ? "" : t(`page.gateway.commissioning.${said}`, {n: exact || all.length, value: format.number(value)}));
   }
 }

@@ -2,7 +2,7 @@
 
 const SHARE = 0.02; // a display and a register are not read at the same instant
 const LEAST = 0.005;
-const POWERS = [0, 1, -1, 2, -2, 3, -3, 4, -4, 6, -6];
+const POWERS = [0, 1, -1, 2, -2, 3, -3]; // more would find something near anything
 
 /** Return {power}: `value · 10^power` is within 2 % of what is expected; null where none is, or for nothing. */
 export function near(value, expected) {

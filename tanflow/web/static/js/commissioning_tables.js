@@ -5,6 +5,7 @@ import {el, table} from "./dom.js";
 
 const OFFSETS = [-1, 0, 1];
 const PER_ROW = 10; // words
+const ABSURD = 1e7; // no meter shows so much, or so little
 
 const digits = (format, value) => {
   if (value === null || value === undefined || !Number.isFinite(value)) return null;
@@ -61,7 +62,7 @@ export function readingsTable(context, found, point, expected) {
 
 function offsetName(t, point, offset) {
   const sign = offset > 0 ? `+${offset}` : offset < 0 ? `−${-offset}` : "0";
-  return t("page.gateway.commissioning.at_address", {address: point.address + offset, offset: sign});
+  return point.address + offset < 0 ? sign : t("page.gateway.commissioning.at_address", {address: point.address + offset, offset: sign});
 }
 
 function readingCell({t, format}, reading, expected) {
@@ -69,7 +70,9 @@ function readingCell({t, format}, reading, expected) {
   const fits = expected === null ? null : near(reading.value, expected);
   const power = fits?.power ? ` ×10${fits.power > 0 ? "" : "⁻"}${"⁰¹²³⁴⁵⁶"[Math.abs(fits.power)]}` : "";
   const words = [reading.configured && t("page.gateway.commissioning.configured"), fits && t("page.gateway.commissioning.near")].filter(Boolean).join(", ");
-  const classes = ["reading", reading.configured && "configured", fits && (fits.power ? "near-scaled" : "near")].filter(Boolean).join(" ");
+  const size = Math.abs(reading.value ?? Infinity);
+  const absurd = !fits && !reading.configured && (size >= ABSURD || (size !== 0 && size < 1 / ABSURD));
+  const classes = ["reading", absurd && "soft", reading.configured && "configured", fits && (fits.power ? "near-scaled" : "near")].filter(Boolean).join(" ");
   return el("span", {class: classes, title: words || null}, digits(format, reading.value) ?? t("page.gateway.commissioning.nan"), power,
     words ? el("span", {class: "hidden-text"}, ` ${words}`) : null);
 }

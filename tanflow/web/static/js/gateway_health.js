@@ -66,7 +66,7 @@ function drawFigures(node, {t, format}, health) {
     ["clock", t(`page.gateway.clock_${health.clock_trusted ? "ok" : "bad"}`), "", health.clock_trusted ? "" : "warning"],
     ["backlog", t("page.gateway.rows", {n: whole(health.backlog_rows)})],
     ["disk", gigabytes],
-    ["lag", ms(health.loop_lag_s), t("page.gateway.lag_max", {ms: ms(health.loop_lag_max_s)})],
+    ["lag", ms(health.loop_lag_s), t("page.gateway.lag_max", {time: ms(health.loop_lag_max_s)})],
     ["position", whole(health.log_position)],
     ["revision", t("page.gateway.revision_n", {n: health.revision})],
     ["version", health.version],
@@ -121,7 +121,7 @@ function componentsTable(context, found, caption) {
   const columns = ids.map((id) => ({label: t(`page.gateway.column.${id}`), number: !["name", "state", "error"].includes(id)}));
   const rows = found.map(([name, c]) => [
     componentName(t, name), state(context, c), count(format, c.received), count(format, c.delivered), count(format, c.rejected), count(format, c.retried), count(format, c.restarts),
-    count(format, c.backlog), lag(context, c.lag_s), wrong(context, c),
+    count(format, c.backlog), c.received || c.delivered ? lag(context, c.lag_s) : "", wrong(context, c),
   ]);
   return table(caption, columns, rows);
 }
@@ -130,5 +130,5 @@ function componentName(t, name) {
   const [first, ...rest] = name.split(".");
   const words = t.maybe(`page.gateway.component.${rest.length ? first : name}`, {name: rest.join(".")});
   if (words === undefined) return el("code", {}, name);
-  return el("span", {class: "stacked"}, words, el("code", {class: "soft"}, name));
+  return el("span", {}, words, " ", el("code", {class: "soft"}, name));
 }

@@ -45,7 +45,7 @@ export function readings({t, format}, about, choose) {
 function rowOf(t, format, point, choose) {
   const value = el("span");
   const quality = el("td");
-  const age = el("td", {class: "number of-age"});
+  const age = el("td", {class: "number"});
   const name = seriesName(t, point.key, point.quantity);
   const button = el("button", {type: "button", class: "plain link", title: point.key, "aria-label": t("page.assets.show_trend", {name}), onclick: () => choose(point.key)}, name);
   const node = el("tr", {}, el("th", {scope: "row"}, button),

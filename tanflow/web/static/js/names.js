@@ -19,9 +19,11 @@ export const stateName = (t, name) => (name ? t.maybe(`page.assets.state_name.${
 
 /** Return a name of a point, `voltage_l1_n`, in words; the name itself where one of its parts is no known word. */
 export function pointName(t, name) {
+  const whole = t.maybe(`page.assets.point.${name}`);
+  if (whole) return whole;
   const parts = name.split(/[_-]/).map((part) => t.maybe(`page.assets.token.${part}`) ?? (/^\d+$/.test(part) ? part : null));
   if (parts.includes(null)) return name;
-  const joined = parts.join(t.language.startsWith("zh") ? "" : " ");
+  const joined = parts.join(t.language.startsWith("zh") ? "" : " ").replace(/(L\d) ?N$/, "$1-N");
   return joined.charAt(0).toUpperCase() + joined.slice(1);
 }
 
@@ -29,6 +31,7 @@ export function pointName(t, name) {
 export function seriesName(t, key, quantity) {
   const point = key.split(".").at(-2);
   if (quantity === "kpi" || quantity === "energy_intensity") return kpiName(t, point);
+  if (quantity === `${point}_index`) return quantityName(t, quantity);
   const name = pointName(t, point);
   if (quantity === "grade" || quantity === "completeness") return `${kpiName(t, point)}, ${quantityName(t, quantity).toLowerCase()}`;
   return FOLLOWS.includes(quantity) && !point.endsWith(quantity) ? `${quantityName(t, quantity)} (${name})` : name;

@@ -7,6 +7,7 @@ import {question, rowsOf, stepFor} from "./trend_data.js";
 
 const HOLD_MS = 60_000;
 const LEAST_MS = 3_600_000; // so much is never asked for reading by reading only
+const LONG_MS = 60 * 86_400_000; // from here on days are told, not minutes
 const AGAIN_MS = 5_000;
 const WIDTH = 1440;
 const IDLE = /unload|idle|standby/;
@@ -69,7 +70,8 @@ function timeline({t, format}, state, found, span, step) {
   };
   const word = (value) => (value === null ? t("page.assets.states.no_data") : stateName(t, state.meaning[String(Math.round(value))]) || t("page.assets.states.unknown", {n: value}));
   const x = (at) => ((at - span.from) / (span.to - span.from)) * WIDTH;
-  const [from, to] = [span.from, span.to].map((ms) => format.moment(ms * 1e6, span.to * 1e6));
+  const told = (ms) => (span.to - span.from > LONG_MS ? format.day(ms * 1e6) : format.moment(ms * 1e6, span.to * 1e6));
+  const [from, to] = [span.from, span.to].map(told);
   const name = pointName(t, state.key.split(".")[1]);
   const bars = found.map((run) => svg("rect", {class: `run-${kind(run.value)}`, x: x(run.from).toFixed(2), y: kind(run.value) === "on" ? 0 : kind(run.value) === "idle" ? 5 : 14, width: Math.max(0.6, x(run.to) - x(run.from)).toFixed(2), height: kind(run.value) === "on" ? 20 : kind(run.value) === "idle" ? 15 : 6}, svg("title", {}, `${word(run.value)}, ${format.minute(run.from * 1e6)}–${format.minute(run.to * 1e6)}`)));
   const values = [...new Set(found.map((run) => run.value))].sort((a, b) => (a ?? -1) - (b ?? -1));

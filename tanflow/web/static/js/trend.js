@@ -2,16 +2,16 @@
 
 import {el, choice, setText, show} from "./dom.js";
 import {seriesName} from "./names.js";
-import {RANGES, SHIFTS, aggregateOf, figures, gapsOf, question, rowsOf, stepFor} from "./trend_data.js";
+import {RANGES, SHIFTS, aggregateOf, figures, gapsOf, isFigure, question, rowsOf, stepFor} from "./trend_data.js";
 import {trendChart} from "./trend_chart.js";
-import {movable, moved, zoomed} from "./trend_move.js";
+import {isLive, movable, moved, zoomed} from "./trend_move.js";
 import {trendTable} from "./trend_table.js";
 
-const FIRST = ["power", "energy_intensity", "kpi", "temperature"]; // what is shown where nothing was asked for
+const FIRST = ["power", "temperature", "energy", "kpi"]; // what is shown where nothing was asked for
 const SETTLE_MS = 150; // a movement has ended
 const SPARE = 0.25; // of what is shown, asked for on either side of it
 const AGAIN_MS = 5_000; // least between two looks at a live end that comes in steps
-const LIVE = 0.02; // of what is shown: so near to now, its end stays at now
+const LONG_MS = 60 * 86_400_000; // from here on days are told, not minutes
 const GROUPS = [
   ["measured", (s) => s.measurement === "process" || (s.measurement === "energy" && s.kind !== "delta")],
   ["energy", (s) => s.measurement === "energy" || s.measurement === "emissions"],
@@ -54,13 +54,13 @@ class Trend {
     const shifts = [["", t("page.assets.trend.compare_none")], ...Object.keys(SHIFTS).map((id) => [id, t(`page.assets.trend.compare_${id}`)])];
     const compare = el("select", {onchange: (e) => { this.compare = e.target.value; this.look(0); }},
       shifts.map(([value, text]) => el("option", {value}, value ? text : t("page.assets.trend.compare_off"))));
-    const button = (id, text, act) => el("button", {type: "button", "aria-label": t(`page.assets.trend.${id}`), title: t(`page.assets.trend.${id}`), onclick: act}, text);
+    const button = (id, text, act) => el("button", {type: "button", "aria-label": text ? t(`page.assets.trend.${id}`) : null, title: t(`page.assets.trend.${id}`), onclick: act}, text || t("page.assets.trend.live"));
     const now = () => this.nowMs;
     const step = (make) => () => this.to(make(this.shown));
     this.steps = el("div", {class: "choice", role: "group", "aria-label": t("page.assets.trend.range")},
       button("earlier", "‹", step((w) => moved(w, -0.5, now()))), button("later", "›", step((w) => moved(w, 0.5, now()))),
       button("zoom_in", "+", step((w) => zoomed(w, 0.5, now()))), button("zoom_out", "−", step((w) => zoomed(w, 2, now()))),
-      button("now", t("page.assets.trend.live"), () => this.home()));
+      button("now", "", () => this.home()));
     this.drawing = el("div");
     this.place = el("div", {class: "trend-place", tabindex: "0", role: "group", "aria-label": t("page.assets.trend.keys"), "aria-describedby": "trend-hint"}, this.drawing);
     this.said = el("p", {class: "small trend-said"});
@@ -119,7 +119,7 @@ class Trend {
   }
 
   to(stretch) {
-    this.live = stretch.to >= this.nowMs - LIVE * (stretch.to - stretch.from);
+    this.live = isLive(stretch, this.nowMs);
     const {range} = this;
     if (Math.abs(stretch.to - stretch.from - (RANGES[range] ?? 0)) > 1) this.range = "";
     this.shown = stretch;
@@ -145,7 +145,7 @@ class Trend {
     const asked = {from: this.shown.from - spare, to: Math.min(this.shown.to + spare, Math.max(this.nowMs, this.shown.to))};
     const get = async (aggregate, shift = 0) => {
       const found = await api.get(question(series, {from: asked.from - shift, to: asked.to - shift}, step, aggregate), {}, control.signal);
-      return rowsOf(found.series[0], shift);
+      return rowsOf(found.series[0], shift, isFigure(series) && !step.ms);
     };
     const kind = aggregateOf(series);
     try {
@@ -173,8 +173,8 @@ class Trend {
     if (!this.live || !this.series) return;
     this.shown = {from: this.nowMs - this.span, to: this.nowMs};
     const newest = latest[this.series.key];
-    if (this.data && !this.data.step.ms && newest) this.grow(newest);
-    else if (this.data?.step.ms && performance.now() - this.took > Math.max(AGAIN_MS, this.data.step.ms / 10)) {
+    if (this.data && !this.data.step.ms && !isFigure(this.series) && newest) this.grow(newest);
+    else if ((this.data?.step.ms || isFigure(this.series)) && performance.now() - this.took > Math.max(AGAIN_MS, this.data.step.ms / 10)) {
       this.took = performance.now();
       this.look(0);
     }
@@ -207,7 +207,8 @@ class Trend {
     const {t, format} = this.context;
     const {kind, step} = this.data;
     const word = !step.ms ? t("page.assets.trend.raw") : t(`page.assets.trend.${kind}`, {step: t.maybe(`page.assets.step.${step.text}`) ?? step.text});
-    const [from, to] = [this.shown.from, this.shown.to].map((ms) => format.moment(ms * 1e6, this.nowMs * 1e6));
+    const long = this.span > LONG_MS;
+    const [from, to] = [this.shown.from, this.shown.to].map((ms) => (long ? format.day(ms * 1e6) : format.moment(ms * 1e6, this.nowMs * 1e6)));
     if (!sums) {
       show(this.said, t("page.assets.trend.nothing"), " ", el("span", {class: "soft"}, `${from} – ${to}`));
       return t("page.assets.trend.nothing");

@@ -2,7 +2,7 @@
 
 import {chart} from "./chart.js";
 import {qualityOf, stateName} from "./names.js";
-import {curve, gapsOf, marksOf} from "./trend_data.js";
+import {curve, gapsOf, isFigure, marksOf} from "./trend_data.js";
 
 const LANE = 0.45; // rem: height of the lane of quality
 const FROM_ZERO = 0.6; // a curve that falls below this share of its top is drawn from zero
@@ -28,13 +28,13 @@ export function trendChart(context, node) {
 function options(context, what, ink, style) {
   const {format} = context;
   const wall = (ms) => format.wall(ms * 1e6);
-  const stairs = what.kind !== "mean" || what.series.kind === "state";
+  const stairs = what.kind !== "mean" || isFigure(what.series);
   const [from, to] = [what.shown.from, what.shown.to];
   const inside = (rows) => around(rows, from, to);
   const rows = inside(what.rows);
   const placed = (points) => points.map(([at, value]) => [wall(at), value]);
   const line = (given, gaps, more) => ({
-    type: "line", symbol: "none", step: stairs ? "end" : false, data: placed(curve(given, gaps, {stepMs: what.step.ms, stairs})), z: 3, ...more,
+    type: "line", symbol: "none", step: stairs && !isFigure(what.series) ? "end" : false, data: placed(curve(given, gaps, {stepMs: what.step.ms, stairs})), z: 3, ...more,
   });
   const main = line(rows, what.gaps, {
     name: what.name, lineStyle: {color: ink("today"), width: 1.6}, itemStyle: {color: ink("today")},
@@ -69,7 +69,10 @@ function extent(rows, what, inside) {
   const low = values.reduce((a, b) => Math.min(a, b));
   const high = values.reduce((a, b) => Math.max(a, b));
   if (what.kind === "sum" || (low >= 0 && low < FROM_ZERO * high)) return {min: low < 0 ? undefined : 0};
-  if (low === high) return {min: low - Math.abs(low) * 0.05 - 0.5, max: high + Math.abs(high) * 0.05 + 0.5};
+  if (low === high) {
+    const step = 10 ** Math.floor(Math.log10(Math.abs(low) || 1));
+    return {min: Math.floor(low / step - 1) * step, max: Math.ceil(high / step + 1) * step};
+  }
   return {scale: true};
 }
 

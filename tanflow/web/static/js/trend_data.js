@@ -11,20 +11,24 @@ const STEPS = [
   ["3h", 3 * HOUR], ["6h", 6 * HOUR], ["12h", 12 * HOUR], ["1d", DAY], ["7d", 7 * DAY], ["28d", 28 * DAY],
 ];
 const FIGURES = ["kpi", "grade", "completeness", "energy_intensity"]; // an average of them means something, a sum nothing
+const MOST_FIGURES_MS = 32 * DAY; // windows are told one by one so long: a step shorter than a window would cut it
 const GAP = 2.5; // times the usual distance of two rows
 const BAD = 2;
 
 export const RANGES = {"15min": 15 * MINUTE, "1h": HOUR, day: DAY, week: 7 * DAY, month: 31 * DAY, year: 366 * DAY};
 export const SHIFTS = {day: DAY, week: 7 * DAY};
 
+export const isFigure = (series) => FIGURES.includes(series.quantity);
+
 /** Return how a series is summed up over a step: mean, sum or last. */
 export function aggregateOf(series) {
-  if (series.kind === "delta") return FIGURES.includes(series.quantity) ? "mean" : "sum";
+  if (series.kind === "delta") return isFigure(series) ? "mean" : "sum";
   return series.kind === "gauge" ? "mean" : "last";
 }
 
 /** Return {text, ms} of the step for a stretch [ms]; ms 0: every reading as it is stored. */
 export function stepFor(span, series) {
+  if (isFigure(series)) return span <= MOST_FIGURES_MS ? {text: "none", ms: 0} : {text: "1d", ms: DAY};
   const period = (series.period_s || 1) * SECOND;
   if (aggregateOf(series) !== "sum" && span / period <= MOST) return {text: "none", ms: 0};
   const least = aggregateOf(series) === "sum" ? MINUTE : 0;
@@ -44,15 +48,16 @@ export function question(series, {from, to}, step, aggregate) {
 
 /**
  * Return rows [{at, end, value, severity}] of an answer's columns, later by `shift` ms.
- * A bucket with some readings that do not count is uncertain; one without any value is bad.
+ * `figure`: rows are windows as stored. A bucket with some readings that do not count is uncertain; one without any value is bad.
  */
-export function rowsOf(columns, shift = 0) {
+export function rowsOf(columns, shift = 0, figure = false) {
   return columns.time_ns.map((time, i) => {
-    const at = time / 1e6 + shift;
+    const span = columns.span_ns[i] / 1e6;
+    const at = time / 1e6 + shift - (figure ? span : 0); // a window as stored is stamped with its end
     const value = columns.value[i];
     const told = columns.bits[i] & 3;
     const severity = value === null || told >= BAD ? BAD : Math.max(told, columns.bad[i] > 0 ? 1 : 0);
-    return {at, end: at + columns.span_ns[i] / 1e6, value, severity, bits: columns.bits[i]};
+    return {at, end: at + span, value, severity, bits: columns.bits[i]};
   });
 }
 
@@ -81,7 +86,7 @@ export function curve(rows, gaps, {stepMs = 0, stairs = false} = {}) {
     }
     const middle = row.at + (stairs ? 0 : stepMs / 2);
     points.push([middle, row.value]);
-    if (stairs && stepMs) points.push([row.at + stepMs, row.value]);
+    if (stairs && row.end > row.at) points.push([row.end, row.value]);
   }
   return points;
 }

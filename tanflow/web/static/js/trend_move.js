@@ -2,11 +2,15 @@
 
 const STEP = 1.5; // one step of zooming
 const SHIFT = 0.2; // one step of moving, as a share of what is shown
+const LIVE = 0.02; // of what is shown
 const LEAST_MS = 10_000;
 const MOST_MS = 10 * 366 * 86_400_000;
 
-/** Return a stretch `factor` times as long around the share `at` of it, never later than `now`. */
-export function zoomed({from, to}, factor, now, at = 0.5) {
+/** Return whether a stretch ends so near to now that its end stays there. */
+export const isLive = ({from, to}, now) => to >= now - LIVE * (to - from);
+
+/** Return a stretch `factor` times as long around the share `at` of it (its middle, or now), never later than `now`. */
+export function zoomed({from, to}, factor, now, at = isLive({from, to}, now) ? 1 : 0.5) {
   const length = Math.min(Math.max((to - from) * factor, LEAST_MS), MOST_MS);
   const begin = from + (to - from - length) * at;
   return held({from: begin, to: begin + length}, now);
