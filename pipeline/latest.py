@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batch import Batch
+from pipeline.batch import Batch, Qualities, Series, Times, Values
 from pipeline.log.log import Log
 from pipeline.quality import LATE
 
@@ -41,6 +41,12 @@ class Latest:
             for batch in (b for w in windows for b in w.batches):
                 self.take(batch)
             position = windows[-1].position
+
+    def recall(self, series: Series, time_ns: Times, value: Values, quality: Qualities) -> None:
+        """Adopt rows of earlier, ascending in time by series, where nothing newer is known."""
+        newer = (series < self.size) & (time_ns > self.time_ns[np.minimum(series, self.size - 1)])
+        known = series[newer]
+        self.time_ns[known], self.value[known], self.quality[known] = time_ns[newer], value[newer], quality[newer]
 
     def take(self, batch: Batch) -> None:
         """Adopt a batch's rows; of several of one series the last, late ones never."""

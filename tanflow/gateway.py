@@ -45,7 +45,7 @@ from pipeline.trust import CLOCK_KEY, boot_clock, watch
 from sinks.history import History
 from sinks.notify.outbox import abandon
 from sinks.notify.sender import Sender
-from tanflow import alerting, registry, revision
+from tanflow import alerting, last_figures, registry, revision
 from tanflow.account import Account
 from tanflow.costs import Costs
 from tanflow.exchanges import settle_hourly
@@ -231,7 +231,7 @@ class Gateway:
 
     def _followers(self) -> dict[str, Coroutine[Any, Any, None]]:
         work: dict[str, Work] = {
-            "latest": lambda: self.latest.run(self.log),
+            "latest": lambda: last_figures.follow(self.latest, self.log, self.history, self.table, self.clock),
             "history": self.archivist.run,
             "ledger": self.accountant.run,
             "publisher": self.publisher.run,

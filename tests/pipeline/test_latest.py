@@ -43,3 +43,13 @@ async def test_a_restart_shows_the_last_values_at_once_and_follows(tmp_path: Pat
     await until(lambda: latest.value[1] == 2.0)
     task.cancel()
     await log.close()
+
+
+def test_what_was_known_earlier_never_hides_what_is_newer() -> None:
+    latest = Latest(3)
+    latest.take(make(HEADER, [START + 2 * SECOND], [1], [6.0], [0]))
+    series, times = np.array([0, 0, 1, 7], np.int32), np.array([START, START + SECOND, START, START])
+    latest.recall(series, times, np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, q.UNCERTAIN, 0, 0], np.uint16))
+    assert latest.value.tolist()[:2] == [2.0, 6.0]
+    assert latest.time_ns.tolist() == [START + SECOND, START + 2 * SECOND, 0]
+    assert latest.quality.tolist() == [q.UNCERTAIN, 0, 0]
