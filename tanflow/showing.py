@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from config.bindings import bind
 from config.errors import ConfigError, Problem
 from config.explain import nearest
+from config.load import load
 from config.model import Gateway as Config
 from pipeline.alerts.stage import Status
 from pipeline.batch import ALERT, Batch
 from pipeline.clock import SECOND_NS
 from pipeline.log.log import Log
 from pipeline.series import SeriesTable
+from simulators.in_process import InProcess
 from simulators.scenario import Scenario, Showing
+from tanflow.dry_run import Transition, run
+from tanflow.running import DEMO_SCENARIO
 
 SCENARIOS: Final = Path(__file__).parent.parent / "simulators" / "scenarios"
 _CHUNK_ROWS: Final = 50_000
@@ -43,7 +48,7 @@ def paced(config: Config, scenario: Scenario, speed: float) -> tuple[Config, Sce
     """Return both so that the plant steps, and is read, as often as the wall allows at this speed.
 
     What a busy machine keeps waiting on the wall is no silence of a device: its alerts bear five seconds of it, and
-    power is integrated over some missed looks.
+    power is integrated over so long.
     """
     step_s = scenario.step_s if speed <= UNPACED else max(scenario.step_s, speed / _LOOKS_PER_S)
     if step_s == 1.0:
@@ -56,7 +61,7 @@ def paced(config: Config, scenario: Scenario, speed: float) -> tuple[Config, Sce
         data["alerts"][f"collector-{name}-down"] = rule
     for area in data["areas"].values():
         for asset, about in area["assets"].items():
-            about["max_hold_s"] = max(about["max_hold_s"], 20 * step_s)
+            about["max_hold_s"] = max(about["max_hold_s"], _PATIENCE_S * speed)
             for name, device in about["devices"].items():
                 if data["connections"][device["connection"]]["protocol"] == "mqtt":
                     device["every_s"] = step_s
@@ -64,6 +69,23 @@ def paced(config: Config, scenario: Scenario, speed: float) -> tuple[Config, Sce
                 rule = {"type": "stale", "device": f"{asset}.{name}", "after_s": max(300.0, after_s)}
                 data["alerts"][f"{asset}-{name}-stale"] = rule
     return Config.model_validate(data), scenario.model_copy(update={"step_s": step_s})
+
+
+class Rehearsal:
+    """A scenario read in process, without protocols, log or clock; `devices` have the truth once it is run."""
+
+    def __init__(self, scenario: Scenario, begin_ns: int | None = None) -> None:
+        loaded = load(scenario.gateway or DEMO_SCENARIO.parent / "factory.yaml")
+        self._config, scenario = paced(loaded.gateway, scenario, 1.0)
+        self._templates = loaded.templates
+        self._plant = InProcess(scenario, list(bind(self._config, loaded.templates)))
+        self.devices = self._plant.devices
+        self.zone = self._config.site.zone
+        self.begin_ns = scenario.demo.begin_ns(self.zone) if begin_ns is None and scenario.demo else begin_ns or 0
+
+    def run(self, seconds: float) -> Iterator[Transition]:
+        """Yield what the alerts do in so long."""
+        yield from run(self._config, self._templates, self._plant.readings(self.begin_ns, seconds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,21 @@ faults:
 """
 
 
+EVENTS = """version: 1
+gateway: gateway.yaml
+plant: demo
+events:
+  - {at_s: 60, event: leak, asset: air-station, m3_min_per_day: 2}
+demo:
+  about: a leak
+  begin: 2026-06-15 21:30
+  speed: 600
+  lasts_h: 48
+  alert: air-station.leaks
+  within_h: 40
+"""
+
+
 async def test_a_recording_with_a_fault(tmp_path: Path) -> None:
     async with Scenario.load(files(tmp_path, REPLAY)).open(free_ports=True) as served:
         (server,) = served.modbus.values()
@@ -86,6 +101,12 @@ async def test_a_recording_with_a_fault(tmp_path: Path) -> None:
         (REPLAY.replace("counters:", "counter:"), 8, "replay.meter.counter", "counters"),
         (REPLAY.replace("energy: energy_import", "energy: heat"), 5, "replay.meter", "neither a counter nor a gauge"),
         (REPLAY + "  - {at_s: 1, device: meter, fault: lag}\n", 13, "faults.1", "lag_s"),
+        (EVENTS.replace("asset: air-station", "asset: chiller-1"), 5, "events.0.asset", "'chiller-1' cannot leak"),
+        (EVENTS.replace("event: leak", "event: flood"), 5, "events.0", "leak"),
+        (EVENTS.replace("m3_min_per_day: 2", "m3_min_per_day: 0"), 5, "events.0.m3_min_per_day", "greater than 0"),
+        (EVENTS.replace("  within_h: 40\n", ""), 6, "demo", "'alert:' and 'within_h:' go together"),
+        (EVENTS.replace("within_h: 40", "within_h: 50"), 6, "demo", "lasts_h must not be shorter"),
+        (EVENTS.replace("21:30", "21:30Z"), 6, "demo", "leave the zone out"),
     ],
 )
 def test_a_broken_scenario_says_where(tmp_path: Path, scenario: str, line: int, where: str, message: str) -> None:

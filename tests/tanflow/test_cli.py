@@ -185,6 +185,21 @@ def test_a_data_directory_that_cannot_be_is_a_sentence(tmp_path: Path, tanflow: 
         assert f"{place} cannot be the data directory" in said.err
 
 
+def test_a_scenario_that_is_not_there_is_told_with_what_is(tanflow: Tanflow) -> None:
+    said = tanflow("demo", "--scenario", "leek", "--port", 0)
+    assert said.code == 2
+    assert "there is no such scenario; did you mean 'leak'?" in said.err
+
+
+def test_a_scenario_does_not_go_back_before_what_is_there(
+    demo: tuple[Path, subprocess.CompletedProcess[str]], tanflow: Tanflow
+) -> None:
+    folder, _ = demo
+    said = tanflow("demo", "--scenario", "leak", "--port", 0, "--data", folder)
+    assert said.code == 2
+    assert "newer than the scenario's beginning" in said.err
+
+
 @pytest.mark.parametrize("content", [b"", b"no database" * 1_000])
 @pytest.mark.parametrize("command", ["status", "tail", "deadletters"])
 def test_a_damaged_log_is_a_sentence(tmp_path: Path, tanflow: Tanflow, command: str, content: bytes) -> None:
