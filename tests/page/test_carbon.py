@@ -1,4 +1,4 @@
-"""The carbon account in a browser: the ledger's figures to the gram, what was corrected, its report for who may have it."""
+"""The carbon account in a browser: the ledger's figures to the gram, corrections, the report for who may have it."""
 
 from __future__ import annotations
 

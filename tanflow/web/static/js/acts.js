@@ -39,13 +39,18 @@ function actsTable({t, format}, acts) {
   const columns = ["at", "user", "role", "what", "about"].map((id) => ({label: t(`page.gateway.acts.${id}`)}));
   const rows = acts.map((act) => [
     format.time(act.at_ns), act.user, t.maybe(`page.roles.${act.role}`) ?? act.role,
-    el("span", {class: act.what === "refused" ? "tag warning" : null}, t.maybe(`page.gateway.act.${act.what}`) ?? act.what), about(act.about),
+    el("span", {class: act.what === "refused" ? "tag warning" : null}, t.maybe(`page.gateway.act.${act.what}`) ?? act.what), about(act.about, format),
   ]);
   return table(t("page.gateway.tab.acts"), columns, rows);
 }
 
 // Names of fields and their values as they were recorded.
-function about(fields) {
-  const text = (value) => (typeof value === "object" && value !== null ? Object.entries(value).map(([k, v]) => `${k} ${text(v)}`).join(", ") : String(value));
-  return el("span", {class: "words"}, Object.entries(fields ?? {}).flatMap(([name, value]) => [el("span", {class: "soft small"}, `${name} `), `${text(value)} `]));
+function about(fields, format) {
+  const text = (value) => {
+    if (Array.isArray(value)) return value.map(text).join(", ");
+    if (value === null || typeof value !== "object") return String(value);
+    return Object.entries(value).map(([name, part]) => `${name} ${text(part)}`).join(", ");
+  };
+  const said = ([name, value]) => (name.endsWith("_ns") ? [name.slice(0, -3), format.time(value)] : [name, text(value)]);
+  return el("span", {class: "words"}, Object.entries(fields ?? {}).map(said).flatMap(([name, value]) => [el("span", {class: "soft small"}, `${name} `), `${value} `]));
 }

@@ -75,6 +75,7 @@ class Parts {
     this.live.take(about);
     this.kpis.take(about.kpis);
     this.origin.take(about);
+    this.nowNs = about.now_ns;
     show(this.devices, devicesTable(this.context, about.devices));
   }
 
@@ -89,7 +90,7 @@ class Parts {
   }
 
   alerted(alerts) {
-    show(this.alerts, alertsTable(this.context, alerts));
+    show(this.alerts, alertsTable(this.context, alerts, this.nowNs));
   }
 
   unknown(error) {
@@ -162,13 +163,13 @@ function devicesTable({t}, devices) {
   return table(t("page.assets.section.devices"), columns, rows);
 }
 
-function alertsTable({t, format}, alerts) {
+function alertsTable({t, format}, alerts, nowNs) {
   if (!alerts.length) return el("p", {class: "empty"}, t("page.assets.alert.none"));
   const columns = ["name", "state", "since", "ended", "value", "limit"].map((id) => ({label: t(`page.assets.alert.${id}`), number: id === "value" || id === "limit"}));
   const rows = alerts.slice(0, 20).map((a) => [
     el("span", {class: "named"}, sign(a.severity, t(`page.assets.severity.${a.severity}`)), el("a", {href: address("alerts", a.id)}, a.name)),
     t.maybe(`page.assets.alert.${a.ended ? "over" : a.state}`) ?? a.state,
-    format.moment(a.since_ns, Date.now() * 1e6), a.ended_ns ? format.moment(a.ended_ns, Date.now() * 1e6) : a.ended ? format.moment(Date.parse(a.ended) * 1e6, Date.now() * 1e6) : "",
+    format.moment(a.since_ns, nowNs), a.ended ? format.moment(Date.parse(a.ended) * 1e6, nowNs) : "",
     format.quantity(a.value, a.unit), format.quantity(a.limit, a.unit),
   ]);
   return [table(t("page.assets.section.alerts"), columns, rows), el("p", {class: "small"}, el("a", {href: address("alerts")}, t("page.assets.alert.all")))];
