@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.async_api import expect
 
 from tests.page.conftest import Look
 from tests.page.plant import FIRES
@@ -25,11 +26,9 @@ async def test_it_is_sound_in_every_look(look: Look, language: Language, theme: 
 async def test_its_figures_live(look: Look) -> None:
     view = await look()
     await view.show("#/overview", POWER)
-    await view.page.wait_for_function(f"/\\d/.test(document.querySelector('{POWER}').textContent)")
-    before = await view.text(POWER)
-    await view.page.wait_for_function(
-        "([at, before]) => document.querySelector(at).textContent !== before", arg=[POWER, before], timeout=30_000
-    )
+    power = view.page.locator(POWER)
+    await expect(power).to_have_text(re.compile(r"\d"))
+    await expect(power).not_to_have_text(await power.inner_text(), timeout=30_000)
 
 
 async def test_what_is_unknown_is_no_zero(look: Look) -> None:
@@ -51,11 +50,11 @@ async def test_the_flow_is_a_diagram_or_a_table_of_energy_or_carbon(look: Look) 
     assert "kg/h CO₂e" in head
     assert await table.locator("tbody tr").count() >= 5
     await flow.get_by_role("button", name="Today").click()
-    await view.page.wait_for_function("document.querySelector('.flow thead').innerText.includes('kWh')")
+    await expect(table.locator("thead")).to_contain_text("kWh")
     await flow.get_by_role("button", name="Diagram").click()
     await view.page.wait_for_selector(".flow canvas:visible")
     await flow.get_by_role("button", name="CO₂e").click()
-    assert "emissions since midnight" in await flow.inner_text()
+    await expect(flow).to_contain_text("emissions since midnight")
     assert await flow.locator(".sankey").get_attribute("role") == "img"
 
 
