@@ -28,7 +28,7 @@ async def follow(latest: Latest, log: Log, history: History, table: SeriesTable,
 
 
 async def recall(latest: Latest, history: History, table: SeriesTable, now_ns: int) -> None:
-    """Take the last value of each figure from the hourly roll-ups; its time is that of the hour it was told in."""
+    """Take the last value of each figure from the hourly roll-ups; its time is the end of the hour it closed in."""
     figures = [n for n, spec in enumerate(table.specs) if spec is not None and spec.like.connection == STAGE]
     for hours in _BACK_H if figures else ():
         try:
@@ -39,5 +39,6 @@ async def recall(latest: Latest, history: History, table: SeriesTable, now_ns: i
             logger.warning("figures are shown from their next window on: %s", error)
             return
         known = np.isfinite(found.value)
-        latest.recall(found.series[known], found.time_ns[known], found.value[known], found.quality[known])
+        end_ns = np.minimum(found.time_ns + _HOUR_NS, now_ns)[known]
+        latest.recall(found.series[known], end_ns, found.value[known], found.quality[known])
         return
