@@ -16,7 +16,7 @@ from pipeline.log.log import LogReader
 from sinks.history_query import SCAN_LIMIT, Answer, Question, Reader
 
 _CHUNK_ROWS: Final = 50_000  # of the log
-_AT_ONCE: Final = 250_000  # rows a chunk is to have, as the ones before it had
+_AT_ONCE: Final = 100_000  # rows a chunk is to have, as the ones before it had
 _SHORTEST_NS: Final = 60 * SECOND_NS
 _LONGEST_NS: Final = 86_400 * SECOND_NS
 
