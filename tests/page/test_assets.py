@@ -95,6 +95,30 @@ async def test_a_year_comes_from_roll_ups_and_zooming_in_asks_finer(look: Look) 
     assert "step" not in asked[-1]
 
 
+async def test_a_curve_is_moved_and_zoomed_by_mouse(look: Look) -> None:
+    view = await look()
+    asked = _questions(view.page)
+    await view.show(ASSET, DRAWN)
+    await view.page.get_by_role("button", name="15 min").click()
+    await _until_said(view.page, "every reading")
+    place = await view.page.locator(".trend-place").bounding_box()
+    assert place
+    x, y, mouse = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2, view.page.mouse
+    newest = int(asked[-1]["to"])
+    async with view.page.expect_request(lambda r: "/api/query" in r.url and ".state." not in r.url):
+        await mouse.move(x, y)
+        await mouse.down()
+        await mouse.move(x + place["width"] / 3, y, steps=4)
+        await mouse.up()
+    moved = int(asked[-1]["to"])
+    assert moved < newest
+    length = moved - int(asked[-1]["from"])
+    await view.page.locator(".trend-place").focus()
+    async with view.page.expect_request(lambda r: "/api/query" in r.url and ".state." not in r.url):
+        await mouse.wheel(0, -100)
+    assert int(asked[-1]["to"]) - int(asked[-1]["from"]) == pytest.approx(length / 1.5, rel=0.05)
+
+
 async def test_a_curve_is_compared_and_told_as_a_table(look: Look) -> None:
     view = await look()
     asked = _questions(view.page)

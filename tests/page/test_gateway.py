@@ -86,7 +86,7 @@ async def test_acts_are_listed_newest_first(look: Look, plant: Plant) -> None:
         await record(gateway.log, gateway.clock, gateway.table.revision, series, act)
     view = await look()
     await view.show("#/gateway/acts", "tbody tr")
-    rows = (await view.text("tbody")).splitlines()
+    rows = await view.page.locator("tbody tr").all_inner_texts()
     first = next(i for i, row in enumerate(rows) if "after acknowledge" in row)
     assert "li.wei" in rows[first]
     assert "acknowledged" in rows[first]
