@@ -1,4 +1,4 @@
-"""Each scenario of the demo raises its alert within the stated time and no other; a week without trouble raises none."""
+"""Each scenario of the demo raises its alert within the stated time and no other; a week of nothing wrong, none."""
 
 from __future__ import annotations
 
