@@ -31,10 +31,20 @@ def expected(days: Curves) -> Curves | None:
 
     A day counts from 80 % of its quarters on, three days are the least.
     """
-    known = days[np.isfinite(days).mean(axis=1) >= _WHOLE] if days.size else days
+    known = _whole(days)
     if len(known) < LEAST_LIKE:
         return None
     seen = np.isfinite(known).any(axis=0)
     course = np.full(known.shape[1], np.nan)
     course[seen] = np.nanmedian(known[:, seen], axis=0)
     return course
+
+
+def between(days: Curves) -> Curves:
+    """Return float64[2, n] the lowest and the highest of the days that count, NaN where a quarter is unknown."""
+    known = _whole(days)
+    return np.array([np.fmin.reduce(known), np.fmax.reduce(known)])
+
+
+def _whole(days: Curves) -> Curves:
+    return days[np.isfinite(days).mean(axis=1) >= _WHOLE] if days.size else days

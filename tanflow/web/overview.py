@@ -21,12 +21,12 @@ from carbon.entries import MICRO
 from carbon.local_time import midnight_ns
 from config.errors import Rejected
 from pipeline.clock import SECOND_NS
-from pipeline.compile_windows import figures_of
 from tanflow.account import Stretch
 from tanflow.web.course import Curves, activity, amounts, by_meter, course, of_site, quarters
 from tanflow.web.encode import dumps
-from tanflow.web.expected import expected, like_days
+from tanflow.web.expected import between, expected, like_days
 from tanflow.web.firing import counts
+from tanflow.web.intensities import Intensities
 from tanflow.web.parameters import only
 from tanflow.web.rates import HOUR_NS, Meter, Rates, meters, rates
 from tanflow.web.shared import Shared
@@ -79,11 +79,7 @@ class Overview:
         self._site = of_site(self._meters, gateway.books)
         self._prices = Prices.of(gateway.config)
         self._expected: tuple[date, Curves | None] | None = None
-        self._intensities = [
-            (f, gateway.table.ids[f.key], gateway.table.ids[f.completeness])
-            for f in figures_of(gateway.config, gateway.devices, gateway.table.ids.keys())
-            if f.quantity == "energy_intensity"
-        ]
+        self._intensities = Intensities(gateway)
 
     async def compute(self) -> bytes:
         """Return the overview as JSON."""
@@ -102,7 +98,7 @@ class Overview:
         return by_meter(answer, self._site, start_ns, QUARTER_NS, quarters(start_ns, end_ns))
 
     async def _usual(self, today: date) -> Curves | None:
-        """Return float64[quarters of a day] the energy expected [kWh], computed once a day."""
+        """Return float64[3, quarters of a day] energy [kWh] once a day: the expected, the lowest and the highest."""
         if self._expected is None or self._expected[0] != today:
             self._expected = today, await self._of_like_days(today)
         return self._expected[1]
@@ -117,7 +113,9 @@ class Overview:
                 logger.warning("no expected course: %s", error)
                 return None
             found.append(course(one, self._site, self._gateway.books))
-        return expected(np.array(found)) if found else None
+        known = np.array(found)
+        usual = expected(known)
+        return None if usual is None else np.vstack([usual, between(known)])
 
     def _answer(self, days: _Days, found: Curves, usual: Curves | None, unbooked: Unbooked) -> dict[str, Any]:
         gateway, books = self._gateway, self._gateway.books
@@ -143,7 +141,7 @@ class Overview:
             "own_share": shares["own"],
             "green_share": shares["green"],
             "alerts": counts(gateway.table, gateway.latest),
-            "intensities": self._told(),
+            "intensities": self._intensities.told(),
         }
 
     def _until_then(self, days: _Days, found: Curves, unbooked: Unbooked) -> Stretch:
@@ -171,16 +169,6 @@ class Overview:
             "carriers": _by_carrier(self._site, now, tally_kwh(rate)),
             "silent": silent,
         }
-
-    def _told(self) -> list[dict[str, Any]]:
-        latest, found = self._gateway.latest, []
-        for figure, value, completeness in self._intensities:
-            seen = bool(latest.time_ns[value])
-            said = {"value": float(latest.value[value]), "completeness": float(latest.value[completeness])}
-            about = {"key": figure.key, "asset": figure.asset, "name": figure.name, "unit": figure.unit}
-            end_ns = int(latest.time_ns[value])
-            found.append(about | (said | {"end_ns": end_ns} if seen else dict.fromkeys([*said, "end_ns"])))
-        return found
 
 
 def tally_kwh(rate: Stretch) -> dict[str, float]:
@@ -213,11 +201,19 @@ def _points(kwh: Curves, start_ns: int, end_ns: int) -> list[list[float | int | 
 
 
 def _expected(usual: Curves | None, days: _Days) -> dict[str, Any] | None:
-    """Return the expected course of today [kW] and what it comes to by now [kWh]."""
+    """Return the expected course of today and its band [kW], and what it comes to by now [kWh]."""
     if usual is None:
         return None
-    begin = days.today_ns + np.arange(len(usual)) * QUARTER_NS
+    course = usual[0]
+    begin = days.today_ns + np.arange(len(course)) * QUARTER_NS
     part = np.clip((days.now_ns - begin) / QUARTER_NS, 0.0, 1.0)
-    so_far = usual[part > 0] * part[part > 0]
-    curve = [[t, v if v == v else None] for t, v in zip(begin.tolist(), (4.0 * usual).tolist(), strict=True)]
-    return {"energy_kwh": float(so_far.sum()) if np.isfinite(so_far).all() else None, "curve": curve}
+    so_far = course[part > 0] * part[part > 0]
+    rows = [
+        [t, *(v if v == v else None for v in kw)]
+        for t, kw in zip(begin.tolist(), (4.0 * usual.T).tolist(), strict=True)
+    ]
+    return {
+        "energy_kwh": float(so_far.sum()) if np.isfinite(so_far).all() else None,
+        "curve": [row[:2] for row in rows],
+        "band": [[row[0], *row[2:]] for row in rows],
+    }

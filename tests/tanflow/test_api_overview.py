@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from carbon.ledger import Ledger
 from pipeline.alerts.expected import LEAST_LIKE
 from pipeline.quality import BAD
-from tanflow.web.expected import MOST_DAYS, expected, like_days
+from tanflow.web.expected import MOST_DAYS, between, expected, like_days
 from tanflow.web.shared import Shared
 from tests.tanflow.asked_plant import (
     CONFIG,
@@ -151,6 +151,7 @@ async def test_what_is_expected_is_the_median_of_like_days(tmp_path: Path) -> No
         usual = (await plant.get("/api/overview"))["expected"]
         assert usual["energy_kwh"] == pytest.approx(6 * 110, rel=0.001)
         assert [v for _, v in usual["curve"]] == [pytest.approx(110)] * 96
+        assert [row[1:] for row in usual["band"]] == [[pytest.approx(100), pytest.approx(300)]] * 96
 
 
 def test_like_days_are_of_the_same_kind() -> None:
@@ -173,6 +174,11 @@ def test_days_with_holes_do_not_count() -> None:
     assert expected(np.array([whole, whole, torn])) is None
     assert expected(np.array([whole, whole, whole, torn])).tolist() == whole  # type: ignore[union-attr]
     assert expected(np.empty((0, 96))) is None
+
+
+def test_the_band_is_of_the_days_that_count() -> None:
+    whole, more, torn = [1.0, 1.0, 1.0, 1.0, np.nan], [3.0] * 5, [9.0] * 2 + [np.nan] * 3
+    assert between(np.array([whole, more, torn])).tolist() == [[1.0, 1.0, 1.0, 1.0, 3.0], [3.0] * 5]
 
 
 async def test_many_who_ask_are_one_computation() -> None:

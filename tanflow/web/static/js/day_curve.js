@@ -34,7 +34,9 @@ function options({t, format}, found, ink, style) {
   const line = (key, data, color, more = {}) =>
     ({name: name(key), type: "line", data, symbol: "none", color: ink(color), lineStyle: {width: style.line(1.3), color: ink(color)}, ...more});
   const last = today.at(-1);
+  const band = found.expected?.band ?? [];
   const series = [
+    ...bandOf(name("usual"), band, format, ink),
     line("yesterday", on(found.curve.yesterday, DAY_MS), "before"),
     found.expected && line("expected", on(found.expected.curve), "before", {lineStyle: {width: style.line(1.3), type: "dashed", color: ink("soft")}, color: ink("soft")}),
     line("today", today, "today", {
@@ -44,7 +46,7 @@ function options({t, format}, found, ink, style) {
   ].filter(Boolean);
   return {
     grid: style.grid({top: style.rem * 2.2}),
-    legend: style.legend(series.map((s) => ({name: s.name, icon: s.lineStyle.type ? style.dashed : style.solid})).reverse(), {right: 0, top: 0}),
+    legend: style.legend(series.filter((s) => s.name).map((s) => ({name: s.name, icon: s.lineStyle.type ? style.dashed : style.solid})).reverse(), {right: 0, top: 0}),
     xAxis: style.timeAxis({min: begin, max: begin + DAY_MS, minInterval: 3 * 3.6e6, axisLabel: {color: ink("soft"), fontSize: style.small, formatter: "{HH}:{mm}", hideOverlap: true}}),
     yAxis: style.valueAxis("kW", {axisLabel: {color: ink("soft"), fontSize: style.small, formatter: (v) => format.whole(v)}}),
     tooltip: {trigger: "axis", formatter: (rows) => told(format, rows)},
@@ -52,10 +54,21 @@ function options({t, format}, found, ink, style) {
   };
 }
 
+// Two lines on top of each other of which only what lies between is seen: lowest, and what is between that and highest.
+function bandOf(name, band, format, ink) {
+  if (!band.length) return [];
+  const part = (value) => band.map((row) => [format.wall(row[0]), value(row)]);
+  const hidden = {type: "line", stack: "usual", symbol: "none", lineStyle: {opacity: 0}, silent: true, tooltip: {show: false}};
+  return [
+    {...hidden, id: "usual-low", data: part(([, low]) => low)},
+    {...hidden, id: "usual", name, color: ink("band"), areaStyle: {color: ink("band"), opacity: 0.55}, data: part(([, low, high]) => (low === null ? null : high - low))},
+  ];
+}
+
 const midnight = (wall_ms) => Math.floor(wall_ms / DAY_MS) * DAY_MS;
 const clock = (wall_ms) => new Date(wall_ms).toISOString().slice(11, 16);
 
 function told(format, rows) {
-  const lines = rows.map((row) => `${row.seriesName}  ${format.quantity(row.value[1], "kW")}`);
+  const lines = rows.filter((row) => !row.seriesId.startsWith("usual")).map((row) => `${row.seriesName}  ${format.quantity(row.value[1], "kW")}`);
   return [`${clock(rows[0].axisValue)} – ${clock(rows[0].axisValue + 900_000)}`, ...lines.reverse()].join("\n");
 }

@@ -29,7 +29,8 @@ export function flowCard(context) {
     const chosen = asked.form === "chart" && links.length > 0;
     place.hidden = !chosen;
     listing.hidden = chosen;
-    show(lead, t(`page.overview.flow_${asked.unit}_${asked.span}`), links.some((l) => l.estimated) ? ` · ${t(`page.overview.flow_estimated_${asked.form}`)}` : null);
+    const silent = found.silent.length ? ` · ${t("page.overview.silent", {names: found.silent.join(", ")})}` : null;
+    show(lead, t(`page.overview.flow_${asked.unit}_${asked.span}`), silent, links.some((l) => l.estimated) ? ` · ${t(`page.overview.flow_estimated_${asked.form}`)}` : null);
     if (chosen) drawing.draw();
     else show(listing, links.length ? asTable(context, found, asked) : el("p", {class: "empty"}, t("page.overview.no_flow")));
   };

@@ -3,40 +3,30 @@
 import {el, show} from "./dom.js";
 import {kpiName} from "./names.js";
 
-// intensities(context) → {node, update(overview), limits(alerts)}
+// intensities(context) → {node, update(overview)}
 export function intensities(context) {
   const {t} = context;
   const list = el("ul", {class: "intensities"});
   const node = el("section", {class: "card", hidden: true}, el("div", {class: "bar"}, el("h2", {}, t("page.overview.intensities"))), list);
-  let found = [];
-  let known = new Map();
-  const draw = () => {
-    node.hidden = found.length === 0;
-    show(list, found.map((one) => row(context, one, known.get(one.key) ?? null)));
-  };
   return {
     node,
-    update(overview) {
-      found = overview.intensities;
-      draw();
-    },
-    limits(alerts) {
-      const kept = alerts.filter((a) => a.limit !== null && a.watched).map((a) => [a.watched, {value: a.limit, firing: a.state === "open"}]);
-      known = new Map(kept.reverse()); // the newest counts
-      draw();
+    update({intensities: found}) {
+      node.hidden = found.length === 0;
+      show(list, found.map((one) => row(context, one)));
     },
   };
 }
 
-function row({t, format}, one, limit) {
-  const over = limit !== null && one.value !== null && one.value > limit.value;
-  const reach = Math.max(one.value ?? 0, limit?.value ?? 0) * 1.15;
+function row({t, format}, one) {
+  const {limit} = one;
+  const over = limit !== null && one.value !== null && one.value > limit;
+  const reach = Math.max(one.value ?? 0, limit ?? 0) * 1.15;
   const width = (value) => `${Math.min(100, (100 * value) / reach).toFixed(1)}%`;
-  const bar = one.value === null || !limit ? null : el("div", {class: "bullet", "aria-hidden": "true", "--value": width(one.value), "--limit": width(limit.value)},
+  const bar = one.value === null || limit === null ? null : el("div", {class: "bullet", "aria-hidden": "true", "--value": width(one.value), "--limit": width(limit)},
     el("span", {class: over ? "fill over" : "fill"}), el("span", {class: "limit"}));
   const partly = one.completeness !== null && one.completeness < 0.995;
   const notes = [
-    limit && t("page.overview.limit", {value: format.number(limit.value)}),
+    limit !== null && t("page.overview.limit", {value: format.whole(limit)}),
     partly && t("page.overview.complete", {share: format.share(one.completeness)}),
     one.end_ns ? t("page.overview.window_to", {time: format.minute(one.end_ns)}) : t("page.overview.no_window"),
   ];

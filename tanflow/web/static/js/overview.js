@@ -25,9 +25,8 @@ export function mount(root, context) {
       energy.node)),
     flow.node);
   const readAlerts = async (signal) => {
-    const found = await api.get("/api/alerts", {state: "all", limit: 100}, signal);
+    const found = await api.get("/api/alerts", {limit: 100}, signal);
     show(open, alertLines(context, found, MOST_ALERTS));
-    energy.limits(found.alerts);
   };
   const figuresPoll = poll(async (signal) => {
     const found = await api.get("/api/overview", {}, signal);
