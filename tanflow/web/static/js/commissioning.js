@@ -42,6 +42,7 @@ class View {
     this.points = el("div");
     this.readings = el("section", {class: "card of-readings", "aria-live": "off"});
     this.words = el("div");
+    this.wordsTitle = el("h2", {}, t("page.gateway.commissioning.words"));
     const field = (label, control, hint) => el("label", {class: "field"}, el("span", {class: "label"}, label), control, hint ?? null);
     show(root, el("p", {class: "soft small intro"}, t("page.gateway.commissioning.intro")),
       el("div", {class: "card ask"},
@@ -52,7 +53,7 @@ class View {
       el("div", {class: "commissioning"},
         el("div", {class: "stack"},
           el("section", {class: "card", "aria-label": t("page.gateway.commissioning.points")}, el("h2", {}, t("page.gateway.commissioning.points")), this.points),
-          el("section", {class: "card of-words", "aria-label": t("page.gateway.commissioning.words")}, el("h2", {}, t("page.gateway.commissioning.words")), this.words)),
+          el("section", {class: "card of-words", "aria-label": t("page.gateway.commissioning.words")}, this.wordsTitle, this.words)),
         this.readings));
   }
 
@@ -94,6 +95,7 @@ class View {
     this.words.parentElement.hidden = isOpc;
     if (!isOpc) {
       show(this.readings, el("h2", {}, point ? t("page.gateway.commissioning.readings", {name: point.name}) : t("page.gateway.commissioning.never")), point ? readingsTable(context, found, point, value) : null);
+      setText(this.wordsTitle, t(`page.gateway.commissioning.${found.messages ? "messages" : "words"}`));
       show(this.words, found.messages ? messages(context, found) : blocks(context, found, point));
     }
     const all = found.points.flatMap(matches);
