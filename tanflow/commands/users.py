@@ -12,8 +12,8 @@ from rich.console import Console
 from config.errors import GatewayError
 from config.explain import nearest
 from tanflow.commands.options import plain_table
-from tanflow.web.roles import PERMISSIONS, Role
-from tanflow.web.users import FILE, User, changing, check_name, check_password, read
+from tanflow.web.access.roles import PERMISSIONS, Role
+from tanflow.web.access.users import FILE, User, changing, check_name, check_password, read
 
 app = typer.Typer(no_args_is_help=True, help="Who may sign in at the gateway's page, and with which role.")
 out = Console(highlight=False, soft_wrap=True)

@@ -19,33 +19,25 @@ from starlette.routing import Route
 from config.errors import Rejected, Unavailable
 from config.model import Api
 from pipeline.clock import SECOND_NS
-from tanflow.web import (
-    carbon,
-    commissioning,
-    cost,
-    deadletters,
-    documents,
-    emissions,
-    flow,
-    overview,
-    plant,
-    query,
-    report,
-    static_files,
-)
-from tanflow.web.acts import Acts
-from tanflow.web.alert_list import AlertList
-from tanflow.web.alerts import Alerts
+from tanflow.web import static_files
+from tanflow.web.access.acts import Acts
+from tanflow.web.access.guard import Entrance, Guard
+from tanflow.web.access.login import Login, watch
+from tanflow.web.access.sessions import Sessions
+from tanflow.web.access.users import Users
+from tanflow.web.account import carbon, cost, documents, emissions, report
+from tanflow.web.alerts.alert_list import AlertList
+from tanflow.web.alerts.routes import Alerts
 from tanflow.web.encode import answered, as_csv, as_json
-from tanflow.web.guard import Entrance, Guard
-from tanflow.web.health import health
-from tanflow.web.login import Login, watch
-from tanflow.web.metrics import CONTENT_TYPE, metrics
+from tanflow.web.history import query
+from tanflow.web.history.series import SeriesList
+from tanflow.web.inside import commissioning, deadletters
+from tanflow.web.inside.health import health
+from tanflow.web.inside.metrics import CONTENT_TYPE, metrics
 from tanflow.web.parameters import only, series_filter
-from tanflow.web.series import SeriesList
-from tanflow.web.sessions import Sessions
+from tanflow.web.site import assets as plant
+from tanflow.web.site import flow, overview
 from tanflow.web.stream import Streams
-from tanflow.web.users import Users
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

@@ -13,7 +13,7 @@ from pipeline.quality import describe
 from sinks.history_query import Answer
 
 if TYPE_CHECKING:
-    from tanflow.web.query import Asked
+    from tanflow.web.history.query import Asked
 
 _CSV_HEAD: Final = "time,time_ns,series,unit,value,quality,bits,bad\r\n"
 

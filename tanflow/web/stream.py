@@ -17,13 +17,13 @@ from starlette.types import Receive, Scope, Send
 
 from config.errors import Rejected, Unavailable
 from pipeline.latest import Latest
-from tanflow.web.alert_list import AlertList
+from tanflow.web.access.sessions import Sessions, who
+from tanflow.web.alerts.alert_list import AlertList
 from tanflow.web.encode import dumps
-from tanflow.web.health import health
+from tanflow.web.history.query import series_ids
+from tanflow.web.history.series import SeriesList
+from tanflow.web.inside.health import health
 from tanflow.web.parameters import Filter, only, series_filter
-from tanflow.web.query import series_ids
-from tanflow.web.series import SeriesList
-from tanflow.web.sessions import Sessions, who
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

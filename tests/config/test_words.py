@@ -36,7 +36,7 @@ def test_every_sentence_has_the_places_of_the_english_one() -> None:
 
 
 def test_chinese_is_chinese() -> None:
-    """A sentence of words in the Chinese file is one in Chinese letters; symbols, units, names and commands may stay."""
+    """A sentence of words in the Chinese file is in Chinese letters; symbols, units, names and commands may stay."""
     latin = re.compile(r"[A-Za-z]{3,}(?: [a-z]+)+")
     for key, sentence in sentences(words("zh-CN")):
         assert not latin.search(re.sub(r"{\w+}|`[^`]*`", "", sentence)), f"{key}: {sentence}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tanflow.web.users import User, changing
+from tanflow.web.access.users import User, changing
 from tests.page.conftest import Look
 from tests.page.plant import Plant, running
 from tests.page.view import LOOKS, View

@@ -9,7 +9,7 @@ import pytest
 
 from carbon.ledger import Ledger
 from pipeline.clock import SECOND_NS
-from tanflow.web.state_words import meanings
+from tanflow.web.site.state_words import meanings
 from tests.tanflow.asked_plant import (
     DAY_S,
     GAS,

@@ -14,7 +14,7 @@ from carbon.entries import Line
 from carbon.factor import GASES
 from carbon.report.tally import Tally
 from pipeline.clock import SECOND_NS
-from tanflow.web.sankey import Diagram, diagram
+from tanflow.web.site.sankey import Diagram, diagram
 from tests.tanflow.asked_plant import (
     DAY_S,
     EXPORT,

@@ -17,10 +17,21 @@ from hypothesis import strategies as st
 from config.errors import GatewayError, Unavailable
 from config.model import Api
 from config.strict import Secret
-from tanflow.web.limits import Limit
+from tanflow.web.access.limits import Limit
+from tanflow.web.access.sessions import COOKIE, IDLE_S
+from tanflow.web.access.users import (
+    FILE,
+    NOBODY,
+    User,
+    Users,
+    changes,
+    changing,
+    check_name,
+    check_password,
+    digest,
+    read,
+)
 from tanflow.web.server import serve
-from tanflow.web.sessions import COOKIE, IDLE_S
-from tanflow.web.users import FILE, NOBODY, User, Users, changes, changing, check_name, check_password, digest, read
 from tests.services.ports import free_port
 from tests.tanflow.web import PASSWORD, Site, open_site
 from tests.waiting import until

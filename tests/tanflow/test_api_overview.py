@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from carbon.ledger import Ledger
 from pipeline.alerts.expected import LEAST_LIKE
 from pipeline.quality import BAD
-from tanflow.web.expected import MOST_DAYS, between, expected, like_days
-from tanflow.web.shared import Shared
+from tanflow.web.site.expected import MOST_DAYS, between, expected, like_days
+from tanflow.web.site.shared import Shared
 from tests.tanflow.asked_plant import (
     CONFIG,
     DAY_S,

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from config.errors import Rejected
+from tanflow.web.history.query import Asked, parse
 from tanflow.web.parameters import step_ns, time_ns
-from tanflow.web.query import Asked, parse
 from tests.tanflow.web import ENERGY, POWER, PUMP, START_NS, Site, open_site
 
 FROM, TO = "2026-03-01T08:00:00Z", "2026-03-01T09:00:00Z"
@@ -203,7 +203,7 @@ async def test_too_many_rows_are_refused_with_the_way_out(site: Site) -> None:
 
 
 async def test_a_history_far_behind_asks_to_come_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tanflow.web.query._TAIL_SPARE", 0)
+    monkeypatch.setattr("tanflow.web.history.query._TAIL_SPARE", 0)
     answer = await site.client.get("/api/query", params={"series": POWER})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
     assert "behind" in answer.json()["error"]

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tanflow.web.access.roles import EVERYTHING, PERMISSIONS, TABLE, Asks, Role, asked
 from tanflow.web.app import application
-from tanflow.web.roles import EVERYTHING, PERMISSIONS, TABLE, Asks, Role, asked
 from tanflow.web.static_files import static_files
 from tests.tanflow.web import Site, open_site
 

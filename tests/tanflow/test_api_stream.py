@@ -19,11 +19,11 @@ from starlette.requests import Request
 
 from pipeline.latest import Latest
 from tanflow.web import stream
-from tanflow.web.alert_list import AlertList
-from tanflow.web.series import SeriesList
-from tanflow.web.sessions import Sessions, Who
+from tanflow.web.access.sessions import Sessions, Who
+from tanflow.web.access.users import Users
+from tanflow.web.alerts.alert_list import AlertList
+from tanflow.web.history.series import SeriesList
 from tanflow.web.stream import Streams, Wanted
-from tanflow.web.users import Users
 from tests.tanflow.web import ENERGY, POWER, PUMP, START_NS, Site, open_site
 from tests.waiting import until
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tanflow.cli import main
-from tanflow.web.users import FILE, read
+from tanflow.web.access.users import FILE, read
 from tests.tanflow.web import PASSWORD
 from tests.waiting import until_sync
 

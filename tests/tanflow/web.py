@@ -18,9 +18,9 @@ from pipeline.batch import Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.log.writer import Entry
 from tanflow.gateway import Gateway, open_gateway
-from tanflow.web.roles import Role
+from tanflow.web.access.roles import Role
+from tanflow.web.access.users import User, changing
 from tanflow.web.server import serve
-from tanflow.web.users import User, changing
 from tests.services.ports import free_port
 from tests.waiting import until
 

@@ -46,7 +46,7 @@ function options({t, format}, found, ink, style) {
   ].filter(Boolean);
   return {
     grid: style.grid({top: style.rem * 2.2}),
-    legend: style.legend(series.filter((s) => s.name).map((s) => ({name: s.name, icon: s.lineStyle.type ? style.dashed : style.solid})).reverse(), {right: 0, top: 0}),
+    legend: style.legend(series.filter((s) => s.name && (s.id !== "usual" || innerWidth > 45 * style.rem)).map((s) => ({name: s.name, icon: s.lineStyle.type ? style.dashed : style.solid})).reverse(), {right: 0, top: 0}),
     xAxis: style.timeAxis({min: begin, max: begin + DAY_MS, minInterval: 3 * 3.6e6, axisLabel: {color: ink("soft"), fontSize: style.small, formatter: "{HH}:{mm}", hideOverlap: true}}),
     yAxis: style.valueAxis("kW", {axisLabel: {color: ink("soft"), fontSize: style.small, formatter: (v) => format.whole(v)}}),
     tooltip: {trigger: "axis", formatter: (rows) => told(format, rows)},

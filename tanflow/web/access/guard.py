@@ -13,12 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.model import Api
 from config.model import Gateway as Config
-from tanflow.web import roles
-from tanflow.web.acts import Acts
+from tanflow.web.access import roles
+from tanflow.web.access.acts import Acts
+from tanflow.web.access.roles import Asks, Methods
+from tanflow.web.access.sessions import COOKIE, Sessions, Who
+from tanflow.web.access.users import Users
 from tanflow.web.encode import answered
-from tanflow.web.roles import Asks, Methods
-from tanflow.web.sessions import COOKIE, Sessions, Who
-from tanflow.web.users import Users
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _LOCAL: Final = Who("local", "local")

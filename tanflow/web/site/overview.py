@@ -22,15 +22,15 @@ from carbon.local_time import midnight_ns
 from config.errors import Rejected
 from pipeline.clock import SECOND_NS
 from tanflow.account import Stretch
-from tanflow.web.course import Curves, activity, amounts, by_meter, course, of_site, quarters
+from tanflow.web.alerts.firing import counts
 from tanflow.web.encode import dumps
-from tanflow.web.expected import between, expected, like_days
-from tanflow.web.firing import counts
-from tanflow.web.intensities import Intensities
 from tanflow.web.parameters import only
-from tanflow.web.rates import HOUR_NS, Meter, Rates, meters, rates
-from tanflow.web.shared import Shared
-from tanflow.web.site_totals import Prices, electricity_shares, emitted, energy, totals
+from tanflow.web.site.course import Curves, activity, amounts, by_meter, course, of_site, quarters
+from tanflow.web.site.expected import between, expected, like_days
+from tanflow.web.site.intensities import Intensities
+from tanflow.web.site.rates import HOUR_NS, Meter, Rates, meters, rates
+from tanflow.web.site.shared import Shared
+from tanflow.web.site.site_totals import Prices, electricity_shares, emitted, energy, totals
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

@@ -15,10 +15,10 @@ from starlette.routing import Route
 from config.errors import Rejected
 from pipeline import acts
 from pipeline.acts import ACT_KEY, Act, What
+from tanflow.web.access.limits import Limit, Limits
+from tanflow.web.access.sessions import Who
 from tanflow.web.encode import answered, iso
-from tanflow.web.limits import Limit, Limits
 from tanflow.web.parameters import only, whole
-from tanflow.web.sessions import Who
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

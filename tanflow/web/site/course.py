@@ -11,7 +11,7 @@ import numpy.typing as npt
 from carbon.books import Books
 from carbon.cells import QUARTER_NS
 from carbon.entries import MICRO, Activity
-from tanflow.web.rates import Meter
+from tanflow.web.site.rates import Meter
 
 if TYPE_CHECKING:
     from sinks.history_query import Answer

@@ -21,11 +21,11 @@ from carbon.papers.rows import file_name
 from carbon.papers.sheets import MAX_BYTES, MAX_ROWS, Sheet, SheetRow, read_sheet
 from config.errors import ConfigError, Rejected
 from pipeline.acts import What
-from tanflow.web.acts import Acts
+from tanflow.web.access.acts import Acts
+from tanflow.web.access.sessions import Who, who
 from tanflow.web.body import JSON, content, media_type
 from tanflow.web.encode import answered
 from tanflow.web.parameters import choice, only
-from tanflow.web.sessions import Who, who
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

@@ -17,12 +17,12 @@ from config.explain import nearest
 from config.notify import Match
 from config.strict import Strict
 from pipeline.clock import SECOND_NS
-from tanflow.web.acts import Acts
-from tanflow.web.alert_list import AlertList, described
+from tanflow.web.access.acts import Acts
+from tanflow.web.access.sessions import Who, who
+from tanflow.web.alerts.alert_list import AlertList, described
 from tanflow.web.body import said
 from tanflow.web.encode import answered
 from tanflow.web.parameters import choice, only, time_ns, whole
-from tanflow.web.sessions import Who, who
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

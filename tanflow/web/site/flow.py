@@ -18,12 +18,12 @@ from carbon.local_time import midnight_ns
 from carbon.report.model import fed_by
 from pipeline.clock import SECOND_NS
 from tanflow.account import Stretch
-from tanflow.web.course import amounts, by_meter
 from tanflow.web.encode import dumps
 from tanflow.web.parameters import choice, only
-from tanflow.web.rates import HOUR_NS, Meter, meters
-from tanflow.web.sankey import diagram, to_json
-from tanflow.web.shared import Shared
+from tanflow.web.site.course import amounts, by_meter
+from tanflow.web.site.rates import HOUR_NS, Meter, meters
+from tanflow.web.site.sankey import diagram, to_json
+from tanflow.web.site.shared import Shared
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

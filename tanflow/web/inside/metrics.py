@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from pipeline.counters import COUNTED
-from tanflow.web.health import program_version, wrong_links
+from tanflow.web.inside.health import program_version, wrong_links
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

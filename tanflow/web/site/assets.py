@@ -21,14 +21,14 @@ from config.bindings import BoundDevice
 from config.model import Asset
 from pipeline.clock import SECOND_NS
 from pipeline.quality import describe
-from tanflow.web.asset import Details
-from tanflow.web.devices import devices_by_asset, trouble
+from tanflow.web.alerts.firing import counts_by_asset
 from tanflow.web.encode import answered, dumps
-from tanflow.web.firing import counts_by_asset
 from tanflow.web.parameters import alike, only
-from tanflow.web.rates import Meter, fresh, meters, rates
-from tanflow.web.shared import Shared
-from tanflow.web.state_words import State, running, states
+from tanflow.web.site.asset import Details
+from tanflow.web.site.devices import devices_by_asset, trouble
+from tanflow.web.site.rates import Meter, fresh, meters, rates
+from tanflow.web.site.shared import Shared
+from tanflow.web.site.state_words import State, running, states
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

@@ -12,9 +12,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from config.errors import GatewayError, Rejected
-from tanflow.web.acts import Acts
+from tanflow.web.access.acts import Acts
+from tanflow.web.access.sessions import who
 from tanflow.web.parameters import choice, only
-from tanflow.web.sessions import who
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

@@ -17,14 +17,14 @@ from starlette.routing import Route
 
 from config.errors import Rejected
 from config.strict import Strict
-from tanflow.web.acts import Acts
+from tanflow.web.access.acts import Acts
+from tanflow.web.access.guard import LOOPBACK_NAMES, UNKNOWN, name_of
+from tanflow.web.access.limits import Limit, Limits
+from tanflow.web.access.sessions import COOKIE, Sessions, Who, who
+from tanflow.web.access.users import NOBODY, User, Users, changes, digest
 from tanflow.web.body import said
 from tanflow.web.encode import answered
-from tanflow.web.guard import LOOPBACK_NAMES, UNKNOWN, name_of
-from tanflow.web.limits import Limit, Limits
 from tanflow.web.parameters import only
-from tanflow.web.sessions import COOKIE, Sessions, Who, who
-from tanflow.web.users import NOBODY, User, Users, changes, digest
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

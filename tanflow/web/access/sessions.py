@@ -11,8 +11,8 @@ from typing import Final
 
 from starlette.requests import Request
 
-from tanflow.web.roles import PERMISSIONS, Permission
-from tanflow.web.users import User, Users
+from tanflow.web.access.roles import PERMISSIONS, Permission
+from tanflow.web.access.users import User, Users
 
 COOKIE: Final = "tanflow"
 IDLE_S: Final = 12 * 3_600.0

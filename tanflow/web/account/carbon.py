@@ -22,10 +22,10 @@ from carbon.report.restated import Change, changes
 from carbon.report.tally import Mask, Tally
 from config.errors import Rejected
 from pipeline.clock import SECOND_NS
-from tanflow.web.emissions import line_rows
+from tanflow.web.account.emissions import line_rows
 from tanflow.web.encode import dumps, iso
 from tanflow.web.parameters import only
-from tanflow.web.shared import Shared
+from tanflow.web.site.shared import Shared
 
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway

@@ -26,9 +26,9 @@ from pipeline.clock import SECOND_NS
 from pipeline.compile_windows import figures_of
 from pipeline.quality import describe
 from tanflow.account import Stretch
-from tanflow.web.devices import described, devices_by_asset
 from tanflow.web.encode import dumps
-from tanflow.web.state_words import states
+from tanflow.web.site.devices import described, devices_by_asset
+from tanflow.web.site.state_words import states
 
 if TYPE_CHECKING:
     from pipeline.series import Spec

@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 from carbon.papers.register import same_person
 from config.errors import GatewayError
 from config.strict import Strict
-from tanflow.web.roles import PERMISSIONS, Role
+from tanflow.web.access.roles import PERMISSIONS, Role
 
 logger = logging.getLogger("tanflow.api")
 
