@@ -1,0 +1,1 @@
+"""Who may ask: users, roles, sessions, and the guard every request passes."""

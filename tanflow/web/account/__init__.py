@@ -1,0 +1,1 @@
+"""The carbon account, its papers and reports, over HTTP."""

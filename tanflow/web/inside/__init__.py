@@ -1,0 +1,1 @@
+"""The gateway itself over HTTP: health, metrics, dead letters, raw words."""

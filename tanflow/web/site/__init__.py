@@ -1,0 +1,1 @@
+"""What the site and its assets do now and today, over HTTP."""
