@@ -11,6 +11,7 @@ import httpx
 import orjson
 import pytest
 
+from config.model import Api
 from tanflow.cli import main
 from tanflow.web.app import application
 from tests.carbon.plant import CONFIG, HOUR_S, IMPORT, PRESS, SUN, Plant, open_plant
@@ -60,7 +61,7 @@ ITEMS = {"energy day": 90.0, "energy night": 20.0, "fees": 15.0, "demand": 3200.
 
 async def test_the_api_bills_each_supply_point(tmp_path: Path) -> None:
     async with billed(tmp_path) as plant:
-        transport = httpx.ASGITransport(application(plant.gateway, loopback=True, token=""))
+        transport = httpx.ASGITransport(application(plant.gateway, Api(), "").app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             found = (await client.get("/api/cost?month=2025-01")).json()
             (supply,) = found["supplies"]
@@ -77,7 +78,7 @@ async def test_the_api_bills_each_supply_point(tmp_path: Path) -> None:
 
 async def test_without_a_tariff_it_says_how_to_write_one(tmp_path: Path) -> None:
     async with billed(tmp_path, PLANT.replace("accounting: {tariff: tariff.yaml}\n", "")) as plant:
-        transport = httpx.ASGITransport(application(plant.gateway, loopback=True, token=""))
+        transport = httpx.ASGITransport(application(plant.gateway, Api(), "").app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             answer = await client.get("/api/cost?month=2025-01")
             assert answer.status_code == 400

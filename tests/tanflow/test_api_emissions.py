@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from config.model import Api
 from tanflow.web.app import application
 from tests.carbon.plant import GAS, HOUR_S, IMPORT, Plant, open_plant
 
@@ -20,7 +21,7 @@ LOCATION = {"stream": "main.electricity", "scope": 2, "method": "location"}
 @asynccontextmanager
 async def asking(folder: Path) -> AsyncIterator[tuple[Plant, httpx.AsyncClient]]:
     async with open_plant(folder) as plant:
-        app = application(plant.gateway, loopback=True, token="")
+        app = application(plant.gateway, Api(), "").app
         transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             yield plant, client
