@@ -22,6 +22,12 @@ def words(language: Language) -> dict[str, Any]:
     return found
 
 
+def advice(language: Language, said: str) -> str:
+    """Return what one of our assets' types advises in a language; what a user wrote stays as it is."""
+    found: str = words(language)["alerts"]["advice"].get(said, said)
+    return found
+
+
 def text(language: Language, key: str, **fields: object) -> str:
     """Return the sentence at a dotted key, e.g. "notify.firing", with its {places} filled.
 

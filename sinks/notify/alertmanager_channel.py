@@ -88,7 +88,7 @@ class AlertmanagerChannel:
             "id": episode.id,
             "summary": words.alert(episode),
             "description": words.full(subject),
-            "advice": subject.advice,
+            "advice": words.advice(subject.advice),
             **{name: f"{v:g}" for name in ("value", "limit", "excess_kw") if (v := getattr(episode, name)) is not None},
             "unit": episode.unit,
         }

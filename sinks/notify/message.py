@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from config.words import Language, text, words
+from config.words import Language, advice, text, words
 from pipeline.clock import SECOND_NS
 from pipeline.desk.episode import Cost, Episode
 from pipeline.desk.notices import What
@@ -125,7 +125,7 @@ class Words:
             self._say("times", n=subject.times) if subject.times > 1 else "",
             self._value(episode),
             self.costs(episode),
-            "" if subject.over or not subject.advice else self._say("advice", text=subject.advice),
+            "" if subject.over or not subject.advice else self._say("advice", text=self.advice(subject.advice)),
             self.url(episode) or "",
             self._say("id", id=episode.id),
         ]
@@ -139,9 +139,14 @@ class Words:
         return self._say("line", state=state, place=self._place(episode), alert=episode.name, time=at, id=episode.id)
 
     def alert(self, episode: Episode) -> str:
-        """Return what kind of thing is the matter, and the rule's name."""
-        kinds = words(self.language)["alerts"]["kinds"]
-        return self._say("alert", kind=kinds.get(episode.kind, episode.kind), name=episode.name)
+        """Return what kind of thing is the matter, and the rule's name: in words where it is one of ours."""
+        known = words(self.language)["alerts"]
+        name = known["names"].get(episode.name, episode.name)
+        return self._say("alert", kind=known["kinds"].get(episode.kind, episode.kind), name=name)
+
+    def advice(self, said: str) -> str:
+        """Return what to do, in the readers' language where it is an advice of ours."""
+        return advice(self.language, said)
 
     def costs(self, episode: Episode) -> str:
         """Return what it costs per hour, or has cost once it is over; what is unknown is left out."""

@@ -53,7 +53,7 @@ class MqttChannel:
         known |= {"what": telling.what, "site": words.site, "ended_ns": episode.ended_ns or None}
         if episode.excess_kw is not None:
             known |= words.cost(episode.asset, episode.excess_kw, episode.counted_ns)._asdict()
-        known |= {"text": words.alert(episode), "advice": telling.advice, "link": words.url(episode)}
+        known |= {"text": words.alert(episode), "advice": words.advice(telling.advice), "link": words.url(episode)}
         return {name: value for name, value in known.items() if value is not None and value != ""}
 
     def _publish(self, payloads: list[bytes]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from config.words import LANGUAGES, text, words
+from config import asset_types
+from config.words import LANGUAGES, advice, text, words
 
 
 def sentences(found: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
@@ -40,6 +41,23 @@ def test_chinese_is_chinese() -> None:
     latin = re.compile(r"[A-Za-z]{3,}(?: [a-z]+)+")
     for key, sentence in sentences(words("zh-CN")):
         assert not latin.search(re.sub(r"{\w+}|`[^`]*`", "", sentence)), f"{key}: {sentence}"
+
+
+def test_all_that_asset_types_bring_has_words() -> None:
+    """Names and advice of the alarms our asset types bring are known in every language; English says it as they do."""
+    alarms = [item for kind in asset_types.load_all().values() for item in kind.alarms.items()]
+    for language in LANGUAGES:
+        known = words(language)["alerts"]
+        assert {name for name, _ in alarms} | {"disk-low"} == set(known["names"])
+        assert {alarm.advice for _, alarm in alarms} - {""} == set(known["advice"])
+    assert all(key == sentence for key, sentence in words("en")["alerts"]["advice"].items())
+
+
+def test_advice_of_ours_is_translated_and_a_users_own_is_not() -> None:
+    ours = next(iter(words("en")["alerts"]["advice"]))
+    assert advice("en", ours) == ours
+    assert advice("zh-CN", ours) == words("zh-CN")["alerts"]["advice"][ours] != ours
+    assert advice("zh-CN", "Ask Chen.") == "Ask Chen."
 
 
 def test_a_sentence_is_found_and_filled() -> None:

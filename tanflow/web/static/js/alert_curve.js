@@ -7,6 +7,7 @@ const S = 1e9;
 const LEAST_S = 1_800;
 const MOST_BEFORE_S = 86_400;
 const POINTS = 600;
+const FIGURES = ["kpi", "grade", "completeness", "energy_intensity"];
 const STEPS = [[10, "10s"], [30, "30s"], [60, "1min"], [300, "5min"], [900, "15min"], [3_600, "1h"], [86_400, "1d"]];
 
 // alertCurve(context) → {node, rule, update(alert, nowNs, signal), dispose}
@@ -23,7 +24,7 @@ export function alertCurve(context) {
     async update(alert, nowNs, signal) {
       const keys = [alert.watched || alert.value_key, alert.limit_key].filter(Boolean);
       const [from, to] = range(alert, nowNs);
-      const found = keys.length ? await api.get("/api/query", {series: keys.join(","), from, to, step: stepFor((to - from) / S)}, signal) : {series: []};
+      const found = keys.length ? await api.get("/api/query", {series: keys.join(","), from, to, step: stepFor(keys[0], (to - from) / S)}, signal) : {series: []};
       const rows = (key) => found.series.find((s) => s.key === key);
       shown = {alert, from, to, nowNs, watched: rows(keys[0]), limit: rows(alert.limit_key)};
       const some = Boolean(shown.watched?.time_ns.length);
@@ -42,13 +43,14 @@ function range(alert, nowNs) {
   return [Math.round(alert.since_ns - before), Math.round(Math.min(nowNs, alert.ended_ns ? end + before / 4 : end))];
 }
 
-function stepFor(seconds) {
-  if (seconds <= 3 * LEAST_S) return "none";
+// Windows are few and told one by one: a shorter step would cut them.
+function stepFor(key, seconds) {
+  if (seconds <= 3 * LEAST_S || FIGURES.includes(key.split(".").at(-1))) return "none";
   return (STEPS.find(([step]) => seconds / step <= POINTS) ?? STEPS.at(-1))[1];
 }
 
 function options({t, format}, {alert, from, to, nowNs, watched, limit}, ink, style) {
-  const points = (rows) => rows.time_ns.map((ns, i) => [format.wall(ns), rows.value[i]]);
+  const points = withHoles(watched).map(([ns, value]) => [format.wall(ns), value]);
   const mark = (ns, word) => ({xAxis: format.wall(ns), label: {formatter: `${t(`page.alerts.${word}`)} ${format.moment(ns, nowNs)}`}});
   const marks = [mark(alert.since_ns, alert.state === "pending" ? "pending_since" : "fired_at"), alert.ended_ns ? mark(alert.ended_ns, "cleared_at") : null].filter(Boolean);
   const grave = ink(alert.severity === "critical" ? "critical-fill" : "warning-fill");
@@ -61,12 +63,20 @@ function options({t, format}, {alert, from, to, nowNs, watched, limit}, ink, sty
     tooltip: {trigger: "axis", formatter: (rows) => [format.wallTime(rows[0].axisValue), ...rows.map((r) => `${r.seriesName}  ${format.quantity(r.value[1], watched.unit)}`)].join("\n")},
     series: [
       {
-        name: t("page.alerts.watched"), type: "line", ...(watched.time_ns.length < 30 ? {symbol: "circle", symbolSize: style.rem * 0.35} : {symbol: "none"}), data: points(watched), z: 3, color: ink("today"), lineStyle: {width: style.line(1.6), color: ink("today")},
+        name: t("page.alerts.watched"), type: "line", ...(watched.time_ns.length < 60 ? {symbol: "circle", symbolSize: style.rem * 0.35} : {symbol: "none"}), data: points, z: 3, color: ink("today"), lineStyle: {width: style.line(1.6), color: ink("today")},
         markLine: {symbol: "none", silent: true, lineStyle: {color: ink("text"), type: "solid", width: 1}, label: {color: ink("text"), fontSize: style.small, position: "end", distance: 3}, data: marks},
       },
       ...(limits.length ? [{name: t("page.alerts.limit_line"), type: "line", step: "end", symbol: "none", color: grave, lineStyle: {width: style.line(1.4), type: "dashed", color: grave}, data: limits.map(([ns, v]) => [format.wall(ns), v])}] : []),
     ],
   };
+}
+
+// Rows as [time, value]; where nothing was told for longer than a row covers, the line has a hole.
+function withHoles({time_ns: times, span_ns: spans, value}) {
+  return times.flatMap((ns, i) => {
+    const missing = i > 0 && spans[i] > 0 && ns - spans[i] - times[i - 1] > spans[i] / 2;
+    return missing ? [[ns - spans[i], null], [ns, value[i]]] : [[ns, value[i]]];
+  });
 }
 
 // The limit as it was told along the way, drawn through to both ends; a fixed one is a straight line.

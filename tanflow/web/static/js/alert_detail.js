@@ -1,7 +1,7 @@
 // One alert: what, where, since when, what it costs; why it fired, as a curve and in words; what was done about it.
 
 import {alertCurve} from "./alert_curve.js";
-import {costOf, kindOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, valueOf, whereOf} from "./alert_parts.js";
+import {costOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, titleOf, told, valueOf, whereOf} from "./alert_parts.js";
 import {buttons} from "./alert_dialogs.js";
 import {el, keepFocus, show, table} from "./dom.js";
 import {ruleWords} from "./rule_words.js";
@@ -46,11 +46,11 @@ function head(context, alert, nowNs, again) {
   ];
   return el("section", {class: "card alert-head"},
     el("div", {class: "bar"},
-      el("h1", {}, signOf(context, alert), " ", alert.name),
+      el("h1", {}, signOf(context, alert), " ", titleOf(context, alert)),
       alert.state === "open" ? el("div", {class: "acts controls"}, buttons(context, alert, again)) : null),
-    el("p", {class: "soft"}, whereOf(alert), " · ", kindOf(context, alert), " · ", t(`page.alerts.severity.${alert.severity}`), " · ", el("strong", {}, t(`page.alerts.state_${place}`))),
+    el("p", {class: "soft"}, whereOf(alert), " · ", told(context, alert), " · ", t(`page.alerts.severity.${alert.severity}`), " · ", el("strong", {}, t(`page.alerts.state_${place}`))),
     el("dl", {class: "facts"}, facts),
-    alert.advice ? el("p", {class: "notice"}, alert.advice) : null);
+    alert.advice ? el("p", {class: "notice"}, t.advice(alert.advice)) : null);
 }
 
 function done(context, alert, acts) {

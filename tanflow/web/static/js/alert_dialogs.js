@@ -1,5 +1,6 @@
 // Two questions to a person who may answer them: acknowledge an alert, silence what needs no telling for a while.
 
+import {titleOf} from "./alert_parts.js";
 import {el, show} from "./dom.js";
 
 const HOURS = [1, 8, 24];
@@ -10,9 +11,9 @@ export function buttons(context, alert, again) {
   const {t, can} = context;
   return [
     can("acknowledge") && !alert.acknowledged && el("button", {type: "button", "data-at": `ack ${alert.id}`,
-      "aria-label": t("page.alerts.acknowledge_this", {name: alert.name, asset: alert.asset}), onclick: () => acknowledge(context, alert).then(again)}, t("page.alerts.acknowledge")),
+      "aria-label": t("page.alerts.acknowledge_this", {name: titleOf(context, alert), asset: alert.asset}), onclick: () => acknowledge(context, alert).then(again)}, t("page.alerts.acknowledge")),
     can("silence") && !alert.silenced && el("button", {type: "button", "data-at": `silence ${alert.id}`,
-      "aria-label": t("page.alerts.silence_this", {name: alert.name, asset: alert.asset}), onclick: () => silence(context, alert).then(again)}, t("page.alerts.silence")),
+      "aria-label": t("page.alerts.silence_this", {name: titleOf(context, alert), asset: alert.asset}), onclick: () => silence(context, alert).then(again)}, t("page.alerts.silence")),
   ];
 }
 
@@ -43,7 +44,7 @@ function silence(context, alert) {
   }));
 }
 
-const describe = (context, alert) => el("p", {}, alert.name, el("span", {class: "soft"}, ` · ${alert.asset}`));
+const describe = (context, alert) => el("p", {}, titleOf(context, alert), el("span", {class: "soft"}, ` · ${alert.asset}`));
 
 function radios(name, label, options) {
   const inputs = options.map(([value], i) => el("input", {type: "radio", name, value, id: `${name}-${value}`, checked: i === 0}));

@@ -13,7 +13,20 @@ export function placeOf(alert) {
 
 export const byGravity = (alerts) => [...alerts].sort((a, b) => GRAVE.indexOf(a.severity) - GRAVE.indexOf(b.severity) || b.since_ns - a.since_ns);
 
-export const kindOf = ({t}, alert) => t(`alerts.kinds.${alert.kind}`);
+const NAMED_BY_KIND = /-(stale|frozen|calibration)$/; // after a device or meter
+
+// What types of assets bring has names in words; a rule of the user's is called as he calls it.
+export function titleOf({t}, {asset, kind, name}) {
+  const known = t.maybe(`alerts.names.${name}`);
+  if (known) return known;
+  return NAMED_BY_KIND.test(name) || (asset === "gateway" && kind === "health") ? t(`alerts.kinds.${kind}`) : name;
+}
+
+// What kind it is, and its name where the title is not that
+export function told(context, alert) {
+  const [kind, title] = [context.t(`alerts.kinds.${alert.kind}`), titleOf(context, alert)];
+  return [kind, alert.name].filter((word) => word !== title).join(" · ");
+}
 export const whereOf = (alert) => [alert.asset, alert.area].filter(Boolean).join(" · ");
 export const hrefOf = (alert) => `#/alerts/${encodeURIComponent(alert.id)}`;
 export const signOf = ({t}, alert) => sign(alert.severity, t(`page.alerts.severity.${alert.severity}`));
@@ -24,14 +37,13 @@ export function valueOf({format}, alert) {
 
 export const limitOf = ({t, format}, alert) => (alert.limit === null || alert.limit === undefined ? null : t("page.alerts.limit", {value: `${format.whole(alert.limit)} ${format.unit(alert.unit)}`.trim()}));
 
-// What it costs while it lasts: kWh, CO₂e and money per hour, as far as they are known; "" where nothing is.
+// What it costs while it lasts: kWh, CO₂e and money per hour, as far as they are known and not nothing; "" where nothing is.
 export function costOf({t, format}, alert) {
   const cost = alert.cost ?? {};
-  const known = (value) => value !== null && value !== undefined;
   const amounts = [
-    known(cost.kwh_per_h) && format.quantity(cost.kwh_per_h, "kWh"),
-    known(cost.co2e_kg_per_h) && `${format.quantity(cost.co2e_kg_per_h, "kg")} CO₂e`,
-    known(cost.money_per_h) && format.money(cost.money_per_h, cost.currency),
+    cost.kwh_per_h > 0 && format.quantity(cost.kwh_per_h, "kWh"),
+    cost.co2e_kg_per_h > 0 && `${format.quantity(cost.co2e_kg_per_h, "kg")} CO₂e`,
+    cost.money_per_h > 0 && format.money(cost.money_per_h, cost.currency),
   ].filter(Boolean);
   return amounts.length ? t("page.alerts.per_hour", {amount: amounts.join(" · ")}) : "";
 }
@@ -50,7 +62,7 @@ export function alertLines(context, {alerts, now_ns: nowNs}, most) {
   const more = open.length > most ? el("p", {class: "small soft"}, t("page.alerts.more", {n: open.length - most})) : null;
   const lines = open.slice(0, most).map((alert) => el("li", {class: alert.acknowledged ? "seen" : ""},
     signOf(context, alert),
-    el("div", {}, el("a", {href: hrefOf(alert)}, alert.name), el("p", {class: "small soft"}, whereOf(alert))),
+    el("div", {}, el("a", {href: hrefOf(alert)}, titleOf(context, alert)), el("p", {class: "small soft"}, whereOf(alert))),
     el("div", {class: "at"}, valueOf(context, alert), el("p", {class: "small soft"}, context.format.age((nowNs - alert.since_ns) / 1e9)))));
   return el("div", {}, el("ul", {class: "alert-lines"}, lines), more);
 }

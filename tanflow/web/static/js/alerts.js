@@ -2,7 +2,7 @@
 
 import {mountDetail} from "./alert_detail.js";
 import {buttons} from "./alert_dialogs.js";
-import {byGravity, costOf, hrefOf, kindOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, valueOf, whereOf} from "./alert_parts.js";
+import {byGravity, costOf, hrefOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, titleOf, told, valueOf, whereOf} from "./alert_parts.js";
 import {choice, el, keepFocus, show} from "./dom.js";
 import {drawSilences} from "./silences.js";
 
@@ -74,8 +74,8 @@ function row(context, alert, nowNs, again) {
   const acts = lasting ? el("div", {class: "acts controls"}, buttons(context, alert, again)) : null;
   return el("li", {class: `card alert ${lasting && !alert.acknowledged && !alert.silenced ? alert.severity : "calm"}`},
     signOf(context, alert),
-    el("div", {class: "what"}, el("h2", {}, el("a", {href: hrefOf(alert), "data-at": `link ${alert.id}`}, alert.name)),
-      el("p", {class: "small soft"}, [whereOf(alert), kindOf(context, alert)].filter(Boolean).join(" · "))),
+    el("div", {class: "what"}, el("h2", {}, el("a", {href: hrefOf(alert), "data-at": `link ${alert.id}`}, titleOf(context, alert))),
+      el("p", {class: "small soft"}, [whereOf(alert), told(context, alert)].filter(Boolean).join(" · "))),
     el("div", {class: "value"}, valueOf(context, alert), el("p", {class: "small soft"}, limitOf(context, alert))),
     el("p", {class: "since small"}, sinceOf(context, alert, nowNs)),
     el("p", {class: "cost small"}, costOf(context, alert)),
@@ -85,7 +85,7 @@ function row(context, alert, nowNs, again) {
 function more(t, context, alert) {
   const {format} = context;
   const lines = [
-    alert.advice && el("p", {}, alert.advice),
+    alert.advice && el("p", {}, t.advice(alert.advice)),
     alert.acknowledged && el("p", {class: "soft"}, t("page.alerts.acknowledged_by", {user: alert.acknowledged.by, time: format.time(timeOf(alert.acknowledged.at))}), quoted(alert.acknowledged.note)),
     alert.silenced && el("p", {class: "soft"}, t("page.alerts.silenced_by", {user: alert.silenced.by, time: format.time(timeOf(alert.silenced.until))}), quoted(alert.silenced.why)),
   ].filter(Boolean);

@@ -1,6 +1,7 @@
 // The answer of /api/overview → the strip of figures above the page.
 
 import {el, setText, show, sign} from "./dom.js";
+import {placesOf} from "./names.js";
 
 const SEVERITIES = ["critical", "warning", "info"];
 
@@ -57,7 +58,7 @@ function shown(context, found) {
   const cost = today.cost;
   const dearer = cost && yesterday.cost ? against(cost.amount, yesterday.cost.amount) : null;
   const own = found.own_kw === null ? null : t("page.overview.own_power", {value: format.quantity(found.own_kw, "kW")});
-  const silent = found.silent?.length ? t("page.overview.silent", {names: found.silent.join(", ")}) : null;
+  const silent = found.silent?.length ? t("page.overview.silent", {names: placesOf(found.silent)}) : null;
   return [
     ["power_now", format.amount(found.power_kw, "kW"), [own, silent]],
     ["carbon_now", format.amount(found.co2_kg_per_h.location, "kg/h"),

@@ -2,7 +2,7 @@
 
 import {chart} from "./chart.js";
 import {choice, el, show, table} from "./dom.js";
-import {carrierName} from "./names.js";
+import {carrierName, placesOf} from "./names.js";
 
 const EVERY_MS = 15_000;
 const ENERGY = {unit: "energy"};
@@ -29,7 +29,7 @@ export function flowCard(context) {
     const chosen = asked.form === "chart" && links.length > 0;
     place.hidden = !chosen;
     listing.hidden = chosen;
-    const silent = found.silent.length ? ` · ${t("page.overview.silent", {names: found.silent.join(", ")})}` : null;
+    const silent = found.silent.length ? ` · ${t("page.overview.silent", {names: placesOf(found.silent)})}` : null;
     show(lead, t(`page.overview.flow_${asked.unit}_${asked.span}`), silent, links.some((l) => l.estimated) ? ` · ${t(`page.overview.flow_estimated_${asked.form}`)}` : null);
     if (chosen) drawing.draw();
     else show(listing, links.length ? asTable(context, found, asked) : el("p", {class: "empty"}, t("page.overview.no_flow")));

@@ -60,3 +60,6 @@ function told(t, severity, reasons) {
 
 /** Return the sentence of a text that may hold `code` between backticks, as pieces [text, isCode]. */
 export const codePieces = (text) => text.split("`").map((piece, i) => [piece, i % 2 === 1]);
+
+/** Return the assets of streams `asset.carrier`, each once. */
+export const placesOf = (streams) => [...new Set(streams.map((stream) => stream.split(".")[0]))].join(", ");

@@ -33,6 +33,8 @@ export async function loadWords(chosen) {
     const found = find(key);
     return typeof found === "string" ? sentence(found, fields) : undefined;
   };
+  // A sentence of ours that comes from the gateway in English, in the reader's language; another's stays as it is.
+  t.advice = (said) => catalogue.alerts.advice[said] ?? said;
   t.language = chosen;
   return t;
 }
