@@ -35,7 +35,7 @@ export function valueOf({format}, alert) {
   return el("span", {class: "figure"}, Number.isInteger(alert.value) ? format.whole(alert.value) : format.number(alert.value), el("span", {class: "unit"}, format.unit(alert.unit)));
 }
 
-export const limitOf = ({t, format}, alert) => (alert.limit === null || alert.limit === undefined ? null : t("page.alerts.limit", {value: `${format.whole(alert.limit)} ${format.unit(alert.unit)}`.trim()}));
+export const limitOf = ({t, format}, alert) => (alert.limit === null || alert.limit === undefined ? null : t("page.alerts.limit", {value: format.exact(alert.limit, alert.unit)}));
 
 // What it costs while it lasts: kWh, CO₂e and money per hour, as far as they are known and not nothing; "" where nothing is.
 export function costOf({t, format}, alert) {

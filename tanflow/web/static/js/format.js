@@ -35,6 +35,9 @@ export function createFormat(t, zone) {
   }
   const quantity = (value, name) => amount(value, name).filter(Boolean).join(" ");
 
+  // A number someone has written, as he wrote it
+  const exact = (value, name) => [whole(value), unit(name)].filter(Boolean).join(" ");
+
   function share(value) {
     if (!is(value)) return none;
     return plain(value, {style: "percent", maximumFractionDigits: Math.abs(value) < 0.0995 ? 1 : 0});
@@ -85,7 +88,7 @@ export function createFormat(t, zone) {
   const wallTime = (ms) => walls.format(ms);
 
   return {
-    number, whole, unit, amount, quantity, share, change, money, age, moment, wall, wallTime, fromWall, zone, locale,
+    number, whole, exact, unit, amount, quantity, share, change, money, age, moment, wall, wallTime, fromWall, zone, locale,
     clock: (ns) => clock.format(at(ns)), minute: (ns) => minute.format(at(ns)),
     day: (ns) => day.format(at(ns)), time: (ns) => full.format(at(ns)),
   };

@@ -6,7 +6,7 @@ import {el} from "./dom.js";
 export function ruleWords(context, alert) {
   const {t, format} = context;
   const {rule, kind, unit} = alert;
-  const sentence = SENTENCES[kind]?.(rule, (value) => format.quantity(value, unit), context);
+  const sentence = SENTENCES[kind]?.(rule, (value) => format.exact(value, unit), context);
   const held = rule.hold_s > 0 ? t("page.alerts.rule_hold", {age: format.age(rule.hold_s)}) : "";
   return el("p", {}, sentence ?? "", held && (t.language.startsWith("zh") ? held : ` ${held}`));
 }
