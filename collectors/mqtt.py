@@ -76,13 +76,14 @@ class MqttCollector:
         self._rows.clear()
         self._deliveries: list[tuple[int, int]] = []  # packet id and crc of the messages in the next batch
         self._unacked: list[int] = []  # packet ids to acknowledge after it, committed duplicates included
+        self._pending: dict[int, int] = {}  # packet id → crc of all that is taken and not yet acknowledged
         self._loose = 0  # messages of QoS 0 in it
         self._in_flight = 0
         self._overflow: set[int] = set()
 
     async def __aenter__(self) -> Self:
         self._forget()  # unacknowledged messages come again
-        self._link = Link(self._connection, self._session, self._message, self._wake.set)
+        self._link = Link(self._connection, self._session, self._subscribed, self._message, self._wake.set)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -121,6 +122,8 @@ class MqttCollector:
                 self._in_flight = 0
             self._remember(deliveries)
             link.ack(packets)
+            for packet in packets:
+                self._pending.pop(packet, None)
             link.pause(False)
             if failure is not None:
                 raise failure
@@ -129,16 +132,19 @@ class MqttCollector:
 
     async def _open(self, link: Link) -> Unavailable | None:
         try:
-            refused = await link.open(self._routes.filters)
+            await link.open(self._routes.filters)
         except Unavailable as error:
             self._down(Gap.REFUSED, error)
             return error
-        for topic_filter, reason in refused.items():
-            logger.error("%s: the broker refuses the subscription '%s': %s", link.where, topic_filter, reason)
-            for device in self._routes.devices_of(topic_filter):
-                message = f"subscription '{topic_filter}' refused: {reason}; grant the user this topic"
-                self._rows.missed(device, Gap.EXCEPTION, self._origin.clock.now_ns(), message)
         return None
+
+    def _subscribed(self, refused: Mapping[str, str]) -> None:
+        for topic_filter, reason in refused.items():
+            message = f"subscription '{topic_filter}' refused: {reason}; grant the user this topic"
+            logger.error("%s: %s", self._connection.host, message)
+            for device in self._routes.devices_of(topic_filter):
+                self._rows.missed(device, Gap.EXCEPTION, self._origin.clock.now_ns(), message)
+        self._wake.set()
 
     def _session(self, present: bool) -> None:
         if not present:
@@ -161,7 +167,7 @@ class MqttCollector:
     # ── what arrives ──────────────────────────────────────────────────────────────────────────────
 
     def _message(self, message: MQTTMessage) -> None:
-        """Take one message; a duplicate of a committed delivery is only acknowledged."""
+        """Take one message; one sent again is passed over: acknowledged if it is committed, else with the first."""
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -182,7 +188,10 @@ class MqttCollector:
 
     def _is_new(self, message: MQTTMessage, crc: int) -> bool:
         packet = message.mid
+        if self._pending.get(packet) == crc:  # until it is acknowledged, this packet id is no other message's
+            return False
         self._unacked.append(packet)
+        self._pending[packet] = crc
         if message.dup and self._committed.get(packet) == crc:
             self._wake.set()
             return False

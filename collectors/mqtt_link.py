@@ -31,12 +31,16 @@ class Link:
         self,
         connection: MqttConnection,
         on_session: Callable[[bool], None],
+        on_subscribed: Callable[[dict[str, str]], None],
         on_message: Callable[[MQTTMessage], None],
         on_end: Callable[[], None],
     ) -> None:
-        """`on_session` is told before the first message whether the broker still had our session."""
+        """Take what to tell: `on_session` before the first message whether the broker still had our session,
+        `on_subscribed` the filters the broker refuses, with its reasons; messages may come before that.
+        """
         self._connection = connection
         self._on_session = on_session
+        self._on_subscribed = on_subscribed
         self._on_message = on_message
         self._on_end = on_end
         self._received = 0
@@ -44,6 +48,7 @@ class Link:
         self._paused = False
         self.is_open = False  # connected and subscribed
         self._timer: asyncio.TimerHandle | None = None
+        self._patience: asyncio.TimerHandle | None = None  # with a broker that owes us the answer to SUBSCRIBE
         self.failure: Exception | None = None
 
     @property
@@ -54,11 +59,14 @@ class Link:
     def _port(self) -> int:
         return self._connection.port or (8883 if self._connection.tls else 1883)
 
-    async def open(self, filters: Sequence[str]) -> dict[str, str]:
-        """Connect and subscribe; return the filters the broker refuses, with its reason. Raises Unavailable."""
+    async def open(self, filters: Sequence[str]) -> None:
+        """Connect and ask for the filters. Raises Unavailable.
+
+        The answer to SUBSCRIBE is not waited for: what the broker kept for our session may come before it, and has to
+        be committed and acknowledged before some brokers send anything more.
+        """
         self._loop = asyncio.get_running_loop()
         self._connected: asyncio.Future[ReasonCode] = self._loop.create_future()
-        self._subscribed: asyncio.Future[list[ReasonCode]] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._client = client = self._make_client()
         try:
@@ -68,15 +76,15 @@ class Link:
             code = await self._answer(self._connected)
             if code.is_failure:
                 raise Unavailable(f"{self.where} refuses the connection: {code}; check user, password and client_id")
-            options = SubscribeOptions(self._connection.qos, retainHandling=_RETAINED_IF_NEW)
-            v5 = self._connection.version == "5"
-            client.subscribe([(f, options) for f in filters] if v5 else [(f, self._connection.qos) for f in filters])  # type: ignore[arg-type]
-            codes = await self._answer(self._subscribed)
         except (OSError, TimeoutError) as error:
             why = "no answer in time" if isinstance(error, TimeoutError) else str(error)
             raise Unavailable(f"{self.where} cannot be opened: {why}") from error
-        self.is_open = True
-        return {f: str(code) for f, code in zip(filters, codes, strict=True) if code.is_failure}
+        self._filters = filters
+        options = SubscribeOptions(self._connection.qos, retainHandling=_RETAINED_IF_NEW)
+        v5 = self._connection.version == "5"
+        client.subscribe([(f, options) for f in filters] if v5 else [(f, self._connection.qos) for f in filters])  # type: ignore[arg-type]
+        silent = Unavailable(f"{self.where} cannot be subscribed: no answer in time")
+        self._patience = self._loop.call_later(_OPEN_S, self._fail, silent)
 
     def ack(self, packets: Iterable[int]) -> None:
         """Acknowledge messages by packet id, in the order they came; after the end of the link it does nothing."""
@@ -143,8 +151,10 @@ class Link:
     def _subscribe_answered(
         self, _client: Client, _data: Any, _packet: int, codes: list[ReasonCode], _properties: Any
     ) -> None:
-        if not self._subscribed.done():
-            self._subscribed.set_result(codes)
+        assert self._patience is not None
+        self._patience.cancel()
+        self.is_open = True
+        self._on_subscribed({f: str(code) for f, code in zip(self._filters, codes, strict=True) if code.is_failure})
 
     def _disconnected(self, _client: Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
         self._fail(Unavailable(f"{self.where} is lost: {code}"))
@@ -184,8 +194,9 @@ class Link:
             self._loop.remove_writer(self._fd)
             self._fd = -1
             self.is_open = False
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._patience):
+                if timer is not None:
+                    timer.cancel()
             with contextlib.suppress(OSError):
                 self._socket.close()  # type: ignore[union-attr]
         if not self._ended.done():
