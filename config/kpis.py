@@ -11,11 +11,11 @@ from config.bindings import BoundDevice, series_key
 from config.formula import Call, FormulaError, Name, Node, parse
 from config.formula_plan import Expression
 from config.formula_units import check
-from config.grades import STANDARDS, grading
+from config.grades import STANDARDS
 from config.model import Gateway
 from config.points import Point
 from config.quantities import QUANTITIES
-from config.vocabulary import Vocabulary, facts
+from config.vocabulary import Vocabulary, grading_of
 from config.windows import KEEP_H, During, EnergyIntensity, Formula, Window, minutes
 
 GRACE_S = 30.0
@@ -209,9 +209,7 @@ def _limits(
     words: Vocabulary, asset: str, name: str, grade: Grade, result: Figures
 ) -> tuple[float, float, float] | None:
     """Return the limits a figure is graded by; None with the reason in `result.grades`."""
-    stated = facts(words.assets[asset])
-    known = {c: f.strip("'") if f.startswith("'") else stated.get(f) for c, f in grade.where.items()}
-    found = grading(grade.standard, {column: value for column, value in known.items() if value is not None})
+    found = grading_of(words.assets[asset], grade)
     result.grades.append(Left(asset, name, found.said))
     return found.limits
 
