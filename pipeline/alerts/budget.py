@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from config.alerts import Budget
-from pipeline import quality as q
 from pipeline.alerts.context import Context, Numbered
-from pipeline.alerts.judged import AGAIN_NS, BETWEEN, FALSE, TRUE, Judged, Places
+from pipeline.alerts.judged import AGAIN_NS, BETWEEN, FALSE, TRUE, Judged, Row, Watchers
 from pipeline.batch import Batch
 from pipeline.calendar import DAY_NS, Calendar
 from pipeline.consume import State
@@ -49,15 +48,15 @@ class Budgets:
     tick: int
 
     @cached_property
-    def _watched(self) -> Places:
-        return Places({series: series for plan in self.plans for series in plan.amounts} | {self.tick: self.tick})
+    def _watched(self) -> Watchers[Plan]:
+        return Watchers((series, plan) for plan in self.plans for series in (*plan.amounts, self.tick))
 
     def fold(self, state: State, batch: Batch) -> tuple[State, Judged | None]:
-        rows = self._watched.rows(batch)
+        rows = self._watched.good(batch)
         if not len(rows):
             return state, None
         month = _Month(self, state)
-        for row in rows[(batch.quality[rows] & q.SEVERITY) != q.BAD].tolist():
+        for row in rows.tolist():
             at, series = int(batch.time_ns[row]), int(batch.series[row])
             month.until(at, row)
             if series == self.tick:
@@ -76,7 +75,7 @@ class _Month:
         self.state = fresh | state
         for part in ("so_far", "latest", "bins"):
             self.state[part] = dict(self.state[part])
-        self.told: list[tuple[int, int, int, int, float, float, float]] = []
+        self.told: list[Row] = []
 
     def until(self, at: int, row: int) -> None:
         """Begin the month an instant lies in, where the one before is over."""

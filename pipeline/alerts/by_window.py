@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
-from pipeline import quality as q
-from pipeline.alerts.judged import Judged, Places
+from pipeline.alerts.judged import Judged, Watchers
 from pipeline.batch import Batch
 from pipeline.consume import State
 
@@ -59,21 +58,13 @@ class ByWindow:
     rules: Sequence[Rule]
 
     @cached_property
-    def _watched(self) -> Places:
-        return Places({series: series for rule in self.rules for series in rule.parts.values()})
-
-    @cached_property
-    def _uses(self) -> dict[int, list[tuple[int, str]]]:
+    def _watched(self) -> Watchers[tuple[int, str]]:
         """Series → which rules it is a part of, and of what name."""
-        found: dict[int, list[tuple[int, str]]] = {}
-        for number, rule in enumerate(self.rules):
-            for name, series in rule.parts.items():
-                found.setdefault(series, []).append((number, name))
-        return found
+        rules = enumerate(self.rules)
+        return Watchers((series, (number, name)) for number, rule in rules for name, series in rule.parts.items())
 
     def fold(self, state: State, batch: Batch) -> tuple[State, Judged | None]:
-        rows = self._watched.rows(batch)
-        rows = rows[(batch.quality[rows] & q.SEVERITY) != q.BAD]
+        rows = self._watched.good(batch)
         if not len(rows):
             return state, None
         after, told = dict(state), []
@@ -100,7 +91,7 @@ class ByWindow:
         found: dict[tuple[int, int], tuple[int, Told]] = {}
         columns = (batch.series, batch.time_ns, batch.span_ns, batch.value, batch.quality)
         for row, series, end, span, value, bits in zip(rows, *(c.tolist() for c in columns), strict=True):
-            for number, name in self._uses[series]:
+            for number, name in self._watched[series]:
                 _, known = found.get((number, end), (0, Told(end, span, {})))
                 known = known._replace(parts={**known.parts, name: value}, quality=known.quality | bits)
                 found[number, end] = row, known

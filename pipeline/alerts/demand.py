@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple, Self
 
-import numpy as np
-
 from config.alerts import Demand
 from pipeline import quality as q
 from pipeline.alerts.context import Context, Numbered
-from pipeline.alerts.judged import BETWEEN, FALSE, TRUE, Judged, Places
+from pipeline.alerts.judged import BETWEEN, FALSE, TRUE, Judged, Row, Watchers
 from pipeline.batch import Batch
 from pipeline.calendar import Calendar
 from pipeline.clock import SECOND_NS
@@ -85,26 +83,18 @@ class Demands:
     tick: int
 
     @cached_property
-    def _watched(self) -> Places:
-        return Places({i.power: i.power for i in self.intervals} | {self.tick: self.tick})
-
-    @cached_property
-    def _by_series(self) -> dict[int, list[Interval]]:
-        found: dict[int, list[Interval]] = {self.tick: list(self.intervals)}
-        for interval in self.intervals:
-            found.setdefault(interval.power, []).append(interval)
-        return found
+    def _watched(self) -> Watchers[Interval]:
+        return Watchers((series, i) for i in self.intervals for series in (i.power, self.tick))
 
     def fold(self, state: State, batch: Batch) -> tuple[State, Judged | None]:
-        rows = self._watched.rows(batch)
+        rows = self._watched.good(batch, but=q.CLOCK)
         if not len(rows):
             return state, None
-        rows = rows[((batch.quality[rows] & q.SEVERITY) != q.BAD) & ((batch.quality[rows] & np.uint16(q.CLOCK)) == 0)]
         courses = {i.key: Course(*state.get(i.key, ())) for i in self.intervals}
-        told: list[tuple[int, int, int, int, float, float, float]] = []
+        told: list[Row] = []
         for row in rows.tolist():
             at, series = int(batch.time_ns[row]), int(batch.series[row])
-            for interval in self._by_series[series]:
+            for interval in self._watched[series]:
                 course = courses[interval.key]
                 new = course.into(interval, at)
                 if new.end != course.end and course.truth != FALSE:
@@ -117,9 +107,7 @@ class Demands:
         return {key: [*course] for key, course in courses.items()}, Judged.of(told) if told else None
 
 
-def _judge(
-    interval: Interval, course: Course, row: int
-) -> tuple[Course, list[tuple[int, int, int, int, float, float, float]]]:
+def _judge(interval: Interval, course: Course, row: int) -> tuple[Course, list[Row]]:
     """Return the course with what is said of it now, and that where there is anything to say."""
     kw = course.projected_kw(interval.after_share)
     if kw is None:

@@ -9,9 +9,8 @@ from typing import Final, NamedTuple
 
 from config.alerting import DISK
 from config.alerts import Health
-from pipeline import quality as q
 from pipeline.alerts.context import Context, Numbered
-from pipeline.alerts.judged import FALSE, TRUE, Judged, Places
+from pipeline.alerts.judged import FALSE, TRUE, Judged, Watchers
 from pipeline.batch import Batch
 from pipeline.clock import SECOND_NS
 from pipeline.consume import State
@@ -42,24 +41,17 @@ class Healths:
     watches: Sequence[Watch]
 
     @cached_property
-    def _watched(self) -> Places:
-        return Places({watch.series: watch.series for watch in self.watches})
-
-    @cached_property
-    def _by_series(self) -> dict[int, list[Watch]]:
-        found: dict[int, list[Watch]] = {}
-        for watch in self.watches:
-            found.setdefault(watch.series, []).append(watch)
-        return found
+    def _watched(self) -> Watchers[Watch]:
+        return Watchers((watch.series, watch) for watch in self.watches)
 
     def fold(self, state: State, batch: Batch) -> tuple[State, Judged | None]:
-        rows = self._watched.rows(batch)
+        rows = self._watched.good(batch)
         if not len(rows):
             return state, None
         after, told = dict(state), []
-        for row in rows[(batch.quality[rows] & q.SEVERITY) != q.BAD].tolist():
+        for row in rows.tolist():
             at, value = int(batch.time_ns[row]), float(batch.value[row])
-            for watch in self._by_series[int(batch.series[row])]:
+            for watch in self._watched[int(batch.series[row])]:
                 found = self._growth(after, watch, at, value) if watch.over_ns else value
                 truth = TRUE if watch.sign * found > watch.sign * watch.limit else FALSE
                 told.append((watch.alert, row, at, truth, found, watch.limit, NAN))

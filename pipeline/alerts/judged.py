@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import quality as q
 from pipeline.batch import Batch
 from pipeline.clock import SECOND_NS
 from pipeline.consume import State
 
+T = TypeVar("T")
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 TRUE: Final = 1
 FALSE: Final = 0
 BETWEEN: Final = -1  # past the limit that clears, not past the one that fires: what is, stays
+Row = tuple[int, int, int, int, float, float, float]  # one judgement, as Judged has it in columns
 AGAIN_NS: Final = 60 * SECOND_NS  # while it lasts, its value is told at most this often
 
 
@@ -34,7 +37,7 @@ class Judged(NamedTuple):
     excess: Floats
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[int, int, int, int, float, float, float]]) -> Self:
+    def of(cls, rows: Iterable[Row]) -> Self:
         """Return judgements told one by one."""
         columns: Sequence[Sequence[float]] = list(zip(*rows, strict=True)) or [()] * len(cls._fields)
         alert, row, time_ns, truth = (np.array(c, np.int64) for c in columns[:4])
@@ -79,3 +82,23 @@ class Places:
         if len(self._of) == 1:
             return np.empty(0, np.int64)
         return np.flatnonzero(self(batch.series) >= 0)
+
+
+class Watchers(Generic[T]):
+    """Series ids → those that watch them, in the order they were named."""
+
+    def __init__(self, pairs: Iterable[tuple[int, T]]) -> None:
+        self._of: dict[int, list[T]] = {}
+        for series, watcher in pairs:
+            self._of.setdefault(series, []).append(watcher)
+        self._places = Places({series: series for series in self._of})
+
+    def __getitem__(self, series: int) -> list[T]:
+        return self._of[series]
+
+    def good(self, batch: Batch, but: int = 0) -> Ints:
+        """Return the rows of a batch that are watched and not bad, nor have any of the quality bits `but`."""
+        rows = self._places.rows(batch)
+        quality = batch.quality[rows]
+        good: Ints = rows[((quality & q.SEVERITY) != q.BAD) & ((quality & np.uint16(but)) == 0)]
+        return good

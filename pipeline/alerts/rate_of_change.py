@@ -12,7 +12,7 @@ import numpy as np
 from config.alerts import RateOfChange
 from pipeline import quality as q
 from pipeline.alerts.context import Context, Numbered
-from pipeline.alerts.judged import BETWEEN, FALSE, TRUE, Judged, Places
+from pipeline.alerts.judged import BETWEEN, FALSE, TRUE, Judged, Watchers
 from pipeline.batch import Batch
 from pipeline.clock import SECOND_NS
 from pipeline.consume import State
@@ -47,26 +47,17 @@ class Slopes:
     slopes: Sequence[Slope]
 
     @cached_property
-    def _watched(self) -> Places:
-        return Places({slope.watched: slope.watched for slope in self.slopes})
-
-    @cached_property
-    def _by_series(self) -> dict[int, list[Slope]]:
-        found: dict[int, list[Slope]] = {}
-        for slope in self.slopes:
-            found.setdefault(slope.watched, []).append(slope)
-        return found
+    def _watched(self) -> Watchers[Slope]:
+        return Watchers((slope.watched, slope) for slope in self.slopes)
 
     def fold(self, state: State, batch: Batch) -> tuple[State, Judged | None]:
-        rows = self._watched.rows(batch)
+        rows = self._watched.good(batch, but=q.LATE)
         if not len(rows):
             return state, None
         after, told = dict(state), []
-        quality = batch.quality[rows]
-        usable = ((quality & q.SEVERITY) != q.BAD) & ((quality & np.uint16(q.LATE)) == 0)
-        for row in rows[usable].tolist():
+        for row in rows.tolist():
             at, value = int(batch.time_ns[row]), float(batch.value[row])
-            for slope in self._by_series[int(batch.series[row])]:
+            for slope in self._watched[int(batch.series[row])]:
                 bins, rate = _add(slope, after.get(slope.key, []), at, value)
                 after[slope.key] = bins
                 told += [(slope.alert, row, at, *_judge(slope, rate), NAN)] if rate is not None else []

@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from config.alerts import Threshold
-from pipeline import quality as q
 from pipeline.alerts.context import Context, Numbered
-from pipeline.alerts.judged import BETWEEN, FALSE, TRUE, Judged, Places
+from pipeline.alerts.judged import BETWEEN, FALSE, TRUE, Judged, Places, Watchers
 from pipeline.batch import Batch
 from pipeline.consume import State
 
@@ -43,29 +42,22 @@ class Thresholds:
     limits: Sequence[Limit]
 
     @cached_property
-    def _watched(self) -> Places:
-        return Places({limit.watched: limit.watched for limit in self.limits})
-
-    @cached_property
-    def _by_series(self) -> dict[int, list[Limit]]:
-        found: dict[int, list[Limit]] = {}
-        for limit in self.limits:
-            found.setdefault(limit.watched, []).append(limit)
-        return found
+    def _watched(self) -> Watchers[Limit]:
+        return Watchers((limit.watched, limit) for limit in self.limits)
 
     @cached_property
     def _shares(self) -> Places:
         return Places({limit.completeness: limit.completeness for limit in self.limits if limit.completeness != NONE})
 
     def fold(self, state: State, batch: Batch) -> tuple[State, Judged | None]:
-        rows = self._watched.rows(batch)
+        rows = self._watched.good(batch)
         if not len(rows):
             return state, None
-        shares = shares_of(batch, self._shares)
+        shares = _shares_of(batch, self._shares)
         newest, told = dict(state), []
-        for row in rows[(batch.quality[rows] & q.SEVERITY) != q.BAD].tolist():
+        for row in rows.tolist():
             series, at, value = int(batch.series[row]), int(batch.time_ns[row]), float(batch.value[row])
-            for limit in self._by_series[series]:
+            for limit in self._watched[series]:
                 if at < newest.get(limit.key, 0):
                     continue
                 newest[limit.key] = at
@@ -74,7 +66,7 @@ class Thresholds:
         return newest, Judged.of(told)
 
 
-def shares_of(batch: Batch, completeness: Places) -> dict[tuple[int, int], float]:
+def _shares_of(batch: Batch, completeness: Places) -> dict[tuple[int, int], float]:
     """Return the completeness a batch tells, by its series and the end of the window."""
     rows = completeness.rows(batch)
     ends = zip(batch.series[rows].tolist(), batch.time_ns[rows].tolist(), strict=True)
