@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from config.alerting import Alert, alerts_of
+from config.alerting import Alert
 from config.alerts import Rule
 from config.bindings import BoundDevice, bind
 from config.formula_plan import AmountOf, Input
@@ -24,7 +24,6 @@ from pipeline.alerts.stage import Alerts, Status
 from pipeline.batch import ALERT, INPUT, WINDOW, Batch, Header, concat, make
 from pipeline.clock import SECOND_NS
 from pipeline.compile import compile_plan
-from pipeline.compile_windows import figures_of
 from pipeline.formula import leaves
 from pipeline.heartbeat import TICK_KEY
 from pipeline.ingest import derive
@@ -112,10 +111,10 @@ class DryRun:
         wanted: Callable[[Alert[Rule]], bool] = lambda alert: True,
     ) -> DryRun:
         """Return the dry run of the alerts that are wanted; `ids` of all series, those of the alerts included."""
-        found = figures_of(config, devices, ids.keys())
-        alerts = [alert for alert in alerts_of(config, devices, found) if wanted(alert)]
         asked = _Asked(ids)
-        stage = alert_stage(alerts, Context(config, devices, found, asked))
+        context = Context.of(config, devices, asked)
+        found, alerts = context.figures, [alert for alert in context.alerts if wanted(alert)]
+        stage = alert_stage(alerts, context)
         keys = set(asked.keys_asked)
         figures = [figure for figure in found if keys & _own(figure)]
         inputs = {key for figure in figures for key in _inputs(figure)}

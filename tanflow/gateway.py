@@ -21,6 +21,7 @@ from config.components import components
 from config.errors import GatewayError, Unavailable
 from config.model import Gateway as Config
 from config.points import DeviceMap
+from pipeline.alerts.context import Context
 from pipeline.archive import Archivist
 from pipeline.batch import make
 from pipeline.clock import Clock
@@ -85,6 +86,7 @@ class Gateway:
     beside: dict[str, Work] = field(default_factory=dict)  # what else runs as long as the gateway: its API
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_QUESTIONS_AT_ONCE))
+    context: Context = field(init=False)  # its figures and alerts
     account: Account = field(init=False)  # the ledger and what is not booked yet, for those who ask
     accountant: Accountant = field(init=False)
     publisher: Publisher = field(init=False)
@@ -101,10 +103,11 @@ class Gateway:
         self.latest = Latest(len(self.table))
         self.account = Account(self.directory.path)
         self.ingests = {name: self._ingest(name) for name in self.config.connections}
-        self.consumers = [self._consumer(stage) for stage in stages(self.config, self.devices, self.table.ids)]
+        self.context = Context.of(self.config, self.devices, self.table.ids)
+        self.consumers = [self._consumer(stage) for stage in stages(self.context)]
         self.deliveries = {name: self._delivery(name) for name in self.config.sinks}
         self._account()
-        self.desk = alerting.desk(self.config, self.devices, self.table.ids, self.log, self.board.component("desk"))
+        self.desk = alerting.desk(self.context, self.log, self.board.component("desk"))
         self.costs = Costs(self.config, self.table)
         self.senders = alerting.senders(self.config, self.desk, self.costs.of, self.board)
         history = self.config.data.history

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from zoneinfo import ZoneInfo
 
-from config.alerting import alerts_of
-from config.bindings import BoundDevice
 from config.kpis import Figure, tolerance
 from config.model import Gateway, Site
 from pipeline.alerts.compile import alert_stage
 from pipeline.alerts.context import Context
 from pipeline.calendar import Calendar
 from pipeline.clock import SECOND_NS
-from pipeline.compile_windows import STAGE, figures_of
+from pipeline.compile_windows import STAGE
 from pipeline.consume import Stage
 from pipeline.figures import Kpi, Limits
 from pipeline.heartbeat import TICK_KEY
@@ -22,14 +20,13 @@ from pipeline.kpi import Windows
 _HOUR_NS = 3_600 * SECOND_NS
 
 
-def stages(config: Gateway, devices: Collection[BoundDevice], ids: Mapping[str, int]) -> Iterator[Stage]:
+def stages(context: Context) -> Iterator[Stage]:
     """Yield every stage of a configuration: all figures over windows, then the alerts."""
-    found = figures_of(config, devices, ids.keys())
-    windows = windows_stage(config, found, ids)
+    windows = windows_stage(context.config, context.figures, context.ids)
     if windows.kpis:
         yield windows
-    if alerts := alerts_of(config, devices, found):
-        yield alert_stage(alerts, Context(config, devices, found, ids))
+    if context.alerts:
+        yield alert_stage(context.alerts, context)
 
 
 def windows_stage(config: Gateway, figures: Iterable[Figure], ids: Mapping[str, int]) -> Windows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,10 +52,10 @@ class Watched:
         return f"{self.asset}.{self.name}"
 
 
-def watched(alerts: Sequence[Alert[Rule]], context: Context) -> dict[str, Watched]:
+def watched(context: Context) -> dict[str, Watched]:
     """Return what is watched, by asset.name."""
     areas = {asset: area for area, there in context.config.areas.items() for asset in there.assets}
-    found = [_watched(alert, areas.get(alert.asset, ""), context) for alert in alerts]
+    found = [_watched(alert, areas.get(alert.asset, ""), context) for alert in context.alerts]
     return {one.key: one for one in found}
 
 

@@ -18,19 +18,17 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from carbon.local_time import midnight_ns
-from config.alerting import Alert, alerts_of
+from config.alerting import Alert
 from config.alerts import Rule
-from config.bindings import BoundDevice, bind
+from config.bindings import bind
 from config.errors import GatewayError
 from config.explain import nearest
-from config.kpis import Figures
 from config.load import Loaded, load
-from config.model import Gateway
 from config.type_alerts import origin
+from pipeline.alerts.context import Context
 from pipeline.alerts.expected import learned_of
 from pipeline.alerts.stage import STAGE, Alerts
 from pipeline.compile import compile_plan
-from pipeline.compile_windows import figures_of
 from pipeline.log.schema import FILE
 from tanflow.commands.alert_words import duration, limit, watched
 from tanflow.commands.options import day, plain_table
@@ -53,34 +51,16 @@ Set = Annotated[
 Format = Annotated[str, typer.Option("--format", help="table or json.")]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plant:
-    """A configuration with all it compiles to."""
-
-    config: Gateway
-    devices: list[BoundDevice]
-    keys: list[str]
-    figures: Figures
-    alerts: list[Alert[Rule]]
-
-    @classmethod
-    def of(cls, loaded: Loaded) -> _Plant:
-        devices = list(bind(loaded.gateway, loaded.templates))
-        keys = [spec.key for spec in compile_plan(loaded.gateway, devices, loaded.path.parent).specs]
-        found = figures_of(loaded.gateway, devices, set(keys))
-        return cls(loaded.gateway, devices, keys, found, alerts_of(loaded.gateway, devices, found))
-
-
 @app.command("list")
 def list_(
     config: Config = Path("gateway.yaml"), data: Data = None, rule: Rules = None, format_: Format = "table"
 ) -> None:
     """Show every alert: what it watches, at what it fires, where it comes from, and what it has learned."""
     loaded = load(config)
-    plant = _Plant.of(loaded)
+    plant = _plant(loaded)
     folder = _folder(loaded, data)
     states = orjson.loads(Past(folder).state_of(STAGE) or b"{}") if (folder / FILE).exists() else {}
-    stage = DryRun.of(plant.config, plant.devices, {key: n for n, key in enumerate(plant.keys)}).stage
+    stage = DryRun.of(plant.config, plant.devices, plant.ids).stage
     learned = dict(_learned(stage, states))
     rows = [_row(plant, alert, learned.get(alert.key, "")) for alert in plant.alerts if _named(alert, rule)]
     if format_ == "json":
@@ -103,23 +83,30 @@ def dry_run(
 ) -> None:  # fmt: skip
     """Show when alerts would have fired over the rows that are kept, and what it cost; nothing is written or sent."""
     loaded = load(config)
-    plant = _Plant.of(loaded)
+    plant = _plant(loaded)
     _known(plant, rule or ())
     if set_:
-        plant = _changed(loaded, plant, rule or (), set_)
-    first, last = _period(start, end, ZoneInfo(plant.config.site.zone))
+        plant = _changed(plant, rule or (), set_)
+    first, last = _period(start, end, plant.zone)
     past = Past(_folder(loaded, data))
-    run = DryRun.of(plant.config, plant.devices, with_new(past.ids, plant.keys), lambda alert: _named(alert, rule))
+    run = DryRun.of(plant.config, plant.devices, with_new(past.ids, plant.ids), lambda alert: _named(alert, rule))
     firings, counted = Firings(first), [0]
     rows = _counting(past.rows(run.needed, first - _warm_up(run.alerts), last), counted)
     begun = time.perf_counter()
-    told = _Printer(format_, firings, ZoneInfo(plant.config.site.zone))
+    told = _Printer(format_, firings, plant.zone)
     told.each(firings.through(run.through(rows)))
     told.each(firings.end(last))
     told.summary([Rate.of(a, firings.every, first, last) for a in run.alerts], counted[0], time.perf_counter() - begun)
 
 
 # ── what is meant ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _plant(loaded: Loaded) -> Context:
+    """Return what a configuration comes to, its series numbered as they are compiled."""
+    devices = list(bind(loaded.gateway, loaded.templates))
+    specs = compile_plan(loaded.gateway, devices, loaded.path.parent).specs
+    return Context.of(loaded.gateway, devices, {spec.key: number for number, spec in enumerate(specs)})
 
 
 def _folder(loaded: Loaded, data: Path | None) -> Path:
@@ -130,14 +117,14 @@ def _named(alert: Alert[Rule], names: Sequence[str] | None) -> bool:
     return not names or alert.name in names or f"{alert.asset}.{alert.name}" in names
 
 
-def _known(plant: _Plant, names: Iterable[str]) -> None:
+def _known(plant: Context, names: Iterable[str]) -> None:
     for name in names:
         if not any(_named(alert, [name]) for alert in plant.alerts):
             known = {n for a in plant.alerts for n in (a.name, f"{a.asset}.{a.name}")}
             raise GatewayError(f"there is no alert '{name}'{nearest(name, known)}; tanflow alerts list shows all")
 
 
-def _changed(loaded: Loaded, plant: _Plant, names: Sequence[str], given: Iterable[str]) -> _Plant:
+def _changed(plant: Context, names: Sequence[str], given: Iterable[str]) -> Context:
     """Return the plant with other values of one rule; what an asset's type brings becomes a rule of one's own."""
     chosen = [alert for alert in plant.alerts if _named(alert, names)]
     if not names or len(chosen) != 1:
@@ -154,8 +141,7 @@ def _changed(loaded: Loaded, plant: _Plant, names: Sequence[str], given: Iterabl
         message = f"--set: {where} {first['msg']}".replace("Value error, ", "")
         raise typer.BadParameter(message) from None
     config = plant.config.model_copy(update={"alerts": {**plant.config.alerts, alert.name: changed}})
-    alerts = [Alert(a.asset, a.name, changed if a is alert else a.rule) for a in plant.alerts]
-    return _Plant(config, plant.devices, plant.keys, plant.figures, alerts)
+    return Context(config, plant.devices, plant.figures, plant.ids)
 
 
 def _value(text: str) -> tuple[str, Any]:
@@ -190,7 +176,7 @@ def _counting(batches: Iterable[Any], counted: list[int]) -> Iterator[Any]:
 # ── what is told ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _row(plant: _Plant, alert: Alert[Rule], learned: str) -> dict[str, str]:
+def _row(plant: Context, alert: Alert[Rule], learned: str) -> dict[str, str]:
     rule = alert.rule
     return {
         "asset": alert.asset,

@@ -57,17 +57,18 @@ def application(gateway: Gateway, api: Api, token: str, now_s: Callable[[], floa
     """Return API and page; `token` "" asks programs for none. Raises GatewayError for users that cannot be read."""
     users = Users.open(gateway.directory.path)
     sessions, acts = Sessions(users, now_s), Acts(gateway, now_s)
-    found, files = AlertList(gateway), static_files.static_files()
-    streams = Streams(gateway, SeriesList(gateway.config, gateway.table), found, sessions, now_s)
-    parts = (Login(gateway, users, sessions, acts, now_s), Alerts(gateway, acts, found), streams, acts)
-    routes = [*_routes(gateway, acts), *(r for part in parts for r in part.routes()), *static_files.routes(files)]
+    alerts, files = AlertList(gateway), static_files.static_files()
+    streams = Streams(gateway, SeriesList(gateway.config, gateway.table), alerts, sessions, now_s)
+    parts = (Login(gateway, users, sessions, acts, now_s), Alerts(gateway, acts, alerts), streams, acts)
+    of_parts = (route for part in parts for route in part.routes())
+    routes = [*_routes(gateway, acts, alerts), *of_parts, *static_files.routes(files)]
     app = Starlette(routes=routes, exception_handlers=_HANDLERS)
     app.router.redirect_slashes = False
     entrance = Entrance(gateway.config, users, sessions, acts, api, token)
     return Web(Guard(app, entrance, files), (partial(watch, users, acts), streams.run))
 
 
-def _routes(gateway: Gateway, acts: Acts) -> list[Route]:
+def _routes(gateway: Gateway, acts: Acts, alerts: AlertList) -> list[Route]:
     """Return the routes of all that is asked about the plant, its account and its alerts."""
     api = _Api(gateway)
     return [
@@ -79,9 +80,9 @@ def _routes(gateway: Gateway, acts: Acts) -> list[Route]:
         Route("/api/cost", api.cost),
         Route("/metrics", api.metrics),
         *documents.routes(gateway, acts),
-        *overview.routes(gateway),
+        *overview.routes(gateway, alerts),
         *flow.routes(gateway),
-        *plant.routes(gateway),
+        *plant.routes(gateway, alerts),
         *carbon.routes(gateway),
         *report.routes(gateway, acts),
         *deadletters.routes(gateway),

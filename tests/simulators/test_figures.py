@@ -15,6 +15,7 @@ from config.bindings import bind
 from config.load import load
 from config.points import Point
 from config.quantities import AMOUNT_OF
+from pipeline.alerts.context import Context
 from pipeline.batch import INPUT, WINDOW, Batch, Header, make
 from pipeline.compile import compile_plan
 from pipeline.heartbeat import TICK_KEY
@@ -36,7 +37,7 @@ def day() -> dict[str, list[tuple[float, float]]]:
     devices = list(bind(loaded.gateway, loaded.templates))
     plan = compile_plan(loaded.gateway, devices, FACTORY.parent)
     ids = {spec.key: number for number, spec in enumerate(plan.specs)}
-    (windows,) = (s for s in stages(loaded.gateway, devices, ids) if isinstance(s, Windows))
+    (windows,) = (s for s in stages(Context.of(loaded.gateway, devices, ids)) if isinstance(s, Windows))
     points = {(d.asset_name, n): p for d in devices for n, p in d.points.items()}
     plant, found, before = Plant.demo(), defaultdict(dict[int, float]), dict[str, float]()
     state, names = {}, {number: key for key, number in ids.items()}

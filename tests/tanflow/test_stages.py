@@ -6,6 +6,7 @@ from typing import Any
 
 from config.bindings import bind
 from config.model import Gateway
+from pipeline.alerts.context import Context
 from pipeline.alerts.stage import Alerts
 from pipeline.compile import compile_plan
 from pipeline.kpi import Windows
@@ -29,7 +30,7 @@ def built(**blocks: Any) -> tuple[dict[str, Spec], dict[str, int], list[Any]]:
     devices = list(bind(gateway, {}))
     specs = {s.key: s for s in compile_plan(gateway, devices).specs}
     ids = {key: number for number, key in enumerate(specs)}
-    return specs, ids, list(stages(gateway, devices, ids))
+    return specs, ids, list(stages(Context.of(gateway, devices, ids)))
 
 
 def test_an_alert_watches_a_figure_of_the_type_or_a_window_of_ones_own() -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from config.alerting import Alert, alerts_of
+from config.alerting import Alert
 from config.alerts import Budget, CalibrationDue, Demand, Frozen, Health, RateOfChange, Rule, Stale, Threshold
 from config.bindings import series_key
 from pipeline.alerts.compile import part_key
 from pipeline.alerts.context import Context
 from pipeline.alerts.stage import Status
-from pipeline.compile_windows import figures_of
 from pipeline.desk.episode import Episode
 from pipeline.desk.silences import Silence
 from pipeline.desk.watched import Watched
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from tanflow.gateway import Gateway
 
 _GRAVEST: Final = {"critical": 0, "warning": 1, "info": 2}
+_COUNTED: Final = (*_GRAVEST, "pending")
 _UNKNOWN: Final = {"kwh_per_h": None, "co2e_kg_per_h": None, "money_per_h": None, "currency": None}
 
 
@@ -41,21 +41,24 @@ class AlertList:
     _states: npt.NDArray[np.int64] = field(init=False)  # ids of their states; looked at each second
 
     def __post_init__(self) -> None:
-        gateway = self.gateway
-        ids = gateway.table.ids
-        found = figures_of(gateway.config, gateway.devices, ids.keys())
-        context = Context(gateway.config, gateway.devices, found, ids)
-        self._alerts = {f"{a.asset}.{a.name}": a for a in alerts_of(gateway.config, gateway.devices, found)}
-        self._watched = list(gateway.desk.fold.watched.values())
+        context = self.gateway.context
+        self._alerts = {f"{alert.asset}.{alert.name}": alert for alert in context.alerts}
+        self._watched = list(self.gateway.desk.fold.watched.values())
         self._states = np.array([one.state for one in self._watched], np.int64)
         self._curves = {key: _curve(alert, context) for key, alert in self._alerts.items()}
 
     def counts(self) -> dict[str, int]:
         """Return how many alerts fire by severity, and how many are about to."""
-        fires = Counter(episode.severity for episode in self.gateway.desk.open.values())
-        return {name: fires[name] for name in ("critical", "warning", "info")} | {
-            "pending": sum(1 for _ in self._pending())
-        }
+        return every(sum(self.counts_by_asset().values(), Counter[str]()))
+
+    def counts_by_asset(self) -> Mapping[str, Counter[str]]:
+        """Return the same of each asset, as far as there are any."""
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for episode in self.gateway.desk.open.values():
+            found[episode.asset][episode.severity] += 1
+        for watched in self._pending():
+            found[watched.asset]["pending"] += 1
+        return found
 
     def standing(self) -> tuple[object, ...]:
         """Return what differs whenever a reader should look again."""
@@ -141,6 +144,11 @@ class AlertList:
         return described(silence) if silence else None
 
 
+def every(counts: Counter[str]) -> dict[str, int]:
+    """Return counts with those that are 0."""
+    return {name: counts[name] for name in _COUNTED}
+
+
 def described(silence: Silence) -> dict[str, Any]:
     """Return a silence as JSON-ready data."""
     match = silence.match.model_dump(mode="json", exclude_defaults=True)
@@ -167,18 +175,13 @@ def _watched(rule: Rule, context: Context) -> str:
     if isinstance(rule, Stale | Frozen):
         return _first_of(rule.device, context)
     if isinstance(rule, RateOfChange):
-        return _point(rule.point, context)
+        return context.point_key(rule.point)
     if isinstance(rule, Demand):
-        return _point(rule.power, context)
+        return context.point_key(rule.power)
     if isinstance(rule, Threshold) and rule.point is not None:
-        return _point(rule.point, context)
+        return context.point_key(rule.point)
     figure = context.figures.named(getattr(rule, "window", None) or "")
     return figure.key if figure else ""
-
-
-def _point(reference: str, context: Context) -> str:
-    asset, _, name = reference.partition(".")
-    return series_key(asset, name, context.points[reference].quantity)
 
 
 def _first_of(device: str, context: Context) -> str:

@@ -23,7 +23,6 @@ from config.kpis import Figure
 from config.model import Asset
 from config.vocabulary import facts, grading_of
 from pipeline.clock import SECOND_NS
-from pipeline.compile_windows import figures_of
 from pipeline.quality import describe
 from tanflow.account import Stretch
 from tanflow.web.encode import dumps
@@ -40,11 +39,6 @@ class Details:
     """Computes one asset of a gateway at a time."""
 
     gateway: Gateway
-
-    @cached_property
-    def _figures(self) -> list[Figure]:
-        gateway = self.gateway
-        return list(figures_of(gateway.config, gateway.devices, gateway.table.ids.keys()))
 
     @cached_property
     def _assets(self) -> dict[str, tuple[str, Asset]]:
@@ -81,7 +75,7 @@ class Details:
             "about": about,
             "devices": [described(gateway, d) for d in devices_by_asset(gateway).get(name, [])],
             "points": list(self._points(name, now_ns)),
-            "kpis": [self._kpi(figure, asset) for figure in self._figures if figure.asset == name],
+            "kpis": [self._kpi(figure, asset) for figure in gateway.context.figures if figure.asset == name],
             "states": [
                 {"key": s.key, "label": _label(s.key), "meaning": {str(n): w for n, w in s.meanings.items()}}
                 for s in states(gateway).get(name, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from config.bindings import BoundDevice
 from config.model import Asset
 from pipeline.clock import SECOND_NS
 from pipeline.quality import describe
-from tanflow.web.alerts.firing import counts_by_asset
+from tanflow.web.alerts.alert_list import AlertList, every
 from tanflow.web.encode import answered, dumps
 from tanflow.web.parameters import alike, only
 from tanflow.web.site.asset import Details
@@ -35,12 +36,11 @@ if TYPE_CHECKING:
 
 _KEEP_S: Final = 2.0
 _METERED: Final = ("boundary", "breakdown", "own")
-_NO_ALERTS: Final = {"critical": 0, "warning": 0, "info": 0, "pending": 0}
 
 
-def routes(gateway: Gateway) -> list[Route]:
+def routes(gateway: Gateway, alerts: AlertList) -> list[Route]:
     """Return the routes of the plant's assets."""
-    plant, details = Plant(gateway), Details(gateway)
+    plant, details = Plant(gateway, alerts), Details(gateway)
     shared = Shared[bytes](gateway.asking, _KEEP_S)
     known = {name: area for area, of_one in gateway.config.areas.items() for name in of_one.assets}
 
@@ -63,6 +63,7 @@ class Plant:
     """Computes the tree of one gateway's assets."""
 
     gateway: Gateway
+    alerts: AlertList
 
     @cached_property
     def _meters(self) -> list[Meter]:
@@ -97,12 +98,12 @@ class Plant:
         now = rates(gateway, self._meters, unbooked, now_ns)
         tally = gateway.account.of(unbooked, now.activity(unbooked.books, now_ns)).tally
         flows = _Flows(_by_asset(tally, tally.energy_of(*_METERED), tally.values["energy"]), _emitted(tally))
-        alerts = counts_by_asset(gateway.table, gateway.latest)
+        alerts = self.alerts.counts_by_asset()
         shown = self._powers(now_ns)
         areas = []
         for area, of_area in gateway.config.areas.items():
             assets = [
-                self._asset(name, asset, flows, shown, now_ns) | {"alerts": alerts.get(name, _NO_ALERTS)}
+                self._asset(name, asset, flows, shown, now_ns) | {"alerts": every(alerts.get(name, Counter()))}
                 for name, asset in of_area.assets.items()
             ]
             areas.append({"area": area, "assets": assets})

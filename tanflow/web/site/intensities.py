@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from config.alerting import alerts_of
 from config.alerts import IntensityAlert, Threshold
-from config.kpis import Figure, Figures
+from config.kpis import Figure
 from pipeline.alerts.compile import part_key
-from pipeline.compile_windows import figures_of
 
 if TYPE_CHECKING:
+    from pipeline.alerts.context import Context
     from tanflow.gateway import Gateway
 
 
@@ -32,9 +31,8 @@ class Intensities:
     def __init__(self, gateway: Gateway) -> None:
         self._latest = gateway.latest
         self._ids: Mapping[str, int] = gateway.table.ids
-        found = figures_of(gateway.config, gateway.devices, self._ids.keys())
-        self._figures = [figure for figure in found if figure.quantity == "energy_intensity"]
-        self._limits = dict(_limits(gateway, found))
+        self._figures = [figure for figure in gateway.context.figures if figure.quantity == "energy_intensity"]
+        self._limits = dict(_limits(gateway.context))
 
     def told(self) -> list[dict[str, Any]]:
         """Return value [unit], completeness, end and limit of each; null where unknown."""
@@ -59,11 +57,11 @@ class Intensities:
         return told if np.isfinite(told) else limit.fixed
 
 
-def _limits(gateway: Gateway, found: Figures) -> Iterator[tuple[str, _Limit]]:
+def _limits(context: Context) -> Iterator[tuple[str, _Limit]]:
     """Yield the upper limit of each figure that an alert keeps, by the figure's key."""
-    for alert in alerts_of(gateway.config, gateway.devices, found):
+    for alert in context.alerts:
         rule = alert.rule
-        if isinstance(rule, Threshold | IntensityAlert) and (figure := found.named(rule.window or "")):
+        if isinstance(rule, Threshold | IntensityAlert) and (figure := context.figures.named(rule.window or "")):
             fixed = rule.above if isinstance(rule, Threshold) else None
             if fixed is not None or isinstance(rule, IntensityAlert):
-                yield figure.key, _Limit(gateway.table.ids[part_key(alert, "alert_limit")], fixed)
+                yield figure.key, _Limit(context.ids[part_key(alert, "alert_limit")], fixed)

@@ -22,7 +22,7 @@ from carbon.local_time import midnight_ns
 from config.errors import Rejected
 from pipeline.clock import SECOND_NS
 from tanflow.account import Stretch
-from tanflow.web.alerts.firing import counts
+from tanflow.web.alerts.alert_list import AlertList
 from tanflow.web.encode import dumps
 from tanflow.web.parameters import only
 from tanflow.web.site.course import Curves, activity, amounts, by_meter, course, of_site, quarters
@@ -41,9 +41,9 @@ _KEEP_S: Final = 3.0
 _LEAST_NS: Final = 180 * SECOND_NS  # of a running quarter, before it says what power is
 
 
-def routes(gateway: Gateway) -> list[Route]:
+def routes(gateway: Gateway, alerts: AlertList) -> list[Route]:
     """Return the route of the overview."""
-    overview, shared = Overview(gateway), Shared[bytes](gateway.asking, _KEEP_S)
+    overview, shared = Overview(gateway, alerts), Shared[bytes](gateway.asking, _KEEP_S)
 
     async def answer(request: Request) -> Response:
         only(request.query_params)
@@ -72,8 +72,8 @@ class _Days:
 class Overview:
     """Computes the overview of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: Gateway, alerts: AlertList) -> None:
+        self._gateway, self._alerts = gateway, alerts
         self._zone = ZoneInfo(gateway.config.site.zone)
         self._meters = meters(gateway)
         self._site = of_site(self._meters, gateway.books)
@@ -140,7 +140,7 @@ class Overview:
             },
             "own_share": shares["own"],
             "green_share": shares["green"],
-            "alerts": counts(gateway.table, gateway.latest),
+            "alerts": self._alerts.counts(),
             "intensities": self._intensities.told(),
         }
 
