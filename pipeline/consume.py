@@ -8,14 +8,13 @@ from typing import Any, Final, Protocol
 import orjson
 
 from pipeline.batch import Batch, Header
-from pipeline.clock import SECOND_NS, Clock
+from pipeline.clock import Clock
 from pipeline.counters import Counters
 from pipeline.log.log import Log
 from pipeline.log.writer import Cursor, Entry
+from pipeline.storing import Storing
 
 _CHUNK_ROWS: Final = 50_000
-_SMALL: Final = 4_096  # bytes of state stored with every step
-_BYTES_PER_S: Final = 20_000  # of a larger one: flash wears, and what is not stored is replayed
 State = dict[str, Any]
 
 
@@ -45,9 +44,10 @@ class Consumer:
     counters: Counters
     position: int = field(init=False)
     _state: State = field(init=False)
-    _stored: tuple[int, int] = (0, 0)  # bytes of the state last stored, and when [monotonic ns]
+    _storing: Storing = field(init=False)
 
     def __post_init__(self) -> None:
+        self._storing = Storing(self.stage.name, self.clock)
         cursor = self.log.reader.cursor(self.stage.name)
         self.position, self._state = cursor.position, orjson.loads(cursor.state or b"{}")
 
@@ -74,18 +74,11 @@ class Consumer:
         if rows:
             await self.log.append(Entry(rows, cursor=self._cursor(position, state)))
             self.counters.committed += sum(map(len, rows))
-        elif self._due():
+        elif self._storing.due():
             self.log.ride(self._cursor(position, state))
         self.position, self._state = position, state
         self.counters.backlog = self.log.reader.rows_after(self.position)
         return True
 
-    def _due(self) -> bool:
-        """Return whether a state without rows is worth storing: a small one always is, a large one now and then."""
-        size, at_ns = self._stored
-        return (self.clock.monotonic_ns() - at_ns) * _BYTES_PER_S >= (size - _SMALL) * SECOND_NS
-
     def _cursor(self, position: int, state: State) -> Cursor:
-        stored = orjson.dumps(state, option=orjson.OPT_SERIALIZE_NUMPY)
-        self._stored = len(stored), self.clock.monotonic_ns()
-        return Cursor(self.stage.name, position, stored)
+        return self._storing.cursor(position, orjson.dumps(state, option=orjson.OPT_SERIALIZE_NUMPY))

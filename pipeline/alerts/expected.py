@@ -100,9 +100,13 @@ class LikeDays:
         return said if min(kinds) >= LEAST_LIKE else f"{said}; needs {LEAST_LIKE} like days"
 
 
-def _kind(day: int) -> int:
+def kind_of(day: date) -> int:
     """Return 0 for a work day, 1 for a Saturday, 2 for a Sunday."""
-    return max(0, date.fromordinal(day).weekday() - 4)
+    return max(0, day.weekday() - 4)
+
+
+def _kind(day: int) -> int:
+    return kind_of(date.fromordinal(day))
 
 
 def _short(value: float) -> float:

@@ -8,19 +8,18 @@ from typing import Final
 
 import orjson
 
-from pipeline.clock import SECOND_NS, Clock
+from pipeline.clock import Clock
 from pipeline.counters import Counters
 from pipeline.desk.episode import Episode
 from pipeline.desk.fold import Fold, Statement
 from pipeline.desk.known import Known
 from pipeline.desk.silences import Silence
 from pipeline.log.log import Log, LogReader
-from pipeline.log.writer import Cursor, Entry
+from pipeline.log.writer import Entry
+from pipeline.storing import Storing
 
 CURSOR: Final = "desk"
 _CHUNK_ROWS: Final = 20_000
-_SMALL: Final = 4_096  # bytes of knowledge stored with every step
-_BYTES_PER_S: Final = 20_000  # of more: flash wears, and what is not stored is folded again
 
 
 @dataclass(slots=True)
@@ -37,10 +36,11 @@ class Desk:
     counters: Counters
     position: int = field(init=False)
     _known: Known = field(init=False)
-    _stored: tuple[int, int] = (0, 0)  # bytes last stored, and when [monotonic ns]
+    _storing: Storing = field(init=False)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self._storing = Storing(CURSOR, self.clock)
         cursor = self.log.reader.cursor(CURSOR)
         self.position, self._known = cursor.position, Known.load(cursor.state)
 
@@ -82,10 +82,10 @@ class Desk:
             statements += more
         position = windows[-1].position
         if statements:
-            await self.log.append(Entry(cursor=self._cursor(position, known), statements=statements))
+            await self.log.append(Entry(cursor=self._storing.cursor(position, known.dump()), statements=statements))
             self.counters.committed += len(statements)
-        elif self._due():
-            self.log.ride(self._cursor(position, known))
+        elif self._storing.due():
+            self.log.ride(self._storing.cursor(position, known.dump()))
         self.position, self._known = position, known
         self.counters.received += sum(w.rows for w in windows)
         self.counters.backlog = self.log.reader.rows_after(position) if self.log.position > position else 0
@@ -102,13 +102,3 @@ class Desk:
         """Return episodes that are over and fired at some time within, the newest first."""
         query = "SELECT about FROM episodes WHERE ended_ns >= ? AND fired_ns <= ? ORDER BY ended_ns DESC LIMIT ?"
         return [Episode.from_json(orjson.loads(row[0])) for row in reader.query(query, (from_ns, to_ns, most))]
-
-    def _due(self) -> bool:
-        """Return whether knowledge without statements is worth storing: little always is, much now and then."""
-        size, at_ns = self._stored
-        return (self.clock.monotonic_ns() - at_ns) * _BYTES_PER_S >= (size - _SMALL) * SECOND_NS
-
-    def _cursor(self, position: int, known: Known) -> Cursor:
-        stored = known.dump()
-        self._stored = len(stored), self.clock.monotonic_ns()
-        return Cursor(CURSOR, position, stored)

@@ -65,6 +65,23 @@ async def test_what_fires_says_why_since_when_and_what_it_watches(site: Site) ->
     assert {one["value_key"], one["limit_key"], one["watched"]} <= set(known)
 
 
+async def test_every_view_counts_the_same(site: Site) -> None:
+    await fire(site)
+    await site.append(PUMP, [0, 60], [1.0, 9.0])
+    gateway = site.gateway
+    await until(lambda: gateway.latest.value[gateway.table.ids["pump.pump-runs.alert"]] == 1, what="pending")
+    gateway.latest.time_ns[gateway.table.ids["press.too-much.alert"]] = 0  # fired long before a restart
+    counted = {"critical": 1, "warning": 0, "info": 0, "pending": 1}
+    assert (await site.client.get("/api/alerts")).json()["counts"] == counted
+    assert (await site.client.get("/api/overview")).json()["alerts"] == counted
+    areas = (await site.client.get("/api/assets")).json()["areas"]
+    none = dict.fromkeys(counted, 0)
+    assert {asset["name"]: asset["alerts"] for area in areas for asset in area["assets"]} == {
+        "press": none | {"critical": 1},
+        "pump": none | {"pending": 1},
+    }
+
+
 async def test_what_is_over_is_history(site: Site) -> None:
     name = await fire(site)
     await site.append(POWER, [120], [10.0])

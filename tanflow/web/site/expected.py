@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alerts.expected import LEAST_LIKE
+from pipeline.alerts.expected import LEAST_LIKE, kind_of
 
 Curves = npt.NDArray[np.float64]
 _BACK: Final = 28  # days looked back
@@ -19,11 +19,7 @@ _WHOLE: Final = 0.8  # share of its quarters a day must have
 def like_days(day: date) -> list[date]:
     """Return the last days of the same kind (work days, Saturdays, Sundays, as alerts judge them), newest first."""
     before = [day - timedelta(days=back) for back in range(1, _BACK + 1)]
-    return [d for d in before if _kind(d) == _kind(day)][:MOST_DAYS]
-
-
-def _kind(day: date) -> int:
-    return max(0, day.weekday() - 4)
+    return [d for d in before if kind_of(d) == kind_of(day)][:MOST_DAYS]
 
 
 def expected(days: Curves) -> Curves | None:
