@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from config.errors import ConfigError
 from config.load import load
 from pipeline.batch import make
 from pipeline.log.writer import Entry
-from tanflow.cli import main
 from tanflow.commands import advise
 from tests.pipeline.journal import open_log
 from tests.pipeline.tables import HEADER, SECOND, START
+from tests.tanflow.command import said
 
 FIXED = "drive: fixed_speed_oil_injected_rotary, rated_flow_m3_min: 9.7, package_kw: 62, unloaded_kw: 15"
 VARIABLE = (
@@ -56,14 +55,7 @@ def tanflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     (tmp_path / "data").mkdir()
 
     def call(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["tanflow", "advise", *arguments])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        said = capsys.readouterr()
-        return (code if isinstance(code, int) else 0), said.out + said.err
+        return said(monkeypatch, capsys, "advise", *arguments).both
 
     return call
 

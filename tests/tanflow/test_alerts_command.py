@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,10 +12,10 @@ import pytest
 from config.load import load
 from pipeline.batch import Header, make
 from pipeline.clock import SECOND_NS, Clock
-from tanflow.cli import main
 from tanflow.commands import alerts
 from tanflow.gateway import Gateway, open_gateway
 from tanflow.past import Past
+from tests.tanflow.command import said
 
 CONFIG = """version: 1
 site: {name: works, region: CN-GD, zone: Asia/Shanghai, shifts: {day: {start: "06:00", end: "22:00"}}}
@@ -81,14 +80,7 @@ def tanflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
     def run(command: str, *arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(alerts.out, "width", 200)
-        config = str(tmp_path / "gateway.yaml")
-        monkeypatch.setattr(sys, "argv", ["tanflow", "alerts", command, "-c", config, *arguments])
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out + said.err
+        return said(monkeypatch, capsys, "alerts", command, "-c", tmp_path / "gateway.yaml", *arguments).both
 
     return run
 

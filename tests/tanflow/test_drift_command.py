@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,8 +17,8 @@ from carbon.entries import MICRO, Activity
 from carbon.ledger import Ledger, Reason
 from carbon.local_time import midnight_ns
 from config.load import load
-from tanflow.cli import main
 from tanflow.commands import drift
+from tests.tanflow.command import said
 
 HOUR = 3_600_000_000_000
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -86,14 +85,7 @@ def tanflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     monkeypatch.setattr(drift.out, "width", 80)
 
     def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["tanflow", "drift", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        said = capsys.readouterr()
-        return (code if isinstance(code, int) else 0), said.out + said.err
+        return said(monkeypatch, capsys, "drift", *arguments).both
 
     return call
 

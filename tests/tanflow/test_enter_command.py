@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +9,14 @@ import pytest
 
 from carbon.ledger import Ledger
 from config.errors import Rejected
-from tanflow.cli import main
 from tanflow.commands.enter import numbers
 from tests.carbon.papers import CONFIG, xlsx
+from tests.tanflow.command import Said, said
 
 ROOT = Path(__file__).parents[2]
 HEAD = "kind,asset,carrier,from,to,quantity,unit,document_number,replaces"
 MARCH = "delivery,genset,diesel,2025-03-01,2025-03-31,3.1,t,A,"
-Tanflow = Callable[..., tuple[int, str, str]]
+Tanflow = Callable[..., Said]
 
 
 @pytest.fixture
@@ -28,13 +27,8 @@ def tanflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     (tmp_path / "gateway.yaml").write_text(CONFIG)
     (tmp_path / "march.csv").write_text(f"{HEAD}\n{MARCH}\n")
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tanflow", "enter", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return (ended.value.code if isinstance(ended.value.code, int) else 0, said.out, said.err)
+    def call(*arguments: object) -> Said:
+        return said(monkeypatch, capsys, "enter", *arguments)
 
     return call
 

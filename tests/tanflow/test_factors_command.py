@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tanflow.cli import main
 from tanflow.commands import factors
+from tests.tanflow.command import Said, said
 
 HEADER = (
     "region,kind,value,unit,gas,data_year,valid_from,valid_to,publisher,publication,published_on,source,confidence\n"
@@ -24,15 +22,6 @@ areas: {hall: {assets: {a: {type: meter, devices: {
 """
 
 
-@dataclass
-class Said:
-    """What a command ended with."""
-
-    code: int
-    out: str
-    err: str
-
-
 Tanflow = Callable[..., Said]
 
 
@@ -42,14 +31,7 @@ def tanflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     monkeypatch.setattr(factors.out, "width", 80)
 
     def call(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["tanflow", "factors", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        said = capsys.readouterr()
-        return Said(code if isinstance(code, int) else 0, said.out, said.err)
+        return said(monkeypatch, capsys, "factors", *arguments)
 
     return call
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,9 +18,9 @@ from carbon.entries import MICRO, Activity
 from carbon.ledger import Head, Ledger, Reason, verify
 from config.errors import GatewayError
 from config.load import load
-from tanflow.cli import main
 from tanflow.commands import differences
 from tanflow.commands import ledger as ledger_commands
+from tests.tanflow.command import Said, said
 
 HOUR = 3_600_000_000_000
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -49,13 +47,6 @@ CN-GD,location_average,0.4,kg/kWh,co2,2024,2024-01-01,2025-12-31,ministry,notice
 """
 
 
-@dataclass
-class Said:
-    code: int
-    out: str
-    err: str
-
-
 Tanflow = Callable[..., Said]
 
 
@@ -66,14 +57,7 @@ def tanflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         monkeypatch.setattr(module.out, "width", 200)
 
     def call(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["tanflow", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        said = capsys.readouterr()
-        return Said(code if isinstance(code, int) else 0, said.out, said.err)
+        return said(monkeypatch, capsys, *arguments)
 
     return call
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,21 +11,12 @@ import pytest
 from carbon.ledger import Ledger
 from config.load import load
 from pipeline.clock import SECOND_NS
-from tanflow.cli import main
 from tanflow.commands import meters
 from tests.carbon.plant import CONFIG, HOUR_S, IMPORT, Plant, open_plant
 from tests.tanflow import web
+from tests.tanflow.command import Said, said
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "meter-register.yaml"
-
-
-@dataclass
-class Said:
-    """What a command ended with."""
-
-    code: int
-    out: str
-    err: str
 
 
 Tanflow = Callable[..., Said]
@@ -39,14 +28,7 @@ def tanflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     monkeypatch.setattr(meters.out, "width", 200)
 
     def call(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["tanflow", "meters", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        said = capsys.readouterr()
-        return Said(code if isinstance(code, int) else 0, said.out, said.err)
+        return said(monkeypatch, capsys, "meters", *arguments)
 
     return call
 
@@ -143,16 +125,11 @@ async def test_a_bypassed_stretch_is_estimated_missing_and_filled_by_hand(
         await plant.tick(74 * HOUR_S)
         await plant.book()
         assert estimated(plant) == [False] * 24 + [True] * 24 + [False] * 24
-        config = tmp_path / "gateway.yaml"
-        monkeypatch.setattr(
-            sys, "argv",
-            ["tanflow", "gaps", "fill", "-c", str(config), "--stream", "main.electricity", "--by", "A", "--approved-by",
-             "B", "--reason", "bypass", "--from", "2025-01-01", "--to", "2025-01-04"],
+        filled = said(
+            monkeypatch, capsys, "gaps", "fill", "-c", tmp_path / "gateway.yaml", "--stream", "main.electricity",
+            "--by", "A", "--approved-by", "B", "--reason", "bypass", "--from", "2025-01-01", "--to", "2025-01-04",
         )  # fmt: skip
-        with pytest.raises(SystemExit):
-            main()
-        said = capsys.readouterr().out
-        assert "1 gaps are filled" in said, said
+        assert "1 gaps are filled" in filled.out, filled
         kwh = plant.kwh("main.electricity/2/purchased_electricity/location")
         assert [kwh[hour] for hour in range(72)] == [50.0] * 24 + [100.0] * 24 + [50.0] * 24
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import pytest
 
-from tanflow.cli import main
 from tests.services.alertmanager import Alertmanager
 from tests.services.ports import free_port
 from tests.services.smtp import Mailbox
+from tests.tanflow.command import Said, said
 
 PASSWORD = "s3cr3t-pass"
 CONFIG = """version: 1
@@ -23,25 +22,18 @@ notify:
   channels: CHANNELS
   routes: [{channels: ROUTES}]
 """
-Tanflow = Callable[..., tuple[int, str, str]]
+Tanflow = Callable[..., Said]
 
 
 @pytest.fixture
 def tanflow(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tanflow:
-    """Return the command: (exit code, output, errors), with the given channels in its configuration."""
+    """Return the command, with the given channels in its configuration."""
 
-    def run(channels: dict[str, object], *arguments: str) -> tuple[int, str, str]:
+    def run(channels: dict[str, object], *arguments: str) -> Said:
         path = tmp_path / "gateway.yaml"
         text = CONFIG.replace("CHANNELS", orjson.dumps(channels).decode())
         path.write_text(text.replace("ROUTES", orjson.dumps(list(channels) or ["x"]).decode()))
-        monkeypatch.setattr(sys, "argv", ["tanflow", "notify", "test", "-c", str(path), *arguments])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as error:
-            code = error.code
-        printed = capsys.readouterr()
-        return int(str(code or 0)), printed.out, printed.err
+        return said(monkeypatch, capsys, "notify", "test", "-c", path, *arguments)
 
     return run
 

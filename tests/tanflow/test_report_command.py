@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
 import pytest
 
-from tanflow.cli import main
 from tests.carbon import report_cases as cases
+from tests.tanflow.command import Said, said
 
 CONFIG = """version: 1
 site: {name: dongguan-1, region: CN-GD, zone: Asia/Shanghai}
@@ -22,7 +21,7 @@ areas:
     assets:
       main-meter: {type: meter, devices: {m: {connection: floor, address: 10.0.0.1/1, template: eastron_sdm630}}}
 """
-Tanflow = Callable[..., tuple[int, str, str]]
+Tanflow = Callable[..., Said]
 
 
 @pytest.fixture
@@ -32,13 +31,8 @@ def tanflow(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     (tmp_path / "gateway.yaml").write_text(CONFIG)
     cases.plant(tmp_path / "data").close()
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tanflow", "report", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capfd.readouterr()
-        assert "Traceback" not in said.err
-        return (ended.value.code if isinstance(ended.value.code, int) else 0, said.out, said.err)
+    def call(*arguments: object) -> Said:
+        return said(monkeypatch, capfd, "report", *arguments)
 
     return call
 
