@@ -40,8 +40,8 @@ class Slopes:
     """All alerts of rates: the slope of the line through the means of the bins, by least squares.
 
     Judged with the first reading after each bin. Where readings are rarer than `over_s`, the last one before it
-    counts too. Bad and late readings say nothing. State: {key: [[bin, readings, Σ t, Σ v], …]}, t [s] from the bin's
-    start.
+    counts too. Bad and late readings say nothing, nor do those stamped by a clock nobody trusts. State: {key: [[bin,
+    readings, Σ t, Σ v], …]}, t [s] from the bin's start.
     """
 
     slopes: Sequence[Slope]
@@ -55,7 +55,8 @@ class Slopes:
         if not len(rows):
             return state, None
         after, told = dict(state), []
-        for row in rows.tolist():
+        untimed = (batch.quality[rows] & np.uint16(q.LATE | q.CLOCK)) != 0
+        for row in rows[~untimed].tolist():
             at, value = int(batch.time_ns[row]), float(batch.value[row])
             for slope in self._watched[int(batch.series[row])]:
                 bins, rate = _add(slope, after.get(slope.key, []), at, value)

@@ -35,8 +35,9 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True)
 class Thresholds:
-    """All thresholds. A window with too little completeness says nothing, nor does a bad reading, nor a window told
-    again because of late data when a newer one is known. State: {key of an alert: end of the newest row judged}.
+    """All thresholds. A window with too little completeness says nothing, nor does a bad reading, nor one stamped by a
+    clock nobody trusts, nor a window told again because of late data when a newer one is known. State: {key of an
+    alert: end of the newest row judged}.
     """
 
     limits: Sequence[Limit]
@@ -57,8 +58,9 @@ class Thresholds:
         newest, told = dict(state), []
         for row in rows.tolist():
             series, at, value = int(batch.series[row]), int(batch.time_ns[row]), float(batch.value[row])
+            untimed = bool(int(batch.quality[row]) & q.CLOCK)  # from the future, it would hide all that follow
             for limit in self._watched[series]:
-                if at < newest.get(limit.key, 0):
+                if at < newest.get(limit.key, 0) or (untimed and limit.completeness == NONE):
                     continue
                 newest[limit.key] = at
                 if limit.completeness == NONE or shares.get((limit.completeness, at), 0.0) >= limit.min_completeness:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.alerts.rate_of_change import Slope, Slopes
-from pipeline.quality import BAD
+from pipeline.quality import BAD, CLOCK, UNCERTAIN
 from tests.pipeline.alerts.walk import CLEAR, FIRING, LIMIT, VALUE, in_time, rows, split, stage, told
 from tests.pipeline.tables import SECOND
 
@@ -60,6 +60,13 @@ def test_rare_readings_are_compared_one_with_the_next() -> None:
     rare = rows([900 * n for n in range(5)], POINT, [20.0 + 10 * n for n in range(5)])
     found = told(stage("rate_of_change", slopes()), [rare], VALUE)
     assert found[0] == (1_800, pytest.approx(40))
+
+
+def test_a_reading_from_the_future_hides_no_later_one() -> None:
+    """A device's clock jumps a day ahead for one reading and is right again: the ramp after it is told as ever."""
+    ramp = rows(range(600), POINT, [20 + t / 60 for t in range(600)])
+    ahead = rows([86_400.0], POINT, [20.0], CLOCK | UNCERTAIN)
+    assert told(stage("rate_of_change", slopes()), [ahead, ramp]) == [(255, FIRING)]
 
 
 def test_bad_readings_say_nothing() -> None:

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.alerts.stage import Alerts, Slot, Status
-from pipeline.alerts.threshold import Limit, Thresholds
+from pipeline.alerts.threshold import NONE, Limit, Thresholds
 from pipeline.batch import ALERT, WINDOW, Batch, Header, make
+from pipeline.quality import CLOCK, UNCERTAIN
 from tests.pipeline.tables import HEADER, HOUR, SECOND, START
 
 WATCHED, COMPLETENESS, TICK, RULE, VALUE, LIMIT, EXCESS = range(7)
@@ -62,6 +63,15 @@ def test_an_older_window_told_again_changes_nothing() -> None:
     assert transitions(rule(), [window(1, 300.0), window(2, 340.0), window(1, 310.0)]) == [(2, FIRING)]
     found = transitions(rule(), [window(1, 300.0), window(2, 340.0), window(2, 310.0)])
     assert [status for _, status in found] == [FIRING, CLEAR]
+
+
+def test_a_reading_from_the_future_hides_no_later_one() -> None:
+    """A device's clock jumps a day ahead for one reading and is right again: what is too high after it is told."""
+    limit = Limit(0, KEY, WATCHED, NONE, 1.0, 330.0, 320.0, 0.9, False)
+    alerts = Alerts([Slot(KEY, 0, RULE, VALUE, LIMIT, EXCESS)], {"threshold": Thresholds([limit])}, TICK)
+    ahead = make(HEADER, START + 24 * HOUR, [WATCHED], 100.0, CLOCK | UNCERTAIN)
+    high = make(HEADER, START + HOUR, [WATCHED], 340.0)
+    assert transitions(alerts, [ahead, high]) == [(1, FIRING)]
 
 
 def test_between_the_limits_nothing_changes() -> None:
