@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from config.alerts import Threshold
+from pipeline import quality as q
 from pipeline.alerts.context import Context, Numbered
 from pipeline.alerts.judged import BETWEEN, FALSE, TRUE, Judged, Places, Watchers
 from pipeline.batch import Batch
