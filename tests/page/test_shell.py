@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.async_api import expect
 
 from tests.page.conftest import Look
@@ -85,7 +87,7 @@ async def test_a_lost_connection_is_shown_and_a_restored_one_goes_on(look: Look,
     await expect(page.locator("#lost")).to_be_hidden()
     await plant.fall_silent()
     try:
-        await expect(page.locator("#lost")).to_contain_text("No connection to the gateway since", timeout=20_000)
+        await expect(page.locator("#lost")).to_contain_text("No connection to the gateway since", timeout=60_000)
         assert "lost" in (await page.locator("html").get_attribute("class") or "")
         age = await view.text("#lost")
         await expect(page.locator("#lost")).not_to_have_text(age)  # what is shown grows older before one's eyes
@@ -93,7 +95,7 @@ async def test_a_lost_connection_is_shown_and_a_restored_one_goes_on(look: Look,
         await view.accessible()
     finally:
         await plant.answer()
-    await expect(page.locator("#lost")).to_be_hidden(timeout=20_000)
+    await expect(page.locator("#lost")).to_be_hidden(timeout=60_000)
     assert "lost" not in (await page.locator("html").get_attribute("class") or "")
 
 
@@ -127,3 +129,15 @@ async def test_a_phone_has_the_pages_at_the_thumb(look: Look) -> None:
     assert box["y"] > NARROW[1] - 100
     await view.page.locator("#nav a").nth(2).click()
     await view.page.wait_for_selector(".alert")
+
+
+async def test_the_wall_goes_round_and_stays_with_what_is_critical(look: Look) -> None:
+    view = await look()
+    await view.page.clock.install()
+    await view.show("?wall#/overview", ".strip .amount")
+    await view.page.wait_for_selector(".alert-lines li")
+    await view.page.clock.run_for(31_000)
+    await expect(view.page).to_have_url(re.compile("#/alerts$"))
+    await view.page.wait_for_selector(".alert.critical")
+    await view.page.clock.run_for(31_000)
+    await expect(view.page).to_have_url(re.compile("#/alerts$"))
