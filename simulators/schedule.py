@@ -15,11 +15,18 @@ TWO_SHIFTS = (
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Production over the day as straight lines between (hour, level) points, times `sunday` on Sundays."""
+    """Production over the day as straight lines between (hour, level) points, times `sunday` on Sundays.
+
+    It never falls below the least of the points: what cannot stop at night does not stop on Sundays either.
+    """
 
     points: tuple[tuple[float, float], ...] = TWO_SHIFTS
     sunday: float = 0.4
     utc_offset_h: float = 8.0
+
+    @property
+    def least(self) -> float:
+        return min(level for _, level in self.points)
 
     def level(self, now_ns: int) -> float:
         """Return the share of full production [1] at `now_ns`."""
@@ -28,5 +35,5 @@ class Schedule:
         for (h0, y0), (h1, y1) in itertools.pairwise(self.points):
             if h0 <= hour < h1:
                 level = y0 + (y1 - y0) * (hour - h0) / (h1 - h0)
-                return level * self.sunday if local.weekday() == 6 else level
+                return max(level * self.sunday, self.least) if local.weekday() == 6 else level
         return self.points[-1][1]

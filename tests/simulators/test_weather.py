@@ -66,5 +66,6 @@ def test_shifts_by_local_hour() -> None:
     assert level("2026-06-01T01:00:00") == pytest.approx(1.0)  # Monday 09:00 in China
     assert level("2026-06-01T04:20:00") == pytest.approx(0.75)  # 12:20
     assert level("2026-06-01T19:00:00") == pytest.approx(0.1)  # Tuesday 03:00
-    assert level("2026-06-06T17:00:00") == pytest.approx(0.1 * 0.4)  # Sunday 01:00
+    assert level("2026-06-06T17:00:00") == pytest.approx(0.1)  # Sunday 01:00
+    assert level("2026-06-07T01:00:00") == pytest.approx(0.4)  # Sunday 09:00
     assert level("2026-05-31T22:15:00") == pytest.approx(0.55)  # Monday 06:15, halfway up
