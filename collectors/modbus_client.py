@@ -175,6 +175,7 @@ class Link:
         self._failures = 0
         self._failure = Failure(Gap.REFUSED, "")
         self._rest_until = 0.0
+        self._asked_s = 0.0
 
     def uses(self, wire: Wire) -> bool:
         return self._wire is wire
@@ -196,12 +197,14 @@ class Link:
 
     def answered(self, exchange: Exchange, data: bytes) -> None:
         self._deadlines.stop(self)
+        self._counters.took(time.monotonic() - self._asked_s)
         self._failures = 0
         exchange.owner.answered(exchange, data)
         self._next()
 
     def refused(self, exchange: Exchange, failure: Failure) -> None:
         self._deadlines.stop(self)
+        self._counters.took(time.monotonic() - self._asked_s)
         self._failures = 0
         exchange.owner.failed(exchange, failure)
         self._next()
@@ -237,6 +240,7 @@ class Link:
             self._open()
         elif self._wire.asked is None:
             self._wire.send(self._queue.popleft())
+            self._asked_s = time.monotonic()
             self._deadlines.start(self)
 
     def _open(self) -> None:

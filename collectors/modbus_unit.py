@@ -33,9 +33,10 @@ class Roll:
         self._all = len(names)
         counters.links = dict.fromkeys(names, "")
 
-    def report(self, name: str, words: str, *, silent: bool) -> None:
+    def report(self, name: str, words: str, *, silent: bool, slow: bool) -> None:
         """Say what is wrong with a unit now, nothing when it is well; `silent` when it gives no values at all."""
         self.counters.links[name] = words
+        (self.counters.slow.add if slow else self.counters.slow.discard)(name)
         if words:
             self.counters.last_error = f"{name}: {words}"
         for units, belongs in ((self._ill, bool(words)), (self._silent, silent)):
@@ -184,10 +185,11 @@ class Unit:
         span_ns, self._known_ns = max(0, now_ns - self._known_ns), now_ns
         self._cause = cause
         self._inbox.gap(self._gap_series, cause, now_ns, span_ns)
+        self._roll.counters.miss(self.name)
 
     def _turn(self, state: str, words: str) -> None:
         """Keep what is wrong current, and say it once when it changes."""
-        self._roll.report(self.name, words, silent=bool(words) and not self._met)
+        self._roll.report(self.name, words, silent=bool(words) and not self._met, slow=state == "slow")
         if state == self._state:
             return
         self._state = state

@@ -248,7 +248,9 @@ class MqttCollector:
         """Return the payload's own time, or the gateway's where the payload has none."""
         if self._time_path is not None:
             with contextlib.suppress(LookupError):
-                return self._time_of(find(document, self._time_path)), GOOD
+                time_ns = self._time_of(find(document, self._time_path))
+                self._counters.came((now_ns - time_ns) / SECOND_NS)
+                return time_ns, GOOD
         return now_ns, GOOD if self._origin.clock.trusted else UNCERTAIN | CLOCK
 
     def _refuse(self, topic: str, reason: str, payload: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
@@ -171,6 +172,7 @@ class OpcuaCollector:
                 for change in part.MonitoredItems:
                     if change.ClientHandle == HEARTBEAT:
                         self._beats += 1
+                        self._counters.came((time.time_ns() - time_of(change.Value)) / SECOND_NS)  # the server's clock
                     else:
                         self._accept(self._items[change.ClientHandle - 1], change.Value, now_ns)
             elif isinstance(part, ua.StatusChangeNotification):
@@ -181,7 +183,9 @@ class OpcuaCollector:
         nodes = [item.node for item in self._items]
         due_ns = clock.now_ns()
         while True:
+            asked_s = time.monotonic()
             values = await session.read(nodes)
+            self._counters.took(time.monotonic() - asked_s)
             now_ns = clock.now_ns()
             skipped = max(0, now_ns - due_ns) // every_ns
             if skipped:

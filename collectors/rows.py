@@ -89,6 +89,7 @@ class Rows:
         self.add(now_ns, self._gap_series[device], cause, BAD | COMM, span_ns)
         new = self._cause[device] is not cause
         self._cause[device] = cause
+        self._counters.miss(self._names[device])
         self._counters.links[self._names[device]] = reason
         return new
 

@@ -30,7 +30,7 @@ from pipeline.clock import SECOND_NS
 from pipeline.compile_windows import figures_of, window_specs
 from pipeline.factors import FactorTimeline
 from pipeline.gaps import gap_key
-from pipeline.heartbeat import FREE_KEY, GATEWAY, HEALTH, TICK_KEY, health_key
+from pipeline.heartbeat import FREE_KEY, GATEWAY, TICK_KEY, health_counters, health_key
 from pipeline.ratios import ALWAYS, Steps
 from pipeline.series import NAN, Kind, Like, Spec, ratio
 from pipeline.timelines import Counted, content, fuel, grid_timeline
@@ -330,7 +330,7 @@ def _own(gateway: Gateway) -> Iterator[Spec]:
     yield Spec(FREE_KEY, tags, Like(GATEWAY, "health", "1", Kind.GAUGE, "gateway", "disk_free_mb"))
     for component in components(gateway):
         place = _tags(gateway, asset=GATEWAY, device=component)
-        for counter in HEALTH:
-            name = counter if counter in ("lag_s", "down") else f"{counter}_count"
+        for counter in health_counters(component):
+            name = counter if counter in ("lag_s", "latency_s", "down") else f"{counter}_count"
             key = health_key(component, counter)
             yield Spec(key, place, Like(GATEWAY, "health", "1", Kind.GAUGE, "gateway", name))

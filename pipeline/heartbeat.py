@@ -28,6 +28,7 @@ HEALTH: Final = (
     "lag_s",
     "down",
 )
+OF_CONNECTION: Final = ("missed", "latency_s")  # of collectors besides; a latency that is not known makes no row
 FREE_KEY: Final = series_key(GATEWAY, "disk-free_mb", "health")  # of the disk the log is on
 _LEAST_S: Final = 0.25  # on the wall, however fast the gateway's clock runs
 _HEALTH_TICKS: Final = 10
@@ -37,6 +38,11 @@ _MEGABYTE: Final = 1_000_000
 def health_key(component: str, counter: str) -> str:
     """Return the key of a counter's series, e.g. `gateway.sink-plant-db-delivered.health`."""
     return series_key(GATEWAY, f"{component.replace('.', '-')}-{counter}", "health")
+
+
+def health_counters(component: str) -> tuple[str, ...]:
+    """Return the counters of a component that are rows."""
+    return HEALTH + OF_CONNECTION if component.startswith("collector.") else HEALTH
 
 
 @dataclass(slots=True)
@@ -70,8 +76,9 @@ class Heartbeat:
         if self.ticks % _HEALTH_TICKS == 0:
             for component in self.components:
                 counters = self.board.component(component)
-                series += [self.ids[health_key(component, c)] for c in HEALTH]
-                values += [float(getattr(counters, c)) for c in HEALTH]
+                counted = {c: getattr(counters, c) for c in health_counters(component)}
+                series += [self.ids[health_key(component, c)] for c, value in counted.items() if value is not None]
+                values += [float(value) for value in counted.values() if value is not None]
             series.append(self.ids[FREE_KEY])
             values.append(shutil.disk_usage(self.log.directory).free / _MEGABYTE)
         quality = 0 if clock.trusted else CLOCK | UNCERTAIN

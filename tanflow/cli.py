@@ -134,10 +134,12 @@ def simulate(
 
 @app.command()
 def status(data: DataDir = Path("data")) -> None:
-    """Show how far the log, its readers and the history have come."""
-    from tanflow.looking import status_table
+    """Show how far the log, its readers and the history have come, and how its connections last were."""
+    from tanflow.looking import connections_table, status_table
 
     out.print(status_table(data))
+    if (connections := connections_table(data)) is not None:
+        out.print(connections)
 
 
 @app.command()

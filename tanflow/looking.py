@@ -18,12 +18,14 @@ from carbon.ledger import Ledger
 from carbon.ledger.file import FILE as LEDGER_FILE
 from carbon.publish import PUBLISHER
 from pipeline.batch import Batch
+from pipeline.heartbeat import GATEWAY
 from pipeline.log.log import LogReader
 from pipeline.quality import describe
 from sinks.history_files import live, scan
 
 _LOOK_S: Final = 0.5
 _CHUNK_ROWS: Final = 10_000
+_HEALTH_POSITIONS: Final = 20_000  # of the log that are looked through for the gateway's last words on itself
 
 
 def _time(ns: int) -> str:
@@ -47,6 +49,36 @@ def status_table(data: Path) -> Table:
     (dead,) = reader.query("SELECT count(*) FROM dead")[0]
     table.caption = f"{dead} dead letters"
     reader.close()
+    return table
+
+
+def connections_table(data: Path) -> Table | None:
+    """Return what each connection last said of itself; None where no gateway's own rows are among the newest."""
+    reader = LogReader(data)
+    names = dict(reader.query("SELECT id, key FROM series WHERE key LIKE 'gateway.collector-%.health'"))
+    newest: dict[str, float] = {}
+    for window in reader.read(max(0, reader.last_position() - _HEALTH_POSITIONS)):
+        for batch in window.batches:
+            own = (
+                zip(batch.series.tolist(), batch.value.tolist(), strict=True)
+                if batch.header.connection == GATEWAY
+                else ()
+            )
+            newest |= {names[series]: value for series, value in own if series in names}
+    reader.close()
+    collectors = sorted({key.rpartition("-")[0] for key in newest})
+    if not collectors:
+        return None
+    table = Table("connection", "state", "rows", "missed polls", "latency", title="connections")
+    for prefix in collectors:
+        counted = {c: newest.get(f"{prefix}-{c}.health") for c in ("down", "received", "missed", "latency_s")}
+        latency_s = counted["latency_s"]
+        table.add_row(
+            prefix.removeprefix("gateway.collector-"),
+            "down" if counted["down"] else "up",
+            *(f"{counted[c] or 0:.0f}" for c in ("received", "missed")),
+            "–" if latency_s is None else f"{latency_s * 1000:.1f} ms",
+        )
     return table
 
 

@@ -39,6 +39,9 @@ async def test_every_connection_and_component_is_told(look: Look, plant: Plant) 
     for name in plant.gateway.board.components:
         assert name.removeprefix("collector.") in shown
     assert "4 of 4 answer" in shown
+    row = await view.text("tbody tr:has-text('floor')")
+    assert " ms" in row
+    assert {"Misses", "Latency"} <= set((await view.text("thead")).split("\t"))
     before = await view.text(".figures div:nth-child(6) .figure")
     await view.page.wait_for_function(
         "before => document.querySelector('.figures div:nth-child(6) .figure').textContent !== before", arg=before

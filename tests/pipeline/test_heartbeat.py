@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.batch import Batch
 from pipeline.clock import Clock
 from pipeline.counters import Board
-from pipeline.heartbeat import FREE_KEY, HEALTH, TICK_KEY, Heartbeat, health_key
+from pipeline.heartbeat import FREE_KEY, TICK_KEY, Heartbeat, health_counters, health_key
 from pipeline.log.log import Log
 from pipeline.quality import CLOCK, UNCERTAIN
 from tests.pipeline.journal import open_log
@@ -17,7 +17,7 @@ from tests.pipeline.tables import SECOND
 from tests.waiting import until
 
 PARTS = ("collector.floor", "sink.db")
-KEYS = [TICK_KEY, *(health_key(part, counter) for part in PARTS for counter in HEALTH), FREE_KEY]
+KEYS = [TICK_KEY, *(health_key(part, counter) for part in PARTS for counter in health_counters(part)), FREE_KEY]
 IDS = {key: number for number, key in enumerate(KEYS)}
 
 
@@ -34,6 +34,7 @@ async def test_every_tenth_tick_carries_the_counters(tmp_path: Path) -> None:
     beating = heartbeat(log)
     beating.board.component("sink.db").delivered = 7
     beating.board.component("collector.floor").lag_s = 0.5
+    beating.board.component("collector.floor").latency_s = 0.02
     beating.board.component("sink.db").state = "down"
     for _ in range(11):
         await beating.beat()
@@ -47,6 +48,15 @@ async def test_every_tenth_tick_carries_the_counters(tmp_path: Path) -> None:
     assert counted[IDS[FREE_KEY]] > 0
     assert {(b.header.connection, b.header.revision, b.header.boot) for b in made} == {("gateway", 3, log.clock.boot)}
     assert all(b.time_ns.tolist() == [b.header.received_ns] * len(b) for b in made)
+    await log.close()
+
+
+async def test_a_latency_that_is_not_known_makes_no_row(tmp_path: Path) -> None:
+    log = await open_log(tmp_path)
+    await heartbeat(log).beat()
+    series = set(batches(log)[0].series.tolist())
+    assert set(range(len(KEYS))) - series == {IDS[health_key("collector.floor", "latency_s")]}
+    assert health_key("sink.db", "missed") not in IDS
     await log.close()
 
 

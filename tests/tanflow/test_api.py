@@ -29,7 +29,21 @@ async def test_health_is_ok_and_says_where_everything_stands(site: Site) -> None
     assert found["log_position"] == site.gateway.log.position
     assert found["clock_trusted"] is True
     assert found["disk_free_bytes"] > 0
-    assert found["components"]["collector.floor"].keys() >= {*COUNTED, "state", "last_error", "backlog", "lag_s"}
+    told = {*COUNTED, "state", "last_error", "backlog", "lag_s", "latency_s"}
+    assert found["components"]["collector.floor"].keys() >= told
+
+
+async def test_health_tells_what_was_missed_and_how_long_answers_take(site: Site) -> None:
+    counters = site.gateway.board.component("collector.floor")
+    before = (await site.client.get("/api/health")).json()["components"]["collector.floor"]["latency_s"]
+    for device in ("pump.meter", "press.meter", "press.meter"):
+        counters.miss(device)
+    counters.took(0.02)
+    counters.came(-1.0)  # another clock
+    found = (await site.client.get("/api/health")).json()["components"]["collector.floor"]
+    assert (before, found["latency_s"], found["missed"]) == (None, 0.02, 3)
+    assert list(found["links"]["missed"].items()) == [("press.meter", 2), ("pump.meter", 1)]
+    assert 'tanflow_latency_seconds{component="collector.floor"} 0.02' in (await site.client.get("/metrics")).text
 
 
 async def test_health_names_what_is_wrong(site: Site) -> None:
@@ -43,6 +57,7 @@ async def test_health_names_what_is_wrong(site: Site) -> None:
         "known": 2,
         "wrong": 1,
         "what": {"press.meter": "no answer within 1 s"},
+        "missed": {},
     }
     site.gateway.board.component("sink.db").state = "down"
     site.gateway.board.component("sink.db").last_error = "connection refused"
@@ -115,7 +130,7 @@ _SAMPLE = re.compile(r'[a-z_]+(\{([a-z]+="(\\.|[^"\\])*",?)*\})? [-+0-9.e]+')
 
 async def test_metrics_are_prometheus_text(site: Site) -> None:
     counters = site.gateway.board.component("collector.floor")
-    counters.received, counters.backlog, counters.lag_s = 7, 3, 0.25
+    counters.received, counters.backlog, counters.lag_s, counters.latency_s = 7, 3, 0.25, 0.5
     site.gateway.board.component('odd"\n\\')
     answer = await site.client.get("/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"

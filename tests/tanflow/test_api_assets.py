@@ -77,6 +77,15 @@ async def test_a_device_that_fails_is_told_with_its_words(tmp_path: Path) -> Non
         }  # fmt: skip
 
 
+async def test_a_device_that_answers_too_slowly_is_slow_and_not_down(tmp_path: Path) -> None:
+    async with asked_plant(tmp_path, NOW_S) as plant:
+        counters = plant.gateway.board.component("collector.floor")
+        counters.links, counters.slow = {"press.m": "takes longer to answer than its period of 1 s"}, {"press.m"}
+        assert assets(await plant.get("/api/assets"))["press"]["state"] == "degraded"
+        (device,) = (await plant.get("/api/assets/press"))["devices"]
+        assert (device["state"], device["last_error"]) == ("slow", counters.links["press.m"])
+
+
 async def test_an_asset_shows_its_points_states_and_figures_with_their_bands(tmp_path: Path) -> None:
     async with asked_plant(tmp_path, NOW_S) as plant:
         await a_morning(plant)

@@ -99,6 +99,7 @@ def test_a_look_at_what_the_demo_left(demo: tuple[Path, subprocess.CompletedProc
     assert status.code == 0
     assert re.search(r"history\W+\d+\W+0\W", status.out)
     assert "snapshot of floor" in status.out
+    assert re.search(r"floor\W+up\W+\d+\W+\d+\W+[\d.]+ ms", status.out)
     assert "0 dead letters" in status.out
     tail = tanflow("tail", "--data", folder, "-n", 5, "power")
     assert tail.code == 0

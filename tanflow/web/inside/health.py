@@ -73,8 +73,10 @@ def _component(counters: Counters) -> dict[str, Any]:
     counted = {name: getattr(counters, name) for name in (*COUNTED, "backlog", "state", "last_error")}
     wrong = wrong_links(counters)
     listed = dict(islice(wrong.items(), _REASONS))
-    links = {"known": len(counters.links), "wrong": len(wrong), "what": listed}
-    return counted | {"lag_s": round(counters.lag_s, 3), "links": links}
+    most = sorted(counters.missed_of.items(), key=lambda of: -of[1])[:_REASONS]
+    links = {"known": len(counters.links), "wrong": len(wrong), "what": listed, "missed": dict(most)}
+    latency_s = None if counters.latency_s is None else round(counters.latency_s, 6)
+    return counted | {"lag_s": round(counters.lag_s, 3), "latency_s": latency_s, "links": links}
 
 
 def _reasons(gateway: Gateway) -> list[str]:

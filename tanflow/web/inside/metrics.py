@@ -28,9 +28,12 @@ def metrics(gateway: Gateway) -> str:
     events = ((_labels(component=c, event=e), getattr(counters, e)) for c, counters in board for e in COUNTED)
     built = _labels(version=program_version(), revision=str(gateway.table.revision))
     families = (
-        _family("tanflow_rows_total", "counter", "Rows, and retries and restarts, since the start.", events),
+        _family("tanflow_rows_total", "counter", "Rows, retries, restarts and missed polls, since the start.", events),
         each("tanflow_backlog_rows", "Rows waiting for the component.", ((c, n.backlog) for c, n in board)),
         each("tanflow_lag_seconds", "How far the component is behind.", ((c, n.lag_s) for c, n in board)),
+        each(
+            "tanflow_latency_seconds", "How long an answer takes to come.", _known((c, n.latency_s) for c, n in board)
+        ),
         each("tanflow_up", "1: works, perhaps in part.", ((c, n.state in ("running", "degraded")) for c, n in board)),
         each("tanflow_links_wrong", "Devices or topics that fail now.", ((c, len(wrong_links(n))) for c, n in board)),
         single("tanflow_loop_lag_seconds", "Last lag of the event loop.", gateway.lag.last_s),
@@ -43,6 +46,10 @@ def metrics(gateway: Gateway) -> str:
         _family("tanflow_info", "gauge", "What runs; always 1.", [(built, 1)]),
     )
     return "".join(line for family in families for line in family)
+
+
+def _known(values: Iterable[tuple[str, float | None]]) -> Iterator[tuple[str, float]]:
+    yield from ((component, value) for component, value in values if value is not None)
 
 
 def _family(name: str, kind: str, about: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:

@@ -26,7 +26,7 @@ from tanflow.web.alerts.alert_list import AlertList, every
 from tanflow.web.encode import answered, dumps
 from tanflow.web.parameters import alike, only
 from tanflow.web.site.asset import Details
-from tanflow.web.site.devices import devices_by_asset, trouble
+from tanflow.web.site.devices import devices_by_asset, state_of
 from tanflow.web.site.rates import Meter, fresh, meters, rates
 from tanflow.web.site.shared import Shared
 from tanflow.web.site.state_words import State, running, states
@@ -147,14 +147,14 @@ class Plant:
         return -1 if ids is None else int(ids[np.argmax(self.gateway.latest.time_ns[ids])])
 
     def _state(self, asset: str, source: int, now_ns: int) -> str:
-        """Return ok, degraded (a device of several fails), down (all do), stale (nothing new comes), or none."""
+        """Return ok, degraded (one of several devices fails, or is slow), down (all fail), stale or none."""
         devices = self._devices.get(asset, [])
         if not devices:
             return "none"
-        wrong = sum(bool(trouble(self.gateway, device)) for device in devices)
-        if wrong == len(devices):
+        states = [state_of(self.gateway, device) for device in devices]
+        if set(states) == {"down"}:
             return "down"
-        if wrong:
+        if set(states) != {"ok"}:
             return "degraded"
         return "ok" if source >= 0 and fresh(self.gateway.table, self.gateway.latest, source, now_ns) else "stale"
 

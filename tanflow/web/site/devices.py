@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from config.bindings import BoundDevice
 
@@ -25,6 +25,14 @@ def trouble(gateway: Gateway, device: BoundDevice) -> str:
     return words or (counters.last_error or "not connected" if counters.state == "down" else "")
 
 
+def state_of(gateway: Gateway, device: BoundDevice) -> Literal["ok", "slow", "down"]:
+    """Return ok, slow (it answers, but takes longer than its period) or down."""
+    if not trouble(gateway, device):
+        return "ok"
+    counters = gateway.board.component(f"collector.{device.device.connection}")
+    return "slow" if device.key in counters.slow and counters.state != "down" else "down"
+
+
 def described(gateway: Gateway, device: BoundDevice) -> dict[str, Any]:
     """Return what is known of a device: where it is, what it is, and how."""
     connection, wrong = gateway.config.connections[device.device.connection], trouble(gateway, device)
@@ -34,6 +42,6 @@ def described(gateway: Gateway, device: BoundDevice) -> dict[str, Any]:
         "protocol": connection.protocol,
         "address": device.device.address,
         "template": device.device.template,
-        "state": "down" if wrong else "ok",
+        "state": state_of(gateway, device),
         "last_error": wrong or None,
     }

@@ -157,7 +157,7 @@ function devicesTable({t}, devices) {
   const columns = ["name", "state", "connection", "address", "template", "error"].map((id) => ({label: t(`page.assets.device.${id}`)}));
   const rows = devices.map((d) => {
     const wrong = d.state !== "ok" && d.state !== "running";
-    const tag = el("span", {class: wrong ? "tag critical" : "soft"}, t.maybe(`page.assets.device_state.${d.state}`) ?? d.state);
+    const tag = el("span", {class: wrong ? `tag ${d.state === "slow" ? "warning" : "critical"}` : "soft"}, t.maybe(`page.assets.device_state.${d.state}`) ?? d.state);
     return [d.name, tag, `${d.connection} · ${d.protocol}`, d.address ?? "", d.template ?? "", el("span", {lang: "en"}, d.last_error ?? "")];
   });
   return table(t("page.assets.section.devices"), columns, rows);

@@ -90,6 +90,21 @@ function state({t}, component) {
   return el("span", {class: severity ? `tag ${severity}` : "soft"}, severity ? sign(severity) : null, t.maybe(`page.gateway.state.${component.state}`) ?? component.state);
 }
 
+// Which devices the misses are of is told to whoever points at the number or listens to it.
+function missed({format}, component) {
+  const whole = new Intl.NumberFormat(format.locale);
+  const parts = Object.entries(component.links?.missed ?? {}).map(([name, n]) => `${name} ${whole.format(n)}`).join(", ");
+  const node = count(format, component.missed);
+  if (parts) node.title = parts;
+  return node;
+}
+
+function latency({format}, seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  const digits = seconds < 0.01 ? 1 : 0;
+  return seconds < 1 ? `${new Intl.NumberFormat(format.locale, {maximumFractionDigits: digits}).format(seconds * 1000)} ms` : lag({format}, seconds);
+}
+
 function lag({format}, seconds) {
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   return seconds < 10 ? `${new Intl.NumberFormat(format.locale, {maximumFractionDigits: 1}).format(seconds)} s` : format.age(seconds);
@@ -106,11 +121,12 @@ function wrong({t}, component) {
 function connectionsTable(context, found) {
   const {t, format} = context;
   if (!found.length) return el("p", {class: "empty"}, t("page.gateway.no_connections"));
-  const ids = ["name", "state", "devices", "received", "bad", "rejected", "retried", "restarts", "lag", "error"];
+  const ids = ["name", "state", "devices", "received", "missed", "latency", "bad", "rejected", "retried", "restarts", "lag", "error"];
   const columns = ids.map((id) => ({label: t(`page.gateway.column.${id}`), number: !["name", "state", "devices", "error"].includes(id)}));
   const rows = found.map(([name, c]) => [
     name.slice("collector.".length), state(context, c), t("page.gateway.devices_ok", {ok: c.links.known - c.links.wrong, all: c.links.known}),
-    count(format, c.received), count(format, c.bad), count(format, c.rejected), count(format, c.retried), count(format, c.restarts), lag(context, c.lag_s), wrong(context, c),
+    count(format, c.received), missed(context, c), latency(context, c.latency_s), count(format, c.bad), count(format, c.rejected), count(format, c.retried), count(format, c.restarts),
+    lag(context, c.lag_s), wrong(context, c),
   ]);
   return table(t("page.gateway.connections"), columns, rows);
 }
