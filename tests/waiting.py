@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Final
+
+DEADLINE_S: Final = 60.0  # guards against hanging for ever; a slow machine is no failure
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+async def until(condition: Callable[[], object], timeout_s: float = DEADLINE_S, what: str = "") -> None:
     """Return as soon as `condition()` is true; AssertionError with `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -15,7 +18,7 @@ async def until(condition: Callable[[], object], timeout_s: float = 10.0, what: 
         await asyncio.sleep(0.01)
 
 
-def until_sync(condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+def until_sync(condition: Callable[[], object], timeout_s: float = DEADLINE_S, what: str = "") -> None:
     """Like `until`, for code outside an event loop."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -153,7 +153,7 @@ async def test_a_restarted_second_server_is_read_again(peer: Peer) -> None:
         await until(lambda: driven.failures)
         await peer.start()
         await peer.set("power", 7.0, at_s=1)
-        await until(lambda: driven.values(key("power"))[-1] == 7.0, 15)
+        await until(lambda: driven.values(key("power"))[-1] == 7.0)
         await until(lambda: driven.gaps(device)[-1] == Gap.NONE)
 
 

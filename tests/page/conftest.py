@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.page.plant import Plant, running
 from tests.page.view import WIDE, Language, Theme, View, opened
+from tests.waiting import DEADLINE_S
 
 HERE = Path(__file__).parent
 CHROMIUM = "/usr/bin/chromium"  # Debian's; scripts/needs installs it, nothing is downloaded here
+expect.set_options(timeout=DEADLINE_S * 1000)
 Look = Callable[..., Awaitable[View]]
 
 

@@ -50,7 +50,7 @@ class Plant:
     async def answer(self) -> None:
         """Serve page and API, and return when they answer."""
         self._serving = asyncio.create_task(serve(self.gateway, self.api), name="page")
-        async with asyncio.timeout(10), httpx.AsyncClient() as client:
+        async with asyncio.timeout(60), httpx.AsyncClient() as client:
             while True:
                 with contextlib.suppress(httpx.HTTPError):
                     await client.get(self.base)

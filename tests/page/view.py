@@ -12,6 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 
 from config.words import words
 from tests.config.test_words import sentences
+from tests.waiting import DEADLINE_S
 
 Language = Literal["en", "zh-CN"]
 Theme = Literal["light", "dark"]
@@ -100,6 +101,7 @@ async def opened(browser: Browser, base: str, language: Language, theme: Theme, 
         reduced_motion="reduce",
     )
     page = await context.new_page()
+    page.set_default_timeout(DEADLINE_S * 1000)
     view = View(page, base, language)
     page.on(
         "console",

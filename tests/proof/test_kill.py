@@ -160,7 +160,7 @@ class Witness:
         self.position = 0
 
     def __call__(self, stop: threading.Event) -> None:
-        until_sync(lambda: (self.data / "log.db").exists() or stop.is_set(), 30)
+        until_sync(lambda: (self.data / "log.db").exists() or stop.is_set(), 120)
         reader = LogReader(self.data)
         while not stop.is_set():
             self.look(reader)
@@ -243,7 +243,7 @@ def test_nothing_accepted_is_lost_or_doubled(tmp_path: Path, influx: Influxd, mo
     data = tmp_path / "data"
     publisher, witness = Publisher(mosquitto.port), Witness(data)
     first = start(config)  # the persistent session must exist before anything is published
-    until_sync(lambda: "proof" in mosquitto.log, 30)
+    until_sync(lambda: "proof" in mosquitto.log)
     with in_thread(plant(config)), in_thread(witness):
         with in_thread(publisher):
             time.sleep(1)

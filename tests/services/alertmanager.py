@@ -41,7 +41,7 @@ class Alertmanager:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command)
-        until_sync(self._ready, what="Alertmanager answers", timeout_s=30)
+        until_sync(self._ready, what="Alertmanager answers", timeout_s=120)
 
     def _ready(self) -> bool:
         assert self._process is not None
@@ -54,7 +54,7 @@ class Alertmanager:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def alerts(self) -> list[dict[str, Any]]:

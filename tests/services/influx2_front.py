@@ -68,7 +68,7 @@ class Influx2Front:
         encoding = {"Content-Encoding": headers["Content-Encoding"]} if "Content-Encoding" in headers else {}
         request = urllib.request.Request(f"{self.behind}/write?{target}", body, encoding)
         try:
-            with urllib.request.urlopen(request, timeout=10):
+            with urllib.request.urlopen(request, timeout=60):
                 return 204, {}, b""
         except urllib.error.HTTPError as error:
             words = json.loads(error.read())["error"]

@@ -96,7 +96,7 @@ class Influxd:
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def stop(self) -> None:
@@ -121,7 +121,7 @@ class Influxd:
         form = urllib.parse.urlencode({"db": database, "q": influxql, "epoch": "ns"}).encode()
         who = urllib.parse.urlencode({"u": user, "p": password} if user else {})
         try:
-            with urllib.request.urlopen(f"{self.url}/query?{who}", form, timeout=30) as got:
+            with urllib.request.urlopen(f"{self.url}/query?{who}", form, timeout=60) as got:
                 answer = json.load(got)
         except urllib.error.HTTPError as error:
             pytest.fail(f"{influxql}: {error.read().decode()}")

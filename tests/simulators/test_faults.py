@@ -199,7 +199,7 @@ async def test_an_opcua_server_off_the_network_and_back() -> None:
         async with OpcuaClient(url) as again:
             assert await again.get_node("ns=3;s=Furnace.T1").read_value() == 22.0
         with contextlib.suppress(OSError, ua.UaError, asyncio.TimeoutError):  # its session is gone
-            await asyncio.wait_for(client.disconnect(), 5)
+            await asyncio.wait_for(client.disconnect(), 60)
 
 
 async def listen(count: int, *faults: dict[str, Any]) -> list[dict[str, Any]]:

@@ -73,7 +73,7 @@ async def ask(port: int, sent: bytes, size: int) -> bytes:
         for i in range(len(sent)):  # one byte at a time: a request may arrive in any pieces
             writer.write(sent[i : i + 1])
             await writer.drain()
-        return await asyncio.wait_for(reader.readexactly(size) if size else reader.read(), 5)
+        return await asyncio.wait_for(reader.readexactly(size) if size else reader.read(), 60)
     finally:
         writer.close()
 

@@ -369,5 +369,5 @@ async def test_closing_during_a_request_is_safe(monkeypatch: pytest.MonkeyPatch)
 
 
 def _write_raw(influx: Influxd, line: str) -> None:
-    with urllib.request.urlopen(f"{influx.url}/write?db=plant", line.encode(), timeout=10) as answer:
+    with urllib.request.urlopen(f"{influx.url}/write?db=plant", line.encode(), timeout=60) as answer:
         assert answer.status == 204

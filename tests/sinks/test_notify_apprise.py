@@ -43,7 +43,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             status, answer = receiver.status, receiver.answer
             if self.path.startswith("http://"):  # a proxy is asked for the whole address
                 host, _, path = self.path.removeprefix("http://").partition("/")
-                onward = HTTPConnection(host, timeout=10)
+                onward = HTTPConnection(host, timeout=60)
                 onward.request("POST", f"/{path}", body, {"Content-Type": "application/json"})
                 response = onward.getresponse()
                 status, answer = response.status, response.read()

@@ -149,7 +149,7 @@ async def open_site(
 
 
 async def _answering(site: Site) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(httpx.ConnectError):
                 await site.client.get("/")
