@@ -78,12 +78,17 @@ async def run_demo(
                     pass
                 _print(course, watch.step(gateway.log))
                 result = Result.of(gateway, tally, await gateway.history.count())
-    lines = list(compare(tally.accounts, devices))
+    good, said = course.verdict(watch.told, clock.now_ns()) if course else (True, [])
+    agrees = _report(result, list(compare(tally.accounts, devices)), said)
+    return 0 if good and agrees else 1
+
+
+def _report(result: Result, lines: list[Line], said: list[str]) -> bool:
+    """Print what became of the readings, the energy and the alerts; return whether all was kept and agrees."""
     out.print(result.table())
     out.print(_comparison(lines))
-    good, said = course.verdict(watch.told, clock.now_ns()) if course else (True, [])
     out.print(*said, sep="\n", soft_wrap=True)
-    return 0 if good and result.lost == 0 and result.backlog == 0 and all(line.agrees for line in lines) else 1
+    return result.lost == 0 and result.backlog == 0 and all(line.agrees for line in lines)
 
 
 async def _tell(watch: showing.Watch, course: showing.Course | None, log: Log) -> None:
