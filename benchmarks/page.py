@@ -114,6 +114,7 @@ The demo's page in Debian's Chromium over loopback, factory, gateway and browser
 navigation to the first figures and to the drawn chart, medians of {rounds}; cold: a browser that has never seen it.
 
 {table([head, *rows])}
+
 One reader loads at most {size() / 1e6:.2f} MB (target: ≤ {MAX_BYTES / 1e6:.1f} MB), as sent with gzip at most \
 {packed / 1e6:.2f} MB.
 """

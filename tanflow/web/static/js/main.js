@@ -6,7 +6,7 @@ import {createFormat} from "./format.js";
 import {frame} from "./frame.js";
 import {login} from "./login.js";
 import {poll} from "./poll.js";
-import {go, router, where} from "./router.js";
+import {fetchAhead, go, router, where} from "./router.js";
 import {createStream} from "./stream.js";
 import {applyTheme} from "./theme.js";
 import {isWall, wall} from "./wall.js";
@@ -16,14 +16,17 @@ const AGAIN_MS = 2_000;
 
 async function start() {
   applyTheme();
+  fetchAhead();
   const first = api.get("/api/me").catch((error) => error); // beside the words
+  const ahead = first.then((me) => (me instanceof Error ? null : api.get("/api/health").catch(() => null)));
   let t = await loadWords(language());
   const spoken = language(((await first).said ?? (await first)).language_default);
   if (spoken !== t.language) t = await loadWords(spoken);
   document.documentElement.lang = t.language;
   setText(byId("skip"), t("page.shell.skip"));
   byId("skip").onclick = (event) => { event.preventDefault(); byId("main").focus(); };
-  await open(t, await someone(t, await first));
+  const me = await someone(t, await first);
+  await open(t, me, await ahead ?? await api.get("/api/health"));
 }
 
 // Who is here: asks a person who has not said so, waits for a gateway that does not answer.
@@ -42,8 +45,7 @@ async function someone(t, found) {
   return found;
 }
 
-async function open(t, me) {
-  const {site} = await api.get("/api/health");
+async function open(t, me, {site}) {
   setText(byId("site"), site.name);
   const format = createFormat(t, site.zone);
   const stream = createStream();

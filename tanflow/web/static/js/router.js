@@ -10,6 +10,9 @@ const PAGES = {
 
 export const pages = () => Object.keys(PAGES);
 
+// Fetches the page the address names while other things are asked for.
+export const fetchAhead = () => void PAGES[where().page]?.().catch(() => {}); // it is told where it is shown
+
 export function address(page, name = "", parameters = {}) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value)).toString();
   return `#/${page}${name ? `/${encodeURIComponent(name)}` : ""}${query ? `?${query}` : ""}`;
