@@ -69,6 +69,8 @@ def _grade(rule: GradeDrop, unit: str) -> str:
 def _health(rule: Health, unit: str) -> str:
     if rule.below is not None:
         return f"< {rule.below:g}"
+    if rule.counter in ("rejected", "restarts"):
+        return f"> {rule.above or 0:g} within {duration(rule.over_s)}"
     return f"> {rule.above:g}" if rule.above is not None else ""
 
 

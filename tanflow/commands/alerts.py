@@ -67,9 +67,9 @@ def list_(
         print(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
         return
     for row in rows:
-        held = f", for {row['hold']}" if row["hold"] else ""
+        said = f"{row['watches']} {row['fires']}".rstrip() + (f", for {row['hold']}" if row["hold"] else "")
         out.print(f"{row['asset']}.{row['alert']}  {row['kind']}, {row['severity']}", markup=False)
-        out.print(f"    {row['watches']} {row['fires']}{held}  [{row['from']}]", markup=False)
+        out.print(f"    {said}  [{row['from']}]", markup=False)
         if row["learned"]:
             out.print(f"    {row['learned']}", markup=False)
 

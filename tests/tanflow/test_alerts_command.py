@@ -92,6 +92,8 @@ def test_every_alert_is_listed_with_where_it_is_from(factory: Path, tanflow: Tan
     code, said = tanflow("list")
     assert code == 0
     assert "press.busy  threshold, warning\n    load > 100 kW, for 1 h  [gateway.yaml]" in said
+    assert "\n    collector.floor down, for 5 min  [every plant]" in said
+    assert "\n    collector.floor rejected > 0 within 1 h  [every plant]" in said
     assert "press.peak  threshold, info" in said
     assert "press.night-load +25 % of like days of 28 d, at least 2 kW, for 2 h  [type meter: practice]" in said
     assert "0 work days, 0 Saturdays, 0 Sundays known; needs 3 like days" in said
