@@ -3,7 +3,7 @@
 let token = "";
 let askToSignIn = () => {};
 
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(message, status, said = {}) {
     super(message);
     this.status = status; // 0: the gateway did not answer

@@ -4,7 +4,7 @@ import {api} from "./api.js";
 import {figures} from "./bands.js";
 import {el, setText, show, sign, table} from "./dom.js";
 import {readings} from "./live.js";
-import {carrierName, stateName, typeName} from "./names.js";
+import {carrierName, runsAs, TROUBLE, typeName} from "./names.js";
 import {origin} from "./origin.js";
 import {poll} from "./poll.js";
 import {address} from "./router.js";
@@ -14,7 +14,6 @@ import {trend} from "./trend.js";
 const EVERY_MS = 10_000;
 const TREE_MS = 2_000;
 const ALERTS_S = 30 * 86_400;
-const SEVERITY_OF = {down: "critical", degraded: "warning", stale: "warning"};
 
 export async function mount(root, context) {
   const {t, name} = context;
@@ -145,8 +144,8 @@ function factText({t, format}, name, value) {
 }
 
 function stateOf(t, {state, running}) {
-  const wrong = SEVERITY_OF[state];
-  const runs = running ? stateName(t, running.meaning) || t("page.assets.states.unknown", {n: running.value}) : "";
+  const wrong = TROUBLE[state];
+  const runs = running ? runsAs(t, running) : "";
   return [
     runs || (wrong ? "" : t(`page.assets.asset_state.${state}`)),
     wrong ? el("span", {class: `tag spaced ${wrong}`}, sign(wrong), t(`page.assets.asset_state.${state}`)) : null,
@@ -167,7 +166,7 @@ function alertsTable({t, format}, alerts, nowNs) {
   if (!alerts.length) return el("p", {class: "empty"}, t("page.assets.alert.none"));
   const columns = ["name", "state", "since", "ended", "value", "limit"].map((id) => ({label: t(`page.assets.alert.${id}`), number: id === "value" || id === "limit"}));
   const rows = alerts.slice(0, 20).map((a) => [
-    el("span", {class: "named"}, sign(a.severity, t(`page.assets.severity.${a.severity}`)), el("a", {href: address("alerts", a.id)}, a.name)),
+    el("span", {class: "named"}, sign(a.severity, t(`page.alerts.severity.${a.severity}`)), el("a", {href: address("alerts", a.id)}, a.name)),
     t.maybe(`page.assets.alert.${a.ended ? "over" : a.state}`) ?? a.state,
     format.moment(a.since_ns, nowNs), a.ended ? format.moment(Date.parse(a.ended) * 1e6, nowNs) : "",
     format.quantity(a.value, a.unit), format.quantity(a.limit, a.unit),

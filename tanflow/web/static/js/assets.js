@@ -3,7 +3,7 @@
 import {api} from "./api.js";
 import {mount as mountAsset} from "./asset.js";
 import {el, setText, show, sign} from "./dom.js";
-import {carrierName, qualityOfWords, stateName, typeName} from "./names.js";
+import {carrierName, qualityOfWords, runsAs, TROUBLE, typeName} from "./names.js";
 import {poll} from "./poll.js";
 import {address, go} from "./router.js";
 
@@ -11,7 +11,6 @@ const EVERY_MS = 2_000;
 const COLUMNS = ["asset", "type", "power", "co2", "state", "quality", "age", "alerts"];
 const NUMBERS = ["power", "co2", "age"];
 const SEVERITIES = ["critical", "warning", "info"];
-const TROUBLE = {degraded: "warning", stale: "warning", down: "critical"};
 const closed = new Set(); // kept from one visit to the next
 
 export function mount(root, context) {
@@ -181,10 +180,8 @@ function showNumber(cell, text, share) {
 }
 
 function showState(cell, t, {state, running}) {
-  const words = [];
-  if (running) words.push(stateName(t, running.meaning) || t("page.assets.states.unknown", {n: running.value}));
-  const wrong = TROUBLE[state] ? t(`page.assets.asset_state.${state}`) : "";
-  show(cell, words.join(""), wrong && el("span", {class: `tag ${TROUBLE[state]}`}, wrong));
+  const wrong = TROUBLE[state];
+  show(cell, running ? runsAs(t, running) : "", wrong && el("span", {class: `tag ${wrong}`}, t(`page.assets.asset_state.${state}`)));
 }
 
 function sumOf(all) {
@@ -196,5 +193,5 @@ function showAlerts(cell, t, counts) {
   const text = JSON.stringify(counts);
   if (cell.dataset.shown === text) return;
   cell.dataset.shown = text;
-  show(cell, shown.map((name) => el("span", {class: "alerts-of"}, sign(name, t(`page.assets.severity.${name}`)), String(counts[name]))));
+  show(cell, shown.map((name) => el("span", {class: "alerts-of"}, sign(name, t(`page.alerts.severity.${name}`)), String(counts[name]))));
 }

@@ -11,7 +11,7 @@ function library() {
   return loading;
 }
 
-// chart(node, label, build, {click}) → {draw, dispose, api}; build(ink, style) → ECharts options, called again when the
+// chart(node, label, build, {click}) → {draw, dispose}; build(ink, style) → ECharts options, called again when the
 // theme changes. ink("text") is a colour of the style sheet; style has font sizes and ready axes.
 export function chart(node, label, build, on = {}) {
   node.classList.add("chart");
@@ -24,7 +24,7 @@ export function chart(node, label, build, on = {}) {
     wanted = true;
     if (drawing) drawing.setOption(finished(build, label), {notMerge: true});
   };
-  const made = library().then((echarts) => {
+  library().then((echarts) => {
     if (gone) return;
     drawing = echarts.init(node, null, {renderer: "canvas", locale: document.documentElement.lang.startsWith("zh") ? "ZH" : "EN"});
     for (const [event, then] of Object.entries(on)) drawing.on(event, then);
@@ -35,8 +35,6 @@ export function chart(node, label, build, on = {}) {
   const forget = onTheme(draw);
   return {
     draw,
-    ready: made,
-    get instance() { return drawing; },
     dispose() {
       gone = true;
       forget();

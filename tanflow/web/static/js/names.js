@@ -5,6 +5,7 @@ const REASONS = [
   "integrated", "factor-fallback", "substituted", "manual",
 ]; // from bit 2 on
 const SEVERITIES = ["good", "uncertain", "bad", "bad"];
+export const TROUBLE = {degraded: "warning", stale: "warning", down: "critical"}; // state of an asset → how grave
 const MARKS = {uncertain: "≈", bad: "✕"};
 // Quantities with a point of their own name; what follows from a point is told by both.
 const FOLLOWS = ["co2e", "co2e_rate", "energy", "volume", "mass", "reactive_energy", "apparent_energy", "gap"];
@@ -13,9 +14,11 @@ const own = (kind) => (t, name) => (name ? t.maybe(`page.assets.${kind}.${name}`
 
 export const typeName = own("type");
 export const carrierName = own("carrier");
-export const quantityName = own("quantity");
+const quantityName = own("quantity");
 export const methodName = own("method");
 export const stateName = (t, name) => (name ? t.maybe(`page.assets.state_name.${name.replaceAll(" ", "_")}`) ?? name : "");
+/** Return how an asset runs: what its state means, else the number it shows. */
+export const runsAs = (t, running) => stateName(t, running.meaning) || t("page.assets.states.unknown", {n: running.value});
 
 /** Return a name of a point, `voltage_l1_n`, in words; the name itself where one of its parts is no known word. */
 export function pointName(t, name) {
@@ -57,9 +60,6 @@ function told(t, severity, reasons) {
   const list = words.length ? t("page.assets.quality_with", {quality: t(`quality.${severity}`), reasons: words.join(t("page.assets.comma"))}) : "";
   return {severity, mark: MARKS[severity] ?? "", words: list || t(`quality.${severity}`)};
 }
-
-/** Return the sentence of a text that may hold `code` between backticks, as pieces [text, isCode]. */
-export const codePieces = (text) => text.split("`").map((piece, i) => [piece, i % 2 === 1]);
 
 /** Return the assets of streams `asset.carrier`, each once. */
 export const placesOf = (streams) => [...new Set(streams.map((stream) => stream.split(".")[0]))].join(", ");

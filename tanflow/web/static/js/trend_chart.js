@@ -47,14 +47,15 @@ function options(context, what, ink, style) {
   return {
     aria: {enabled: true, label: {description: what.label}},
     grid: style.grid({left: style.rem * 3.6, right: style.rem * 0.6, bottom: style.rem * 2.1, top: style.rem * 1.5}),
-    xAxis: style.timeAxis({min: wall(from), max: wall(to), splitNumber: node5(style)}),
+    xAxis: style.timeAxis({min: wall(from), max: wall(to), splitNumber: ticksOf(style)}),
     yAxis: {...style.valueAxis(format.unit(what.series.unit)), ...extent(rows, what, inside)},
     tooltip: {trigger: "axis", formatter: (points) => tip(context, what, points)},
     series: [bandOf(what, inside, wall, ink), before, main, lane(what, rows, wall, ink, style)].filter(Boolean),
   };
 }
 
-const node5 = (style) => (style.rem > 20 ? 8 : 6);
+// How many times the axis names: a wall screen has room for more.
+const ticksOf = (style) => (style.rem > 20 ? 8 : 6);
 
 function around(rows, from, to) {
   const first = Math.max(0, rows.findIndex((row) => row.at >= from) - 1);
