@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from carbon.live.feed import COMPONENT, LONGEST_S, IntensityFeed, intensity_key,
 from carbon.publish import Publisher, account_specs
 from config.bindings import BoundDevice, bind
 from config.components import components
-from config.errors import GatewayError, Unavailable
+from config.errors import Unavailable
 from config.model import Gateway as Config
 from config.points import DeviceMap
 from pipeline.alerts.context import Context
@@ -48,16 +48,17 @@ from sinks.notify.outbox import abandon
 from sinks.notify.sender import Sender
 from tanflow import alerting, last_figures, registry, revision
 from tanflow.account import Account
+from tanflow.belonging import belong_together
 from tanflow.costs import Costs
 from tanflow.exchanges import settle_hourly
 from tanflow.loop_lag import LoopLag
 from tanflow.memory import give_back
 from tanflow.stages import stages
+from tanflow.tasks import cancel, end, start
 
 _DRAIN_S: Final = 10.0  # how long a stop waits for those who follow; what is left is delivered at the next start
 _GLANCE_S: Final = 0.02
 _BACKOFF_MAX_S: Final = 60.0
-_CANCEL_AGAIN_S: Final = 3.0
 _QUESTIONS_AT_ONCE: Final = 2  # each may hold a million rows in memory
 
 Work = Callable[[], Awaitable[None]]
@@ -192,19 +193,19 @@ class Gateway:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then stop in order: sources, stages, sinks, history. Raises LogFailed."""
-        sources = [_task(f"collector.{name}", self._collect(name)) for name in self.ingests]
-        sources.append(_task("heartbeat", self._supervised("heartbeat", self.heartbeat.run)))
-        followers = [_task(name, work) for name, work in self._followers().items()]
-        stopping = _task("stop", stop.wait())
+        sources = [start(f"collector.{name}", self._collect(name)) for name in self.ingests]
+        sources.append(start("heartbeat", self._supervised("heartbeat", self.heartbeat.run)))
+        followers = [start(name, work) for name, work in self._followers().items()]
+        stopping = start("stop", stop.wait())
         try:
             done, _ = await asyncio.wait([stopping, *sources, *followers], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()  # nothing here ends by itself but by a failed log, which is raised
-            await _end(sources)
+            await end(sources)
             await self._finish()
         finally:
-            await _end(sources)
-            await _cancel([stopping, *followers])
+            await end(sources)
+            await cancel([stopping, *followers])
         await self.archivist.cut()
 
     async def _finish(self) -> None:
@@ -284,47 +285,6 @@ class Gateway:
         await supervise(f"collector.{name}", work, ingest.counters, connection.backoff_max_s)
 
 
-def _belong_together(path: Path, log: Log, history: History, ledger: Ledger) -> None:
-    """Raise GatewayError where the log is younger than what was made of it: positions and ids begin anew in it.
-
-    What it accepts would count as archived or booked already, and be let go without ever having been written.
-    """
-    last = log.reader.last_position()
-    if not ledger.cursor()[0] and any(b.reason and b.reason.kind == "live" for b in ledger.blocks()):
-        raise GatewayError(
-            f"{path}: ledger.db holds booked hours but not how far the log was booked: it was altered. "
-            "Put a sound copy of ledger.db back"
-        )
-    for name, reached in (("history", history.cursor), ("ledger.db", ledger.cursor()[0])):
-        if reached > last:
-            raise GatewayError(
-                f"{path}: {name} reaches log position {reached}, the log ends at {last}: this is not the log it was "
-                f"made of. Put log.db back, or move {path / name} away to start anew"
-            )
-
-
-def _task(name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    return asyncio.create_task(work, name=name)
-
-
-async def _end(sources: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancel sources until they are silent: a library may lose a cancellation (`asyncio.wait_for` before Python 3.12
-    does when its answer comes at the same moment). Followers are asked once: they may be writing.
-    """
-    pending = set(sources)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
-    await _cancel(sources)
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
 @asynccontextmanager
 async def open_gateway(
     config: Config, templates: Mapping[str, DeviceMap], *, base: Path = Path(), clock: Clock | None = None
@@ -348,7 +308,7 @@ async def open_gateway(
         try:
             await log.open_boot()
             await history.open()
-            _belong_together(path, log, history, ledger)
+            belong_together(path, log, history, ledger)
             before = revision.stored(log)
             table = await revision.compile_table(log, plan, before)
             gateway = Gateway(config, devices, clock, directory, log, table, history, books, ledger, booked)

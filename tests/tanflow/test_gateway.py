@@ -23,8 +23,7 @@ from pipeline.gaps import Gap
 from pipeline.log.writer import LogFailed
 from simulators.scenario import Scenario
 from simulators.serve import Served, serve
-from tanflow import gateway as gateway_module
-from tanflow import registry
+from tanflow import registry, tasks
 from tanflow.gateway import Gateway, open_gateway
 from tanflow.running import DEMO_SCENARIO
 from tests.pipeline.tables import HOUR, START
@@ -235,7 +234,7 @@ async def test_a_collector_that_loses_a_cancellation_does_not_hold_up_the_stop(
 ) -> None:
     losses = [1, 2]
     monkeypatch.setattr(registry, "collector", lambda *_: Deaf(losses))
-    monkeypatch.setattr(gateway_module, "_CANCEL_AGAIN_S", 0.05)
+    monkeypatch.setattr(tasks, "_CANCEL_AGAIN_S", 0.05)
     connections = {"connections": {"floor": ModbusConnection(protocol="modbus")}}
     async with asyncio.timeout(60), running(empty(tmp_path).model_copy(update=connections)) as gateway:
         await until(lambda: gateway.heartbeat.ticks >= 1)
