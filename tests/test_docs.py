@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from collections import ChainMap
 from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
-from config.model import Gateway
+from config.load import load
 from tanflow.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -43,9 +44,17 @@ def test_the_readme_lists_every_command() -> None:
     assert listed == offered
 
 
-def test_the_readmes_configuration_is_valid() -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    Gateway.model_validate(yaml.safe_load(block))
+def test_the_readmes_configuration_is_valid(tmp_path: Path) -> None:
+    """Its blocks are steps of one file."""
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
+    (tmp_path / "gateway.yaml").write_text(yaml.safe_dump(dict(ChainMap(*blocks))))
+    assert list(load(tmp_path / "gateway.yaml").gateway.alerts) == ["too-much"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_files_named_in_documents_exist(page: Path) -> None:
+    named = re.findall(rf"`((?:{'|'.join(PACKAGES)}|tests|benchmarks|dashboards)/[\w./-]+\.\w+)`", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_targets_named_in_documents_exist() -> None:
