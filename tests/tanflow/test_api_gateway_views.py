@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from config.load import load
-from config.model import Api
-from pipeline.clock import Clock
 from pipeline.log.writer import DeadLetter, Entry
-from simulators.scenario import Scenario
-from simulators.serve import serve
-from tanflow.gateway import Gateway, open_gateway
-from tanflow.running import DEMO_SCENARIO, add_page
-from tests.services.ports import free_port
 from tests.tanflow.asked_plant import asked_plant
+from tests.tanflow.factory import read_factory
 from tests.waiting import until
 
 NOW_S = 3_600.0
@@ -57,30 +49,13 @@ async def test_before_a_device_said_anything_nothing_is_shown(tmp_path: Path) ->
 
 
 async def test_what_devices_of_every_protocol_said_last_is_shown_raw(tmp_path: Path) -> None:
-    loaded = load(DEMO_SCENARIO.parent / "factory.yaml")
-    scenario, clock, stop = Scenario.load(DEMO_SCENARIO), Clock(), asyncio.Event()
-    devices, step = scenario.devices()
-    async with serve(loaded.gateway, loaded.templates, devices, step=step, free_ports=True) as served:
-        api = Api(port=free_port())
-        data = loaded.gateway.data.model_copy(update={"dir": tmp_path, "ballast_mb": 1})
-        config = served.gateway.model_copy(update={"api": api, "data": data})
-        plant = asyncio.create_task(served.run(clock))
-        async with open_gateway(config, loaded.templates, clock=clock) as gateway:
-            add_page(gateway)
-            running = asyncio.create_task(gateway.run(stop))
-            keys = ("compressor-1.power.power", "furnace-1.furnace_temperature.temperature", "pv-1.power.power")
-            await until(lambda: all(_value(gateway, key) > 0 for key in keys), 30, "a value of every protocol")
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}") as client:
-                await _modbus(client)
-                await _opcua(client)
-                await _mqtt(client)
-            stop.set()
-            await running
-        plant.cancel()
-
-
-def _value(gateway: Gateway, key: str) -> float:
-    return float(gateway.latest.value[gateway.table.ids[key]])
+    keys = ("compressor-1.power.power", "furnace-1.furnace_temperature.temperature", "pv-1.power.power")
+    async with read_factory(tmp_path, *keys) as (gateway, client):
+        await until(
+            lambda: all(gateway.latest.value[gateway.table.ids[key]] > 0 for key in keys), 30, "running machines"
+        )
+        for of_protocol in (_modbus, _opcua, _mqtt):
+            await of_protocol(client)
 
 
 async def _said(client: httpx.AsyncClient, device: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

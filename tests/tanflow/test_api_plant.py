@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import httpx
 import pytest
 
-from config.load import load
-from config.model import Api
-from pipeline.clock import Clock
-from simulators.scenario import Scenario
-from simulators.serve import serve
-from tanflow.gateway import open_gateway
-from tanflow.running import DEMO_SCENARIO, add_page
-from tests.services.ports import free_port
-from tests.waiting import until
+from tests.tanflow.factory import read_factory
+
+ENERGY = "main-meter.energy_import.energy"
 
 
 async def test_a_running_factory_is_seen(tmp_path: Path) -> None:
-    loaded = load(DEMO_SCENARIO.parent / "factory.yaml")
-    scenario, clock, stop = Scenario.load(DEMO_SCENARIO), Clock(), asyncio.Event()
-    devices, step = scenario.devices()
-    async with serve(loaded.gateway, loaded.templates, devices, step=step, free_ports=True) as served:
-        api = Api(port=free_port())
-        data = loaded.gateway.data.model_copy(update={"dir": tmp_path, "ballast_mb": 1})
-        config = served.gateway.model_copy(update={"api": api, "data": data})
-        plant = asyncio.create_task(served.run(clock))
-        async with open_gateway(config, loaded.templates, clock=clock) as gateway:
-            add_page(gateway)
-            running = asyncio.create_task(gateway.run(stop))
-            ids, latest = gateway.table.ids, gateway.latest
-            energy = "main-meter.energy_import.energy"
-            seen = [ids[key] for key in (energy, "furnace-1.volume.co2e", "pv-1.power.power", "chiller-1.power.power")]
-            await until(lambda: all(latest.time_ns[seen] > 0), 30, "a value of every protocol")
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}") as client:
-                await _check(client, energy)
-            stop.set()
-            await running
-        plant.cancel()
+    keys = (ENERGY, "furnace-1.volume.co2e", "pv-1.power.power", "chiller-1.power.power")
+    async with read_factory(tmp_path, *keys) as (_, client):
+        await _check(client, ENERGY)
 
 
 async def _check(client: httpx.AsyncClient, energy: str) -> None:
