@@ -28,6 +28,7 @@ from tanflow import showing
 from tanflow.gateway import Gateway, open_gateway
 from tanflow.running import DEMO_SCENARIO, add_page, stop_on_signals, wait
 from tanflow.tally import Line, Tally, compare
+from tanflow.tasks import start
 
 out = Console() if Console().is_terminal else Console(width=120)
 
@@ -57,26 +58,17 @@ async def run_demo(
             config, loaded.templates, devices, faults=scenario.faults, step=step, free_ports=True
         ) as served:
             clock = Clock(anchor_ns=begin_ns, speed=speed)  # not before all is served: a fast hour passes meanwhile
-            running = asyncio.create_task(served.run(clock, scenario.step_s), name="factory")
+            running = start("factory", served.run(clock, scenario.step_s))
             async with open_gateway(_placed(served.gateway, directory, port), loaded.templates, clock=clock) as gateway:
                 add_page(gateway)
                 tally = Tally(gateway.table, gateway.history.cursor, clock.anchor_ns)
                 course = showing.Course(show, config.site.zone, clock.anchor_ns, speed) if show else None
                 watch = showing.Watch(gateway.table, gateway.history.cursor)
-                following = [
-                    asyncio.create_task(tally.run(gateway.log), name="tally"),
-                    asyncio.create_task(_tell(watch, course, gateway.log), name="alerts"),
-                ]
                 page = f" · page at http://127.0.0.1:{port}/" if port else ""  # a free port is told by the API
                 out.print(f"factory at {speed:g}× · data in {directory}{page} · Ctrl-C ends", soft_wrap=True)
                 lasts_s = show.lasts_h * 3_600 / speed if show and seconds is None else seconds
-                timer = asyncio.create_task(_stop_after(stop, lasts_s), name="timer")
-                await gateway.run(stop)
-                for task in (timer, running, *following):
-                    task.cancel()
-                while tally.step(gateway.log):
-                    pass
-                _print(course, watch.step(gateway.log))
+                await _run(gateway, stop, lasts_s, tally, watch, course)
+                running.cancel()
                 result = Result.of(gateway, tally, await gateway.history.count())
     good, said = course.verdict(watch.told, clock.now_ns()) if course else (True, [])
     agrees = _report(result, list(compare(tally.accounts, devices)), said)
@@ -89,6 +81,28 @@ def _report(result: Result, lines: list[Line], said: list[str]) -> bool:
     out.print(_comparison(lines))
     out.print(*said, sep="\n", soft_wrap=True)
     return result.lost == 0 and result.backlog == 0 and all(line.agrees for line in lines)
+
+
+async def _run(
+    gateway: Gateway,
+    stop: asyncio.Event,
+    lasts_s: float | None,
+    tally: Tally,
+    watch: showing.Watch,
+    course: showing.Course | None,
+) -> None:
+    """Run a gateway until it is stopped or so long [s on the wall]; the account and alerts are followed to the end."""
+    beside = [
+        start("tally", tally.run(gateway.log)),
+        start("alerts", _tell(watch, course, gateway.log)),
+        start("timer", _stop_after(stop, lasts_s)),
+    ]
+    await gateway.run(stop)
+    for task in beside:
+        task.cancel()
+    while tally.step(gateway.log):
+        pass
+    _print(course, watch.step(gateway.log))
 
 
 async def _tell(watch: showing.Watch, course: showing.Course | None, log: Log) -> None:
