@@ -20,6 +20,7 @@ import requests
 from pipeline.retry_after import retry_after
 
 _LATER: Final = (408, 425, 429)  # of the 4xx: come again
+_ELSEWHERE: Final = (301, 302)  # followed with GET, which leaves the message behind; 303 says that it was taken
 # Robots that answer 200 to everything: where their code stands, and which codes mean "too fast".
 _ROBOTS: Final = {
     "dingtalk": ("errcode", {-1, 130101, 410100}),
@@ -70,6 +71,14 @@ def _answered(response: requests.Response, schema: str) -> Heard | None:
     return Heard(f"{name} {code}: {response.text[:200]}", code not in fast) if code else None
 
 
+def _led_away(response: requests.Response) -> Heard | None:
+    """Return that a message was left behind at an address that leads elsewhere; None where it was not."""
+    for first in response.history:
+        if first.status_code in _ELSEWHERE and first.request.method == "POST" != response.request.method:
+            return Heard(f"HTTP {first.status_code}: it leads elsewhere; write the address it leads to", False)
+    return None
+
+
 def _listen(schema: str, proxy: str | None, heard: list[Heard]) -> None:
     """Note every HTTP answer, and send through the proxy."""
     plain = requests.Session.request
@@ -78,7 +87,7 @@ def _listen(schema: str, proxy: str | None, heard: list[Heard]) -> None:
         if proxy:
             options["proxies"] = {"http": proxy, "https": proxy}
         response = plain(self, *arguments, **options)
-        wrong = _answered(response, schema)
+        wrong = _led_away(response) or _answered(response, schema)
         if wrong:
             heard.append(wrong)
         return response

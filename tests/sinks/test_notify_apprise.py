@@ -47,7 +47,16 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 onward.request("POST", f"/{path}", body, {"Content-Type": "application/json"})
                 response = onward.getresponse()
                 status, answer = response.status, response.read()
+            self._answer(status, answer)
+
+        def do_GET(self) -> None:
+            receiver.asked.append(("GET", self.path, dict(self.headers), b""))
+            self._answer(200, b"<html>log in</html>")
+
+        def _answer(self, status: int, answer: bytes) -> None:
             self.send_response(status)
+            if status in (301, 302, 303):
+                self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
@@ -162,6 +171,26 @@ async def test_what_an_answer_means(
             await hook.send(message(episode()))
     assert SECRET not in str(caught.value)
     assert "t0ken-in-path" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302])
+async def test_a_message_left_behind_at_an_address_that_leads_elsewhere_is_not_taken(
+    status: int, receive: Callable[..., Receiver], channel: Callable[..., AppriseChannel]
+) -> None:
+    """What leads elsewhere is asked there with GET, without the message; the page that answers 200 has not taken it."""
+    receiver = receive(status)
+    async with channel(f"json://127.0.0.1:{receiver.port}/hook") as hook:
+        with pytest.raises(Unavailable, match=f"HTTP {status}: it leads elsewhere"):
+            await hook.send(message(episode()))
+    assert [(method, path) for method, path, _, _ in receiver.asked] == [("POST", "/hook"), ("GET", "/elsewhere")]
+
+
+async def test_what_sees_elsewhere_after_taking_a_message_has_taken_it(
+    receive: Callable[..., Receiver], channel: Callable[..., AppriseChannel]
+) -> None:
+    receiver = receive(303)
+    async with channel(f"json://127.0.0.1:{receiver.port}/hook") as hook:
+        await hook.send(message(episode()))
 
 
 async def test_a_bad_address_and_a_wrong_password_are_told_apart_from_an_absent_server(
