@@ -81,8 +81,8 @@ class Sender:
         if oldest is None or not self.channel.joins:
             return oldest is not None
         now = self.clock.now_ns()
-        full = len(self._sent) == self.per_minute and now - self._sent[0] < _MINUTE_NS
-        return not full and now - oldest >= self.wait_s * SECOND_NS
+        full = len(self._sent) == self.per_minute and 0 <= now - self._sent[0] < _MINUTE_NS
+        return not full and not 0 <= now - oldest < self.wait_s * SECOND_NS  # below 0: the clock was ahead
 
     def _most(self) -> int:
         return max(1, min(_MOST, self.channel.room // _LINE - 2)) if self.channel.joins else _AT_ONCE

@@ -195,6 +195,21 @@ async def test_a_program_is_told_at_once_and_what_fires_again_and_again(tmp_path
     await log.close()
 
 
+async def test_a_clock_that_was_ahead_holds_nothing_back(tmp_path: Path) -> None:
+    """What was to be told, and the messages sent, by a clock a year ahead: set right, the next start tells at once."""
+    clock, channel = Hand(NOW + 366 * 86_400 * SECOND_NS), Memory()
+    log = await open_log(tmp_path, clock)
+    before = sender(log, channel, per_minute=1)
+    await put(log, "firing", episode("a"))
+    clock.at_ns += 60 * SECOND_NS
+    assert await before.step()
+    await put(log, "firing", episode("b"))
+    clock.at_ns = NOW
+    assert await sender(log, channel, per_minute=1).step()
+    assert channel.told() == [("firing", "a.high@7"), ("firing", "b.high@7")]
+    await log.close()
+
+
 async def test_what_waits_for_a_channel_that_is_gone_is_given_up(tmp_path: Path) -> None:
     log = await open_log(tmp_path, Hand())
     await put(log, "firing", episode("a"), channel="pager")
