@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -18,12 +18,15 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from carbon.local_time import midnight_ns
-from config.alerting import Alert
+from config.alert_checks import check_alerts
+from config.alerting import Alert, asset_of
 from config.alerts import Rule
 from config.bindings import bind
 from config.errors import GatewayError
 from config.explain import nearest
+from config.kpis import Figures
 from config.load import Loaded, load
+from config.plant_checks import Plant as Checked
 from config.type_alerts import origin
 from pipeline.alerts.context import Context
 from pipeline.alerts.expected import learned_of
@@ -48,7 +51,7 @@ Rules = Annotated[
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Try another value of one rule, e.g. above=340, without editing.")
 ]
-Format = Annotated[str, typer.Option("--format", help="table or json.")]
+Format = Annotated[Literal["table", "json"], typer.Option("--format", help="How it is told.")]
 
 
 @app.command("list")
@@ -58,6 +61,7 @@ def list_(
     """Show every alert: what it watches, at what it fires, where it comes from, and what it has learned."""
     loaded = load(config)
     plant = _plant(loaded)
+    _known(plant, rule or ())
     folder = _folder(loaded, data)
     states = orjson.loads(Past(folder).state_of(STAGE) or b"{}") if (folder / FILE).exists() else {}
     stage = DryRun.of(plant.config, plant.devices, plant.ids).stage
@@ -86,7 +90,7 @@ def dry_run(
     plant = _plant(loaded)
     _known(plant, rule or ())
     if set_:
-        plant = _changed(plant, rule or (), set_)
+        plant = _changed(loaded, plant, rule or (), set_)
     first, last = _period(start, end, plant.zone)
     past = Past(_folder(loaded, data))
     run = DryRun.of(plant.config, plant.devices, with_new(past.ids, plant.ids), lambda alert: _named(alert, rule))
@@ -124,7 +128,7 @@ def _known(plant: Context, names: Iterable[str]) -> None:
             raise GatewayError(f"there is no alert '{name}'{nearest(name, known)}; tanflow alerts list shows all")
 
 
-def _changed(plant: Context, names: Sequence[str], given: Iterable[str]) -> Context:
+def _changed(loaded: Loaded, plant: Context, names: Sequence[str], given: Iterable[str]) -> Context:
     """Return the plant with other values of one rule; what an asset's type brings becomes a rule of one's own."""
     chosen = [alert for alert in plant.alerts if _named(alert, names)]
     if not names or len(chosen) != 1:
@@ -141,24 +145,44 @@ def _changed(plant: Context, names: Sequence[str], given: Iterable[str]) -> Cont
         message = f"--set: {where} {first['msg']}".replace("Value error, ", "")
         raise typer.BadParameter(message) from None
     config = plant.config.model_copy(update={"alerts": {**plant.config.alerts, alert.name: changed}})
+    _suits(Checked(config, loaded.templates, loaded.path.parent), plant.figures, alert, changed)
     return Context(config, plant.devices, plant.figures, plant.ids)
+
+
+def _suits(plant: Checked, found: Figures, alert: Alert[Rule], changed: Rule) -> None:
+    """Raise typer.BadParameter where a changed rule names what is not there, or would be another asset's alert."""
+    for path, message in check_alerts(plant):
+        if path[:2] == ("alerts", alert.name):
+            raise typer.BadParameter(f"--set: {message}")
+    if (asset := asset_of(plant.gateway, changed, found)) != alert.asset:
+        raise typer.BadParameter(f"--set: that would be an alert of '{asset}', not of '{alert.asset}'")
 
 
 def _value(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not sign or not name:
         raise typer.BadParameter(f"--set: '{text}' is not name=value; write e.g. above=340")
-    return name, yaml.safe_load(value)
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise typer.BadParameter(f"--set: '{value}' is no value; write e.g. above=340") from None
 
 
 def _period(start: str, end: str, zone: ZoneInfo) -> tuple[int, int]:
     """Return the period [ns UTC]."""
-    last = midnight_ns(day(end, "--to"), zone) if end else time.time_ns()
+    last = midnight_ns(_day(end, "--to"), zone) if end else time.time_ns()
     before = datetime.fromtimestamp(last / 1e9, zone).date() - timedelta(days=7)
-    first = midnight_ns(day(start, "--from") if start else before, zone)
+    first = midnight_ns(_day(start, "--from") if start else before, zone)
     if first >= last:
         raise typer.BadParameter("--from must be before --to")
     return first, last
+
+
+def _day(text: str, option: str) -> date:
+    found = day(text, option)
+    if not 1971 <= found.year < 2200:
+        raise typer.BadParameter(f"{option}: '{text}' is not between the years 1971 and 2200")
+    return found
 
 
 def _warm_up(alerts: Iterable[Alert[Rule]]) -> int:

@@ -21,6 +21,7 @@ _LONGEST: Final = 200  # characters of a value that is no list
 _UNITS_S: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,8})(s|min|h|d|w)", re.ASCII)
 _DIGITS: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+_MOST: Final = 2**63 - 1  # what the databases count to
 _LAST_NS: Final = 7_258_118_400 * SECOND_NS  # 2200-01-01
 _LEAST_NS: Final = 1_000_000 * SECOND_NS  # fewer nanoseconds than this are seconds or milliseconds by mistake
 _STEP_MAX_S: Final = 366 * 86_400
@@ -75,8 +76,8 @@ def choice(given: QueryParams, name: str, choices: tuple[str, ...], default: str
 def whole(given: QueryParams, name: str, default: int) -> int:
     """Return a whole number, 0 or greater."""
     text = given.get(name, str(default))
-    if not _DIGITS.fullmatch(text):
-        raise Rejected(f"{name}={text!r} is no whole number")
+    if not _DIGITS.fullmatch(text) or int(text) > _MOST:
+        raise Rejected(f"{name}={text!r} is no whole number up to {_MOST}")
     return int(text)
 
 

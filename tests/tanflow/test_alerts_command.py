@@ -33,6 +33,15 @@ areas:
             address: 127.0.0.1:9/1
             points:
               power: {quantity: power, unit: kW, modbus: {address: 0, type: float32}}
+      drill:
+        type: meter
+        alerts: none
+        devices:
+          m:
+            connection: floor
+            address: 127.0.0.1:9/2
+            points:
+              power: {quantity: power, unit: kW, modbus: {address: 0, type: float32}}
 windows:
   load: {type: formula, asset: press, formula: mean(power), unit: kW}
 alerts:
@@ -160,6 +169,16 @@ def test_what_a_type_brings_can_be_tried_too(factory: Path, tanflow: Tanflow) ->
         (("--rule", "busy", "--set", "above"), "is not name=value"),
         (("--rule", "busy", "--set", "below=3"), "give the limit"),
         (("--rule", "busy", "--set", "abvoe=3"), "abvoe"),
+        (("--rule", "busy", "--set", "above=["), "'[' is no value"),
+        (("--rule", "busy", "--set", "above=!!python/none"), "is no value"),
+        (("--rule", "busy", "--set", "window=laod"), "there is no window 'laod'; did you mean 'load'?"),
+        (("--rule", "busy", "--set", "waste=press.pover"), "asset 'press' has no figure 'pover'"),
+        (("--rule", "press.m-stale", "--set", "device=press.n"), "there is no device 'press.n'"),
+        (("--rule", "press.m-stale", "--set", "device=drill.m"), "an alert of 'drill', not of 'press'"),
+        (("--rule", "collector-floor-down", "--set", "component=sink.x"), "the gateway has no part 'sink.x'"),
+        (("--format", "xml"), "'xml' is not one of 'table', 'json'"),
+        (("--from", "0001-01-01"), "--from: '0001-01-01' is not between the years 1971 and 2200"),
+        (("--to", "9999-12-31"), "--to: '9999-12-31' is not between the years 1971 and 2200"),
         (("--from", "2026-03-09"), "--from must be before --to"),
         (("--from", "march"), "is not a day"),
     ],
@@ -168,6 +187,12 @@ def test_a_slip_is_told(factory: Path, tanflow: Tanflow, arguments: tuple[str, .
     code, said = tanflow("test", *PERIOD, *arguments)
     assert code != 0
     assert sentence in " ".join(said.replace("│", " ").split())
+
+
+def test_a_list_of_what_is_not_there_is_no_empty_list(factory: Path, tanflow: Tanflow) -> None:
+    code, said = tanflow("list", "--rule", "bussy")
+    assert code != 0
+    assert "there is no alert 'bussy'; did you mean" in said
 
 
 async def test_while_the_gateway_runs_and_whether_rows_are_archived_or_not(tmp_path: Path) -> None:

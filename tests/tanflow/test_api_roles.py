@@ -128,7 +128,7 @@ async def test_acts_are_listed_newest_first_in_parts(tmp_path: Path) -> None:
         assert found[0]["at"].startswith("2026-03-01T09:00")
         older = (await client.get(f"/api/acts?before={found[0]['id']}&limit=1")).json()["acts"]
         assert older == [found[1]]
-        for wrong in ("limit=501", "limit=x", "before=-1", "colour=red"):
+        for wrong in ("limit=501", "limit=x", "before=-1", "before=9999999999999999999", "colour=red"):
             assert (await client.get(f"/api/acts?{wrong}")).status_code == 400
 
 
