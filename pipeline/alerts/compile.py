@@ -17,12 +17,15 @@ from pipeline.alerts.kinds import conditions
 from pipeline.alerts.stage import STAGE, Alerts, Slot
 from pipeline.batch import ALERT
 from pipeline.clock import SECOND_NS
+from pipeline.figures import digest
 from pipeline.series import Kind, Like, Spec
 
 # quantity of an alert's series → what it is in the database
 _PARTS = {"alert": "alert_state", "alert_value": "value", "alert_limit": "limit", "alert_excess": "excess_kw"}
 
 
+# what of a rule says what is judged; its limits and times may change while it fires
+_WATCHED = ("window", "point", "device", "power", "points", "quantity", "meter", "component", "counter", "driver")
 _MINUTES = {"15min": 15, "30min": 30, "60min": 60}
 _TOLD_S = 30.0  # from the tick that ends a grace until the window's rows are committed and read
 
@@ -79,6 +82,7 @@ def _slot(alert: Alert[Rule], context: Context) -> Slot:
         ids[part_key(alert, "alert_excess")],
         waste=context.power(waste) if waste else -1,
         fresh_ns=_fresh_ns(alert.rule, context.figures),
+        of=digest(f"{alert.rule.type} {[getattr(alert.rule, name, None) for name in _WATCHED]}"),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,8 @@ class Slot(NamedTuple):
     """One alert: its key, how long it must be true, the ids of its four series, and of a power it wastes (−1: none).
 
     `fresh_ns`: how long a judgement says anything of now, 0 for ever. Of a figure that is computed at night only, a
-    hold does not run by day, and an alert that goes on firing is told to cost nothing that is known then.
+    hold does not run by day, and an alert that goes on firing is told to cost nothing that is known then. `of`: what
+    is judged; what was true of something else is over.
     """
 
     key: str
@@ -40,15 +41,19 @@ class Slot(NamedTuple):
     excess: int
     waste: int = -1
     fresh_ns: int = 0
+    of: str = ""
 
 
 class Stand(NamedTuple):
-    """Where an alert stands: status, since when [ns], when its value was last told [ns], and the cost told [kW]."""
+    """Where an alert stands: status, since when [ns], when its value was last told [ns], the cost told [kW], and what
+    was judged ("": not known).
+    """
 
     status: int = Status.CLEAR
     since: int = 0
     told: int = 0
     cost: float = 0.0
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,9 @@ class _Run:
     def __init__(
         self, slots: Sequence[Slot], known: Mapping[str, int], state: State, waste: Mapping[str, float]
     ) -> None:
-        self._slots, self._waste = slots, waste
+        self._slots, self._known, self._waste = slots, known, waste
         # One that was taken out of the configuration has ended: brought back, it fires anew.
-        self.stands: dict[str, Sequence[float]] = {k: s for k, s in state.get("stands", {}).items() if k in known}
+        self.stands: dict[str, Sequence[Any]] = {k: s for k, s in state.get("stands", {}).items() if k in known}
         standing = ((known[key], self._stand(known[key])) for key in self.stands)
         self._waiting = {number for number, stand in standing if self._waits(number, stand)}
         self.rows: list[tuple[int, int, float]] = []
@@ -121,6 +126,7 @@ class _Run:
         begun = 0
         order = judged.row.tolist() if judged else []
         told = list(zip(*(c.tolist() for c in judged), strict=True)) if judged else []
+        self._end_others(int(times[0]) if len(times) else told[0][2])
         for row, at in zip(ticks.tolist(), times.tolist(), strict=True):
             while begun < len(told) and order[begun] <= row:
                 self._judge(*told[begun])
@@ -129,6 +135,13 @@ class _Run:
                 self._ripen(number, at)
         for one in told[begun:]:
             self._judge(*one)
+
+    def _end_others(self, at: int) -> None:
+        """End what was true of something the rule of that name judges no more."""
+        for number in [self._known[key] for key, stand in self.stands.items() if stand[0] != Status.CLEAR]:
+            stand = self._stand(number)
+            if stand.of and stand.of != self._slots[number].of:
+                self._put(number, self._moves(number, Status.CLEAR, max(at, stand.since + 1)))
 
     def _stand(self, number: int) -> Stand:
         status, since, told, *cost = self.stands.get(self._slots[number].key, Stand())
@@ -140,7 +153,7 @@ class _Run:
         return stand.status == Status.PENDING or costs
 
     def _put(self, number: int, stand: Stand) -> None:
-        self.stands[self._slots[number].key] = [*stand]
+        self.stands[self._slots[number].key] = [*stand._replace(of=self._slots[number].of)]
         (self._waiting.add if self._waits(number, stand) else self._waiting.discard)(number)
 
     def _judge(self, number: int, row: int, at: int, truth: int, value: float, limit: float, excess: float) -> None:

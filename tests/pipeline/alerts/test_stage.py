@@ -6,15 +6,18 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.alerts.demand import Demands, Interval
 from pipeline.alerts.stage import Alerts, Slot, Status
 from pipeline.alerts.threshold import NONE, Limit, Thresholds
 from pipeline.batch import ALERT, WINDOW, Batch, Header, make
+from pipeline.calendar import Calendar
 from pipeline.quality import CLOCK, UNCERTAIN
 from tests.pipeline.tables import HEADER, HOUR, SECOND, START
 
@@ -205,3 +208,16 @@ def test_an_alert_taken_out_of_the_configuration_while_it_fires_fires_anew_when_
     without = Alerts([], {}, TICK)
     state, _ = without.fold(state, tick(1.5), OUT)
     assert transitions(rule(), [tick(2), window(3, 400.0)], state) == [(3, FIRING)]
+
+
+def test_an_alert_whose_name_is_given_to_another_rule_while_it_fires_is_over() -> None:
+    """A demand says nothing of a load that is far from its limit: what a threshold of the same name left would fire
+    for ever. Another limit of the same rule changes nothing by itself.
+    """
+    demand = Demands([Interval(0, KEY, WATCHED, SECOND, Calendar(ZoneInfo("UTC"), "15min"), 999.0, 0.2)], TICK)
+    before, slot = rule(), Slot(KEY, 0, RULE, VALUE, LIMIT, EXCESS, of="threshold")
+    state, _ = replace(before, slots=[slot]).fold(dict[str, Any](), window(1, 340), OUT)
+    same = replace(before, slots=[slot._replace(hold_ns=HOUR)])
+    assert transitions(same, [tick(1.1)], state) == []
+    other = replace(before, slots=[slot._replace(of="demand")], conditions={"demand": demand})
+    assert transitions(other, [tick(1.1), tick(1.2)], state) == [(1.1, CLEAR)]
