@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, TypeVar
 
 import orjson
@@ -14,6 +15,7 @@ from config.strict import Strict
 
 JSON: Final = "application/json"
 _LARGEST: Final = 65_536  # of what a person says [bytes]
+_SAID_S: Final = 30.0
 M = TypeVar("M", bound=Strict)
 
 
@@ -39,7 +41,11 @@ async def content(request: Request, most: int) -> bytes:
 async def said(request: Request, model: type[M]) -> M:
     """Return a JSON body as the model describes it; raises Rejected with every mistake in words."""
     media_type(request, JSON)
-    raw = await content(request, _LARGEST)
+    try:
+        async with asyncio.timeout(_SAID_S):
+            raw = await content(request, _LARGEST)
+    except TimeoutError:
+        raise Rejected(f"the body has not come within {_SAID_S:.0f} s") from None
     try:
         return model.model_validate(orjson.loads(raw))
     except orjson.JSONDecodeError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from config import secrets
 from config.errors import GatewayError, Unavailable
@@ -30,6 +31,7 @@ _CONNECTIONS: Final = 128  # more are told to come back later
 _WAITING: Final = 64  # in the listen queue
 _REQUEST_HEAD: Final = 32_768  # largest request line with headers [bytes]
 _UNREAD_MS: Final = 120_000  # who takes nothing of what was sent for this long has gone, whatever TCP hopes
+_HEAD_S: Final = 10.0  # for the head of a request: who only holds a connection takes a place from others
 _GRACE_S: Final = 1  # for answers under way when the gateway stops
 
 
@@ -39,6 +41,26 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Http(H11Protocol):
+    """uvicorn's protocol, which waits for ever for a request's head, with an end to that."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look_later(None)
+
+    def _look_later(self, seen: RequestResponseCycle | None) -> None:
+        self.loop.call_later(_HEAD_S, self._look, seen)
+
+    def _look(self, seen: RequestResponseCycle | None) -> None:
+        """Close a connection on which no request has come since the last look and none is being answered."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is seen and (seen is None or seen.response_complete):
+            self.transport.close()
+        else:
+            self._look_later(self.cycle)
 
 
 async def serve(gateway: Gateway, api: Api, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -61,7 +83,7 @@ async def serve(gateway: Gateway, api: Api, now_s: Callable[[], float] = time.mo
 def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=_Http,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from config.errors import Unavailable
 from config.model import Api
 from config.strict import Secret
+from tanflow.web import body, server
 from tanflow.web.server import serve
 from tanflow.web.static_files import static_files
 from tests.services.ports import free_port
@@ -119,6 +120,39 @@ async def test_it_stops_at_once_whatever_its_connections_do(tmp_path: Path, sent
 def _closed(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /api/health HTTP/1.1\r\nHost: "])
+async def test_who_only_holds_a_connection_loses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """Nothing, or half a head: the place is free again; a stream that is being answered keeps its own."""
+    monkeypatch.setattr(server, "_HEAD_S", 0.2)
+    port = free_port()
+    async with open_site(tmp_path, Api(port=port)):
+        streaming, stream = await asyncio.open_connection("127.0.0.1", port)
+        stream.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        held, holder = await asyncio.open_connection("127.0.0.1", port)
+        holder.write(sent)
+        async with asyncio.timeout(5):
+            assert await held.read() == b""
+            await asyncio.sleep(0.5)
+            assert b"200 OK" in await streaming.read(100)
+        assert not streaming.at_eof()
+        for writer in (stream, holder):
+            writer.close()
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "_SAID_S", 0.2)
+    port = free_port()
+    head = "POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    async with open_site(tmp_path, Api(port=port)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head.encode())
+        async with asyncio.timeout(5):
+            assert b"400 Bad Request" in await reader.read(100)
+        writer.close()
 
 
 async def test_signals_stay_the_gateways(tmp_path: Path) -> None:
