@@ -103,6 +103,8 @@ class Maintenance(Strict):
             ) from error
         if not ordered:
             raise ValueError("end must be after start")
+        if start.year < 1971 or end.year > 2199:
+            raise ValueError("start and end are between the years 1971 and 2199; to be rid of an alert, take it out")
         return self
 
 
