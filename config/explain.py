@@ -24,6 +24,7 @@ _FORMS: Final = {
     r"^(15min|30min|60min|shift|day|month)$": "must be 15min, 30min, 60min, shift, day or month",
     r"^[^\W_][\w-]*(\.[^\W_][\w-]*)?$": "must be the name of a window, or asset.kpi",
 }
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _HIDDEN: Final = re.compile(r"pass|token|secret|url|user|key|host", re.IGNORECASE)
 _SECRET: Final = "a secret is never written here; write {env: VARIABLE} or {file: path}"
 _TAGS: Final = {
@@ -41,6 +42,11 @@ _SENTENCES: Final = {
     **dict.fromkeys(("tuple_type", "list_type"), "must be a list, e.g. [a, b]"),
     **dict.fromkeys(_BLOCKS, "must be a block of 'key: value' lines"),
 }
+
+
+def visible(text: str) -> str:
+    """Return a text that prints as one line whatever was written: control characters are shown as escapes."""
+    return _CONTROL.sub(lambda m: repr(m[0])[1:-1], text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

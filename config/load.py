@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from config.errors import ConfigError, Problem
-from config.explain import explain
+from config.explain import explain, visible
 from config.heat_checks import doubt_cooling
 from config.meter_checks import doubt_meters
 from config.model import Asset, Gateway
@@ -26,7 +25,6 @@ from config.yaml_lines import Place, Unreadable, locate, read
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_PROBLEMS: Final = 200
 _OPEN_BLOCKS: Final = ("templates", "connections", "sinks", "windows", "alerts")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _STAND_INS: Final[dict[str, Any]] = {
     "version": 1,
     "site": {"name": "site", "region": "unknown"},
@@ -149,9 +147,8 @@ def _problem(path: Path, top: Place, finding: Finding) -> Problem:
 
 
 def _told(path: Path, line: int, where: Loc, message: str) -> Problem:
-    """Return a problem that prints as one line whatever was written: control characters are shown as escapes."""
-    where_text, message = (_CONTROL.sub(lambda m: repr(m[0])[1:-1], text) for text in (_dotted(where), message))
-    return Problem(str(path), line, where_text, message)
+    """Return a problem that prints as one line whatever was written."""
+    return Problem(str(path), line, visible(_dotted(where)), visible(message))
 
 
 def _dotted(where: Loc) -> str:

@@ -13,6 +13,7 @@ import uvloop
 from rich.console import Console
 
 from config.errors import ConfigError, GatewayError
+from config.explain import visible
 from config.load import Loaded, load
 from tanflow.commands import alerts, factors, gaps, ledger, meters, notify, users
 from tanflow.commands.advise import advise
@@ -63,9 +64,18 @@ def duration(text: str) -> float:
     return seconds
 
 
+class OneLine(logging.Formatter):
+    """Nobody whose words are logged can write lines of his own; only a traceback has more than one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging calls it so
+        return visible(super().formatMessage(record))
+
+
 def _log(verbose: bool) -> None:
     level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("tanflow").setLevel(level)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from pipeline.clock import Clock
 from pipeline.log.log import Log
 from pipeline.log.writer import DeadLetter, Entry
-from tanflow.cli import duration, main
+from tanflow.cli import OneLine, duration, main
 from tests.pipeline.tables import START, readings
 
 ROOT = Path(__file__).parents[2]
@@ -247,3 +248,11 @@ async def _wide(folder: Path) -> None:
     for _ in range(5):
         await log.append(Entry([readings(range(6_000), [1.0] * 6_000)]))
     await log.close()
+
+
+def test_words_of_others_are_one_line_of_the_log() -> None:
+    """A server's answer that looks like a line of the log, or paints the terminal, is shown as what it is."""
+    said = "answers 500: no\n2026-01-01 INFO tanflow: all is well\x1b[2J\u202e"
+    record = logging.LogRecord("tanflow.notify", logging.WARNING, "", 1, "mail %s", (said,), None)
+    told = OneLine("%(name)s: %(message)s").format(record)
+    assert told == "tanflow.notify: mail answers 500: no\\n2026-01-01 INFO tanflow: all is well\\x1b[2J\\u202e"
