@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from tanflow.web.access.users import User, changing
 from tests.page.conftest import Look
 from tests.page.plant import Plant, running
-from tests.page.view import LOOKS, View
+from tests.page.view import LOOKS, Language, View
 
 PASSWORD = "correct-horse-7-battery"
 REFUSED = "status of 401"  # the browser itself tells of each
@@ -25,6 +25,14 @@ async def guarded(tmp_path_factory: object) -> AsyncIterator[Plant]:
             users["li.wei"] = User.of("operator", PASSWORD)
             users["chen"] = User.of("viewer", PASSWORD)
         yield plant
+
+
+async def door(look: Look, guarded: Plant, address: str = "", language: Language = "en") -> View:
+    """Open an address as somebody who has not signed in."""
+    view = await look(language, base=guarded.base)
+    view.allowed.append(REFUSED)
+    await view.show(address, ".sign-in")
+    return view
 
 
 async def sign_in(view: View, user: str, password: str = PASSWORD) -> None:
@@ -44,9 +52,7 @@ async def test_it_is_sound_in_every_look(look: Look, guarded: Plant) -> None:
 
 
 async def test_a_wrong_password_is_told_and_nothing_is_seen(look: Look, guarded: Plant) -> None:
-    view = await look(base=guarded.base)
-    view.allowed.append(REFUSED)
-    await view.show("#/alerts", ".sign-in")
+    view = await door(look, guarded, "#/alerts")
     await sign_in(view, "li.wei", "not the password")
     await expect(view.page.get_by_role("alert").last).to_have_text("Name or password is wrong.")
     await expect(view.page.locator("#password")).to_have_value("")
@@ -54,9 +60,7 @@ async def test_a_wrong_password_is_told_and_nothing_is_seen(look: Look, guarded:
 
 
 async def test_an_operator_may_acknowledge_and_signs_out(look: Look, guarded: Plant) -> None:
-    view = await look(base=guarded.base)
-    view.allowed.append(REFUSED)
-    await view.show("#/alerts", ".sign-in")
+    view = await door(look, guarded, "#/alerts")
     await sign_in(view, "li.wei")
     await view.page.wait_for_selector(".alert .acts button")
     await view.page.reload()
@@ -68,18 +72,14 @@ async def test_an_operator_may_acknowledge_and_signs_out(look: Look, guarded: Pl
 
 
 async def test_a_viewer_sees_alerts_without_buttons(look: Look, guarded: Plant) -> None:
-    view = await look("zh-CN", base=guarded.base)
-    view.allowed.append(REFUSED)
-    await view.show("#/alerts", ".sign-in")
+    view = await door(look, guarded, "#/alerts", "zh-CN")
     await sign_in(view, "chen")
     await view.page.wait_for_selector(".alert")
     assert await view.page.locator(".alert button").count() == 0
 
 
 async def test_who_is_put_out_is_asked_again(look: Look, guarded: Plant) -> None:
-    view = await look(base=guarded.base)
-    view.allowed.append(REFUSED)
-    await view.show("", ".sign-in")
+    view = await door(look, guarded)
     await sign_in(view, "chen")
     await view.page.wait_for_selector(".strip")
     await view.page.context.clear_cookies()
