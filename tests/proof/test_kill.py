@@ -202,14 +202,15 @@ def kill_often(config: Path, influx: Influxd, accepted: Callable[[], int]) -> in
 
 def finish(config: Path) -> None:
     """Run once more until the database has everything, then stop in order."""
-    process = start(config)
     reader = LogReader(config.parent / "data")
+    before = reader.last_position()
+    process = start(config)
 
     def delivered() -> bool:
         assert process.poll() is None, (config.parent / "gateway.log").read_text()[-4000:]
-        return reader.rows_after(reader.cursor("db").position) < 2_000
+        running = reader.last_position() > before + 10  # it has accepted something: it hears a signal by now
+        return running and reader.rows_after(reader.cursor("db").position) < 2_000
 
-    time.sleep(3)
     until_sync(delivered, 60, "the database has caught up")
     reader.close()
     process.terminate()
