@@ -10,12 +10,12 @@ from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from config.alerts import SEVERITIES
 from config.words import Language, advice, text, words
 from pipeline.clock import SECOND_NS
 from pipeline.desk.episode import Cost, Episode
 from pipeline.desk.notices import What
 
-SEVERITIES: Final = ("critical", "warning", "info")
 _IN_FULL: Final = 10  # alerts of a message that are told with all that is known; the others have a line each
 _LATE_NS: Final = 600 * SECOND_NS  # a message older than this says so
 _AGES: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))

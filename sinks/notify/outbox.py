@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import orjson
 
+from config.alerts import SEVERITIES
 from pipeline.clock import Clock
 from pipeline.desk.episode import Episode
 from pipeline.log.log import Log
 from pipeline.log.writer import DeadLetter, Entry
-from sinks.notify.message import SEVERITIES, Telling
+from sinks.notify.message import Telling
 
 _READ: Final = 2_000  # rows looked at when a message is made
 _KEPT: Final = 20_000  # rows that are done: what was told can be looked up

@@ -11,7 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from config.alerting import Alert
-from config.alerts import Budget, CalibrationDue, Demand, Frozen, Health, RateOfChange, Rule, Stale, Threshold
+from config.alerts import (
+    SEVERITIES,
+    Budget,
+    CalibrationDue,
+    Demand,
+    Frozen,
+    Health,
+    RateOfChange,
+    Rule,
+    Stale,
+    Threshold,
+)
 from config.bindings import series_key
 from pipeline.alerts.compile import part_key
 from pipeline.alerts.context import Context
@@ -25,8 +36,7 @@ from tanflow.web.encode import iso
 if TYPE_CHECKING:
     from tanflow.gateway import Gateway
 
-_GRAVEST: Final = {"critical": 0, "warning": 1, "info": 2}
-_COUNTED: Final = (*_GRAVEST, "pending")
+_COUNTED: Final = (*SEVERITIES, "pending")
 _UNKNOWN: Final = {"kwh_per_h": None, "co2e_kg_per_h": None, "money_per_h": None, "currency": None}
 
 
@@ -68,7 +78,7 @@ class AlertList:
 
     def open(self) -> list[dict[str, Any]]:
         """Return what fires, the gravest first, of those the newest."""
-        fires = sorted(self.gateway.desk.open.values(), key=lambda e: (_GRAVEST[e.severity], -e.fired_ns))
+        fires = sorted(self.gateway.desk.open.values(), key=lambda e: (SEVERITIES.index(e.severity), -e.fired_ns))
         return [self._episode(episode) for episode in fires]
 
     def pending(self) -> list[dict[str, Any]]:

@@ -1,8 +1,7 @@
 // What an alert is, in the pieces lists and details are made of.
 
-import {el, sign} from "./dom.js";
+import {el, SEVERITIES, sign} from "./dom.js";
 
-const GRAVE = ["critical", "warning", "info"];
 
 // open, acknowledged, silenced, pending or ended: where people look for it
 export function placeOf(alert) {
@@ -11,7 +10,7 @@ export function placeOf(alert) {
   return alert.silenced ? "silenced" : "open";
 }
 
-export const byGravity = (alerts) => [...alerts].sort((a, b) => GRAVE.indexOf(a.severity) - GRAVE.indexOf(b.severity) || b.since_ns - a.since_ns);
+export const byGravity = (alerts) => [...alerts].sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) || b.since_ns - a.since_ns);
 
 const NAMED_BY_KIND = /-(stale|frozen|calibration)$/; // after a device or meter
 

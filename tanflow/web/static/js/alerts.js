@@ -3,13 +3,12 @@
 import {mountDetail} from "./alert_detail.js";
 import {buttons} from "./alert_dialogs.js";
 import {byGravity, costOf, hrefOf, limitOf, placeOf, quoted, signOf, sinceOf, timeOf, titleOf, told, valueOf, whereOf} from "./alert_parts.js";
-import {choice, el, keepFocus, show} from "./dom.js";
+import {choice, el, keepFocus, SEVERITIES, show} from "./dom.js";
 import {drawSilences} from "./silences.js";
 
 const EVERY_MS = 10_000;
 const PLACES = ["open", "acknowledged", "pending", "ended", "silences"];
 const DAYS = [1, 7, 30, 90];
-const SEVERITIES = ["critical", "warning", "info"];
 const MOST = 500;
 
 export function mount(root, context) {

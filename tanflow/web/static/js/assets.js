@@ -2,7 +2,7 @@
 
 import {api} from "./api.js";
 import {mount as mountAsset} from "./asset.js";
-import {el, setText, show, sign} from "./dom.js";
+import {el, setText, SEVERITIES, show, sign} from "./dom.js";
 import {carrierName, qualityOfWords, runsAs, TROUBLE, typeName} from "./names.js";
 import {poll} from "./poll.js";
 import {address, go} from "./router.js";
@@ -10,7 +10,6 @@ import {address, go} from "./router.js";
 const EVERY_MS = 2_000;
 const COLUMNS = ["asset", "type", "power", "co2", "state", "quality", "age", "alerts"];
 const NUMBERS = ["power", "co2", "age"];
-const SEVERITIES = ["critical", "warning", "info"];
 const closed = new Set(); // kept from one visit to the next
 
 export function mount(root, context) {

@@ -51,6 +51,8 @@ const SHAPES = {
   info: "M8 1.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13Z",
 };
 
+export const SEVERITIES = Object.keys(SHAPES); // the gravest first
+
 // The sign of a severity: a shape of its own, with its word for those who do not see it.
 export function sign(severity, label) {
   const attributes = {class: `sign ${severity}`, viewBox: "0 0 16 16", fill: "currentColor"};

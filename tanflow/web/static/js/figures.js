@@ -1,9 +1,7 @@
 // The answer of /api/overview → the strip of figures above the page.
 
-import {el, setText, show, sign} from "./dom.js";
+import {el, setText, SEVERITIES, show, sign} from "./dom.js";
 import {placesOf} from "./names.js";
-
-const SEVERITIES = ["critical", "warning", "info"];
 
 // figures(context) → {node, update(overview)}
 export function figures(context) {

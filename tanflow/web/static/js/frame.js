@@ -1,6 +1,6 @@
 // What stands around the pages: their names, the gateway's state and clock, the menu, the word of a lost connection.
 
-import {byId, el, setText, show, sign} from "./dom.js";
+import {byId, el, setText, SEVERITIES, show, sign} from "./dom.js";
 import {icon} from "./icons.js";
 import {address, pages, where} from "./router.js";
 import {chooseTheme, theme, themes} from "./theme.js";
@@ -59,7 +59,7 @@ function drawNav(t) {
 
 function drawCounts(t, link, counts) {
   const open = counts.critical + counts.warning + counts.info;
-  const worst = ["critical", "warning", "info"].find((severity) => counts[severity] > 0);
+  const worst = SEVERITIES.find((severity) => counts[severity] > 0);
   link.querySelector(".count")?.remove();
   if (!open) return;
   const words = t("page.shell.open_alerts", {n: open});
