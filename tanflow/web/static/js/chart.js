@@ -21,18 +21,19 @@ export function chart(node, label, build, on = {}) {
   let gone = false;
   let wanted = false;
   const draw = () => {
-    wanted = true;
     if (drawing) drawing.setOption(finished(build, label), {notMerge: true});
+    else if (!wanted) library().then(begin);
+    wanted = true;
   };
-  library().then((echarts) => {
+  const begin = (echarts) => {
     if (gone) return;
     drawing = echarts.init(node, null, {renderer: "canvas", locale: document.documentElement.lang.startsWith("zh") ? "ZH" : "EN"});
     for (const [event, then] of Object.entries(on)) drawing.on(event, then);
-    if (wanted) draw();
-  });
+    draw();
+  };
   const sized = new ResizeObserver(() => drawing?.resize());
   sized.observe(node);
-  const forget = onTheme(draw);
+  const forget = onTheme(() => wanted && draw());
   return {
     draw,
     dispose() {
