@@ -90,6 +90,7 @@ async def test_a_lost_connection_is_shown_and_a_restored_one_goes_on(look: Look,
         await expect(page.locator("#lost")).to_contain_text("No connection to the gateway since", timeout=60_000)
         assert "lost" in (await page.locator("html").get_attribute("class") or "")
         age = await view.text("#lost")
+        await expect(page.locator("#state")).to_have_text("unknown")
         await expect(page.locator("#lost")).not_to_have_text(age)  # what is shown grows older before one's eyes
         assert await view.text(".strip .power_now .amount")  # old values stay, greyed
         await view.accessible()

@@ -70,6 +70,9 @@ function carriers(found) {
   return of;
 }
 
+// Of a text in halves of a square letter: Chinese ones take two.
+const widthOf = (text) => [...text].reduce((sum, letter) => sum + (letter.codePointAt(0) > 0x2e80 ? 2 : 1), 0);
+
 function nameOf({t, format}, node) {
   if (node.layer === "carrier") return t(`page.overview.carrier_${node.kind}`, {name: carrierName(t, node.name)});
   if (node.kind === "rest") return t("page.overview.rest", {name: node.name});
@@ -88,6 +91,8 @@ function options(context, found, asked, ink, style) {
   const unit = unitOf(asked);
   const through = (id) => Math.max(...["source", "target"].map((end) => links.filter((l) => l[end] === id).reduce((sum, l) => sum + l.amount, 0)));
   const names = new Map(nodes.map((n) => [n.id, nameOf(context, n)]));
+  const label = (id) => `${names.get(id)}  ${format.quantity(through(id), unit)}`;
+  const last = nodes.filter((n) => !links.some((l) => l.source === n.id)).map((n) => widthOf(label(n.id)));
   const present = LAYERS.filter((layer) => nodes.some((n) => n.layer === layer));
   return {
     tooltip: {
@@ -97,7 +102,7 @@ function options(context, found, asked, ink, style) {
         : `${names.get(data.name)}\n${format.quantity(through(data.name), unit)}`),
     },
     series: [{
-      type: "sankey", left: style.rem * 0.2, right: style.rem * 13, top: style.rem * 0.6, bottom: style.rem * 0.6, nodeWidth: style.rem * 0.7,
+      type: "sankey", left: style.rem * 0.2, right: style.small * 0.6 * Math.max(...last) + style.rem * 1.4, top: style.rem * 0.6, bottom: style.rem * 0.6, nodeWidth: style.rem * 0.7,
       nodeGap: style.rem * 1.05, draggable: false, layoutIterations: 48, emphasis: {focus: "adjacency"},
       label: {
         color: ink("text"), fontSize: style.small, textBorderWidth: 0, distance: style.rem * 0.4,

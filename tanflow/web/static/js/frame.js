@@ -20,8 +20,11 @@ export function frame(context, {signOut}) {
       latest: ({now_ns: now}) => clock.set(now / 1e6),
       alerts: ({counts}) => drawCounts(t, links.alerts, counts),
     }),
-    stream.onState((state) => clock.hold(!state.connected)),
-    lostConnection(t, stream, format),
+    stream.onState(({lostSince}) => {
+      clock.hold(lostSince !== null);
+      if (lostSince !== null) drawState(t, {state: "unknown"});
+    }),
+    lostConnection(t, stream, format, clock),
     () => clock.stop(),
   ];
   return {
@@ -68,8 +71,8 @@ function drawCounts(t, link, counts) {
 
 function drawState(t, health) {
   const state = byId("state");
-  const severity = {ok: "good", degraded: "warning", down: "critical"}[health.state] ?? "warning";
-  const mark = severity === "good" ? null : sign(severity);
+  const severity = {ok: "good", degraded: "warning", down: "critical"}[health.state] ?? "";
+  const mark = ["warning", "critical"].includes(severity) ? sign(severity) : null;
   const words = t(`page.shell.state_${health.state}`);
   if (state.dataset.words === words) return;
   state.dataset.words = words;
@@ -111,18 +114,19 @@ function runningClock(format) {
       tick();
     },
     hold(now) { held = now; },
+    at: (ms) => (ms + ahead_ms) * 1e6, // what the gateway's clock showed then [ns]
     stop: () => clearInterval(timer),
   };
 }
 
 // Never hidden: since when nothing comes, and how old what is shown has become.
-function lostConnection(t, stream, format) {
+function lostConnection(t, stream, format, clock) {
   const node = byId("lost");
   let since = null;
   const tell = () => {
     if (since === null) return;
     const age = format.age((Date.now() - since) / 1000);
-    setText(node, t("page.shell.lost", {time: format.clock(since * 1e6), age}));
+    setText(node, t("page.shell.lost", {time: format.clock(clock.at(since)), age}));
   };
   const timer = setInterval(tell, TICK_MS);
   const forget = stream.onState(({connected, lostSince, everConnected}) => {
