@@ -31,6 +31,7 @@ from tests.services.mosquitto import Mosquitto
 from tests.waiting import until_sync
 
 KILLS = 50
+WHILE_IT_RUNS = 0.7  # share of the kills that hit a gateway which has accepted something since its start
 SEED = 20_260_101
 Row = tuple[str, int, float]  # series key, time [ns], value
 
@@ -193,7 +194,11 @@ def kill_often(config: Path, influx: Influxd, accepted: Callable[[], int]) -> in
             influx.start()
         before = accepted()
         process = start(config)
-        time.sleep(chance.uniform(0.2, 3.0))  # the random moment is the point of it
+        if chance.random() < WHILE_IT_RUNS:
+            until_sync(lambda before=before: accepted() > before, 60, "something is accepted")
+            time.sleep(chance.uniform(0.0, 2.0))  # the random moment is the point of it
+        else:
+            time.sleep(chance.uniform(0.2, 3.0))  # while it starts, on a slow machine
         process.kill()
         process.wait()
         hits += accepted() > before
@@ -244,7 +249,7 @@ def test_nothing_accepted_is_lost_or_doubled(tmp_path: Path, influx: Influxd, mo
     data = tmp_path / "data"
     publisher, witness = Publisher(mosquitto.port), Witness(data)
     first = start(config)  # the persistent session must exist before anything is published
-    until_sync(lambda: "proof" in mosquitto.log)
+    until_sync(lambda: "proof 1 " in mosquitto.log)  # a session alone keeps nothing: it must have subscribed
     with in_thread(plant(config)), in_thread(witness):
         with in_thread(publisher):
             time.sleep(1)
@@ -282,8 +287,8 @@ def test_nothing_accepted_is_lost_or_doubled(tmp_path: Path, influx: Influxd, mo
         index = sorted((t, v) for key, t, v in stored if key == f"{meter}.energy_import.energy_index")
         counted = sum(v for key, _, v in stored if key == f"{meter}.energy_import.energy")
         assert counted == pytest.approx(index[-1][1] - index[0][1], abs=1e-6)
-        assert len(index) > 500
-    assert hits > KILLS // 3
+        assert len(index) > 250
+    assert hits > KILLS // 2
     print(
         f"{hits} of {KILLS} kills hit a gateway that had accepted something; "
         f"{len(publisher.acked)} messages, {witness.inputs} accepted readings, {sum(logged.values())} rows"

@@ -27,6 +27,11 @@ persistence_location {folder}/
 max_inflight_messages 0
 max_queued_messages 0
 log_dest file {folder}/mosquitto.log
+log_type error
+log_type warning
+log_type notice
+log_type information
+log_type subscribe
 """
 _TLS = """\
 cafile {folder}/ca.pem
