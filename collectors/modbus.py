@@ -18,9 +18,8 @@ from collectors.modbus_inbox import Inbox
 from collectors.modbus_readings import Heard
 from collectors.modbus_survey import Survey
 from collectors.modbus_unit import Roll, Unit
-from config.addresses import ModbusAddress, modbus_address
 from config.bindings import BoundDevice
-from config.connections import ModbusConnection
+from config.protocols.modbus import ModbusAddress, ModbusConnection, modbus_address
 from pipeline.batch import Batch
 from pipeline.counters import Counters
 from pipeline.gaps import gap_key

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, cast
 
 from collectors.modbus_frames import Failure, Malformed, Read, encode, good_header, read_reply, take_frame
-from config.connections import ModbusConnection
+from config.protocols.modbus import ModbusConnection
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 

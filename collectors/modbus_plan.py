@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collectors.modbus_frames import BITS, Read
-from config.points import ModbusDefaults, ModbusPoint, RegisterType, Table
+from config.protocols.modbus import ModbusDefaults, ModbusPoint, RegisterType, Table
 from pipeline.batch import Qualities, Values
 from pipeline.quality import BAD, RANGE
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from collectors.modbus_frames import BITS, Read
 from collectors.modbus_plan import Order, Place, compile_plan
-from config.points import REGISTERS, RegisterType
+from config.protocols.modbus import REGISTERS, RegisterType
 
 _MOST: Final = 2_000  # registers or bits of one block
 _OFFSETS: Final = (0, -1, 1)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from collectors.modbus_inbox import Inbox, Tray
 from collectors.modbus_plan import Place, Plan, compile_plan, place
 from collectors.modbus_unit import BlockExchange, Unit
-from config.addresses import ModbusAddress
 from config.bindings import BoundDevice, series_key
 from config.points import Template
+from config.protocols.modbus import ModbusAddress
 
 _MOST_REGISTERS: int = Template.model_fields["max_registers"].default
 _MOST_GAP: int = Template.model_fields["max_gap"].default

@@ -17,8 +17,8 @@ from collectors.mqtt_payload import compile_path, decode, find, number_at, time_
 from collectors.mqtt_topics import Route, Routes
 from collectors.rows import Rows
 from config.bindings import BoundDevice
-from config.connections import MqttConnection
 from config.errors import Rejected, Unavailable
+from config.protocols.mqtt import MqttConnection
 from pipeline.batch import Batch, Reject
 from pipeline.clock import SECOND_NS
 from pipeline.counters import Counters

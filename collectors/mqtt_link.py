@@ -15,8 +15,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from config.connections import MqttConnection
 from config.errors import Unavailable
+from config.protocols.mqtt import MqttConnection
 from config.secrets import read as read_secret
 
 _OPEN_S: Final = 10.0  # for the broker's answer to CONNECT and SUBSCRIBE

@@ -16,8 +16,8 @@ from collectors.opcua_session import HEARTBEAT, Session, connect, explain
 from collectors.opcua_values import NO_SUCH_NODE, Heard, heard, number_of, overflowed, quality_of, time_of
 from collectors.rows import Rows
 from config.bindings import BoundDevice, series_key
-from config.connections import OpcuaConnection
 from config.errors import GatewayError, Rejected, Unavailable
+from config.protocols.opcua import OpcuaConnection
 from pipeline.batch import Batch, Reject
 from pipeline.clock import SECOND_NS
 from pipeline.counters import Counters

@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 
 from asyncua import Client, ua
 
-from config.connections import OpcuaConnection
 from config.errors import Unavailable
+from config.protocols.opcua import OpcuaConnection
 from config.secrets import read as read_secret
 
 # The library tells every lost connection with several tracebacks; what ends a session reaches us as an exception.

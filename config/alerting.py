@@ -123,7 +123,7 @@ def _after_s(gateway: Gateway, device: BoundDevice, least_s: float, periods: flo
     connection = gateway.connections[device.device.connection]
     paced = device.device.every_s
     if paced is None and (
-        connection.protocol == "modbus" or (connection.protocol == "opcua" and connection.mode == "poll")
+        connection.protocol in ("modbus", "dlt645") or (connection.protocol == "opcua" and connection.mode == "poll")
     ):
         paced = connection.every_s
     return unpaced_s if paced is None else min(max(least_s, periods * paced), _LONGEST_S)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from config.model import Asset, Device, Gateway
-from config.points import DeviceMap, ModbusDefaults, Point
+from config.points import DeviceMap, Point
+from config.protocols.modbus import ModbusDefaults
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ Loc = tuple[str | int, ...]
 _NAMES: Final = "letters, digits, '-' and '_' only, a letter or digit first"
 _FORMS: Final = {
     strict.NAME: f"cannot be a name: {_NAMES}",
-    r"^(ns=\d+;)?[isgb]=.+$": "is not a node; write e.g. ns=2;s=Furnace.T1 or ns=2;i=1001",
+    r"^(ns=\d+;|nsu=[^;]+;)?[isgb]=.+$": "is not a node; write e.g. ns=2;s=Furnace.T1 or ns=2;i=1001",
     r"^opc\.tcp://[^\s]+$": "must look like opc.tcp://host:4840",
     r"^https?://[^\s]+$": "must look like http://host:8086",
     r"^(15|30|60)min$": "must be 15min, 30min or 60min",

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from config.alerts import Severity
-from config.connections import Tls
+from config.protocols.mqtt import Tls
 from config.strict import Name, Seconds, Secret, Strict
 
 Language = Literal["en", "zh-CN"]

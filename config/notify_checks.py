@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from config.connections import MqttConnection
 from config.explain import nearest
 from config.model import Gateway
 from config.notify import Match, MqttChannel
 from config.plant_checks import Finding, Loc, Plant
+from config.protocols.mqtt import MqttConnection
 
 
 def check_notify(plant: Plant) -> Iterator[Finding]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.addresses import ModbusAddress, check_topic_filter, modbus_address
+from config.address_checks import address_mistakes
 from config.carriers import about
 from config.explain import nearest
 from config.model import Asset, Device, Gateway
 from config.points import DeviceMap, Point
+from config.protocols.modbus import ModbusAddress, modbus_address
 from config.quantities import QUANTITIES
 from config.strict import NAME
 
@@ -116,31 +117,7 @@ def _connection(plant: Plant, path: Loc, device: Device) -> Iterator[Finding]:
         if point.protocol != protocol:
             message = f"stands on {point.protocol}, but connection '{device.connection}' speaks {protocol}"
             yield (*path, "points", name, point.protocol), message
-    yield from _address(path, device, protocol)
-
-
-def _address(path: Loc, device: Device, protocol: str) -> Iterator[Finding]:
-    where = (*path, "address")
-    if protocol == "opcua":
-        if device.address:
-            yield where, "a device on OPC UA has no address; each point names its node"
-        return
-    try:
-        if protocol == "modbus":
-            modbus_address(device.address)
-        elif device.address or not all(p.mqtt and p.mqtt.topic for p in device.points.values()):
-            check_topic_filter(device.address)
-    except ValueError as error:
-        yield where, str(error) if device.address else f"needs 'address:'; {_ADDRESS_HINT[protocol]}"
-    for name, point in device.points.items():
-        if point.mqtt and point.mqtt.topic is not None:
-            try:
-                check_topic_filter(point.mqtt.topic)
-            except ValueError as error:
-                yield (*path, "points", name, "mqtt", "topic"), str(error)
-
-
-_ADDRESS_HINT = {"modbus": "host[:port][/unit], e.g. 192.168.1.20/1", "mqtt": "an MQTT topic, e.g. factory/+/power"}
+    yield from (((*path, *where), message) for where, message in address_mistakes(connection, device))
 
 
 def _points(plant: Plant, path: Loc, asset: Asset, device: Device) -> Iterator[Finding]:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from config.protocols import PROTOCOLS
+from config.protocols.dlt645 import Dlt645Point
+from config.protocols.modbus import ModbusDefaults, ModbusPoint
+from config.protocols.mqtt import MqttPoint
+from config.protocols.opcua import OpcuaPoint
+from config.protocols.sparkplug import SparkplugPoint
 from config.quantities import QUANTITIES, KindName, conversion
 from config.strict import Name, Strict
 
@@ -17,67 +23,6 @@ Carrier = Literal[
     "coking_coal", "washed_coal", "other_washed_coal", "briquette", "coke", "petcoke", "coal_tar", "crude_benzol",
     "peat", "wood", "solid_biomass", "charcoal", "industrial_waste", "msw_fossil", "water", "product", "none",
 ]  # fmt: skip
-RegisterType = Literal[
-    "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
-    "bcd16", "bcd32", "bcd64", "string",
-]  # fmt: skip
-REGISTERS: dict[str, int] = {
-    "bool": 1, "int16": 1, "uint16": 1, "bcd16": 1, "int32": 2, "uint32": 2, "float32": 2, "bcd32": 2,
-    "int64": 4, "uint64": 4, "float64": 4, "bcd64": 4,
-}  # fmt: skip
-Table = Literal["holding", "input", "coil", "discrete"]
-
-
-class ModbusDefaults(Strict):
-    """What all points of a template share on the wire."""
-
-    table: Table = "holding"
-    word_order: Literal["big", "little"] = "big"
-    byte_order: Literal["big", "little"] = "big"
-
-
-class ModbusPoint(Strict):
-    """A place in a Modbus unit; `address` is the zero-based address on the wire."""
-
-    address: Annotated[int, Field(ge=0, le=65_535)]
-    type: RegisterType = "uint16"
-    table: Table | None = None
-    word_order: Literal["big", "little"] | None = None
-    byte_order: Literal["big", "little"] | None = None
-    bit: Annotated[int, Field(ge=0, le=15)] | None = None  # of a register read as bool
-    length: Annotated[int, Field(ge=1, le=125)] | None = None  # registers of a string
-    not_available: tuple[int, ...] = ()  # raw values that mean "no value"
-
-    @property
-    def registers(self) -> int:
-        return self.length if self.type == "string" and self.length else REGISTERS.get(self.type, 1)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.type == "string" and self.length is None:
-            raise ValueError("a string needs 'length: N' registers")
-        if self.type != "string" and self.length is not None:
-            raise ValueError("'length' goes with type string only")
-        if self.bit is not None and self.type != "bool":
-            raise ValueError("'bit' goes with type bool only")
-        if self.table in ("coil", "discrete") and (self.type != "bool" or self.bit is not None):
-            raise ValueError("coils and discrete inputs are single bits: type bool, no 'bit'")
-        if self.address + self.registers > 65_536:
-            raise ValueError("the value runs past address 65535")
-        return self
-
-
-class OpcuaPoint(Strict):
-    """A variable of an OPC UA server, in the notation of its NodeId, e.g. `ns=2;s=Furnace.T1`."""
-
-    node: Annotated[str, StringConstraints(pattern=r"^(ns=\d+;)?[isgb]=.+$")]
-
-
-class MqttPoint(Strict):
-    """A value in a JSON payload: `path` is dotted (`meter.values.0`); empty means the payload is the number."""
-
-    path: str = ""
-    topic: str | None = None  # replaces the device's topic; + and # allowed
 
 
 class GasReference(Strict):
@@ -139,12 +84,14 @@ class Point(Strict):
     hot_water: WaterState | None = None
     source: str | None = None
     modbus: ModbusPoint | None = None
+    dlt645: Dlt645Point | None = None
     opcua: OpcuaPoint | None = None
     mqtt: MqttPoint | None = None
+    sparkplug: SparkplugPoint | None = None
 
     @property
     def protocol(self) -> str:
-        return next(p for p in ("modbus", "opcua", "mqtt") if getattr(self, p) is not None)
+        return next(p for p in PROTOCOLS if getattr(self, p) is not None)
 
     @property
     def effective_kind(self) -> KindName:
@@ -159,8 +106,9 @@ class Point(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         conversion(self.unit, self.quantity)
-        if sum(getattr(self, p) is not None for p in ("modbus", "opcua", "mqtt")) != 1:
-            raise ValueError("say where the value stands: exactly one of modbus:, opcua: or mqtt:")
+        if sum(getattr(self, p) is not None for p in PROTOCOLS) != 1:
+            *most, last = PROTOCOLS
+            raise ValueError(f"say where the value stands: exactly one of {':, '.join(most)}: or {last}:")
         if self.scale == 0:
             raise ValueError("scale 0 would erase the value; leave it out for 1")
         if self.effective_kind == "counter" and self.scale * self.sign < 0:
@@ -181,7 +129,7 @@ class Point(Strict):
 class DeviceMap(Strict):
     """The points of one kind of device, and how it wants to be read."""
 
-    protocol: Literal["modbus", "opcua", "mqtt"]
+    protocol: Literal["modbus", "dlt645", "opcua", "mqtt", "sparkplug"]
     notes: str = ""
     # Of an electricity meter: whether what it shows includes its transformers already; None: not known, or settable.
     shows: Literal["primary", "secondary"] | None = None

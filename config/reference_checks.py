@@ -11,7 +11,6 @@ from config import secrets
 from config.alert_checks import check_alerts
 from config.asset_checks import check_assets
 from config.byproducts import check_byproducts
-from config.connections import MqttConnection, Tls
 from config.errors import GatewayError
 from config.factor_checks import check_factors, check_fuels
 from config.heat_checks import check_heat
@@ -19,6 +18,7 @@ from config.meter_checks import check_meters
 from config.notify_checks import check_notify
 from config.plant_checks import RESERVED, Finding, Loc, Plant
 from config.process_checks import check_processes
+from config.protocols.mqtt import MqttConnection, Tls
 from config.providers import Asked
 from config.strict import Secret
 from config.tariff_checks import check_tariff

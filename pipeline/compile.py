@@ -16,12 +16,13 @@ from config.alerting import alerts_of
 from config.bindings import BoundDevice, series_key
 from config.carriers import about, counted_in
 from config.components import components
-from config.connections import MqttConnection
 from config.fuels import FuelError, FuelRow, fuel_row, units_per
 from config.kpis import Figures
 from config.meters import Meter, applied_ratios
 from config.model import Gateway
-from config.points import REGISTERS, Point
+from config.points import Point
+from config.protocols.modbus import REGISTERS
+from config.protocols.mqtt import Broker
 from config.quantities import AMOUNT_OF, QUANTITIES, conversion
 from pipeline.acts import ACT_KEY
 from pipeline.alerts.compile import alert_specs
@@ -230,7 +231,7 @@ class _Device:
         step = abs(mul / div)
         paced = self.bound.device.every_s
         connection = self.gateway.connections[self.bound.device.connection]
-        if paced is None and not isinstance(connection, MqttConnection):
+        if paced is None and not isinstance(connection, Broker):
             paced = connection.every_s
         return Like(
             connection=self.bound.device.connection,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -21,6 +22,7 @@ class Origin:
     connection: str
     revision: int
     clock: Clock
+    directory: Path = Path()  # the gateway's data, where a collector may keep what is its own (certificates)
 
     def header(self) -> Header:
         """Return the header of a batch completed now."""

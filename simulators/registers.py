@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from config.points import ModbusDefaults, ModbusPoint, Point
+from config.points import Point
+from config.protocols.modbus import ModbusDefaults, ModbusPoint
 from config.quantities import conversion
 
 _STRUCTS: Final = {

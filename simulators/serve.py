@@ -14,12 +14,13 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from config import secrets
-from config.addresses import modbus_address
 from config.bindings import BoundDevice, bind
-from config.connections import ModbusConnection, MqttConnection, OpcuaConnection
 from config.errors import ConfigError, Problem
 from config.model import Gateway
 from config.points import DeviceMap
+from config.protocols.modbus import ModbusConnection, modbus_address
+from config.protocols.mqtt import MqttConnection
+from config.protocols.opcua import OpcuaConnection
 from pipeline.clock import SECOND_NS, Clock
 from simulators.broker import Broker
 from simulators.device import Device
@@ -165,21 +166,38 @@ def _places(gateway: Gateway, templates: Mapping[str, DeviceMap], devices: Mappi
 
 async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, own_broker: bool) -> Outlet:
     """Return the outlet of one device, starting the server it stands on at first need."""
-    name = bound.device.connection
-    connection = served.gateway.connections[name]
+    connection = served.gateway.connections[bound.device.connection]
     if isinstance(connection, ModbusConnection):
-        host, port, number = modbus_address(bound.device.address)
-        key = f"{host}:{port}"
-        if key not in served.modbus:
-            served.modbus[key] = await stack.enter_async_context(ModbusServer(host, port))
-        unit = served.units[bound.key] = Unit(max_registers=bound.template.max_registers if bound.template else 125)
-        served.modbus[key].units[number] = unit
-        unit.link = Link(exception=BUSY)  # until it has something to show
-        return _Registers(bound, unit)
+        return await _open_modbus(served, stack, bound)
     if isinstance(connection, OpcuaConnection):
-        if name not in served.opcua:
-            served.opcua[name] = await stack.enter_async_context(OpcuaServer(connection.url))
-        return await served.opcua[name].add(bound.key, bound.points)
+        return await _open_opcua(served, stack, bound, connection)
+    if isinstance(connection, MqttConnection):
+        return await _open_mqtt(served, stack, bound, connection, own_broker)
+    raise ConfigError([Problem("scenario", 1, bound.key, f"nothing is simulated on {connection.protocol}")])
+
+
+async def _open_modbus(served: Served, stack: AsyncExitStack, bound: BoundDevice) -> Outlet:
+    host, port, number = modbus_address(bound.device.address)
+    key = f"{host}:{port}"
+    if key not in served.modbus:
+        served.modbus[key] = await stack.enter_async_context(ModbusServer(host, port))
+    unit = served.units[bound.key] = Unit(max_registers=bound.template.max_registers if bound.template else 125)
+    served.modbus[key].units[number] = unit
+    unit.link = Link(exception=BUSY)  # until it has something to show
+    return _Registers(bound, unit)
+
+
+async def _open_opcua(served: Served, stack: AsyncExitStack, bound: BoundDevice, connection: OpcuaConnection) -> Outlet:
+    name = bound.device.connection
+    if name not in served.opcua:
+        served.opcua[name] = await stack.enter_async_context(OpcuaServer(connection.url))
+    return await served.opcua[name].add(bound.key, bound.points)
+
+
+async def _open_mqtt(
+    served: Served, stack: AsyncExitStack, bound: BoundDevice, connection: MqttConnection, own_broker: bool
+) -> Outlet:
+    name = bound.device.connection
     if name not in served.mqtt:
         served.mqtt[name] = await _publish(stack, connection, own_broker)
     messages = served.messages[bound.key] = served.mqtt[name].add(bound.asset_name, bound.device.address, bound.points)

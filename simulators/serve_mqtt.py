@@ -14,8 +14,8 @@ import orjson
 from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
-from config.connections import MqttConnection
 from config.points import Point
+from config.protocols.mqtt import MqttConnection
 from simulators.faults import Shown
 from simulators.registers import number
 

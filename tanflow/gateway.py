@@ -266,7 +266,7 @@ class Gateway:
     async def _collect(self, name: str) -> None:
         connection, ingest, ids = self.config.connections[name], self.ingests[name], self.table.ids
         devices = [d for d in self.devices if d.device.connection == name]
-        origin = Origin(name, self.table.revision, self.clock)
+        origin = Origin(name, self.table.revision, self.clock, self.directory.path)
 
         kept: list[Collector] = []  # one that lost its connection knows what is missing; a defective one is made anew
 

@@ -19,8 +19,10 @@ from sinks.notify.message import Words
 
 COLLECTORS: Final = {
     "modbus": ("collectors.modbus", "ModbusCollector"),
+    "dlt645": ("collectors.dlt645", "Dlt645Collector"),
     "opcua": ("collectors.opcua", "OpcuaCollector"),
     "mqtt": ("collectors.mqtt", "MqttCollector"),
+    "sparkplug": ("collectors.sparkplug", "SparkplugCollector"),
 }
 SINKS: Final = {"influxdb": ("sinks.influxdb", "InfluxSink")}
 CHANNELS: Final = {

@@ -13,9 +13,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from config import secrets
-from config.connections import MqttConnection
 from config.errors import Rejected, Unavailable
 from config.notify import MqttChannel as Config
+from config.protocols.mqtt import MqttConnection
 from sinks.notify.message import Message, Telling, Words
 
 _TIMEOUT_S: Final = 10.0

@@ -14,7 +14,7 @@ import pytest
 
 from collectors.modbus_frames import EXCEPTIONS, Failure, Malformed, Read, encode, read_reply, take_frame
 from collectors.modbus_plan import Place, compile_plan
-from config.points import Table
+from config.protocols.modbus import Table
 from pipeline.gaps import Gap
 from tests.peers.modbus_rig import bound, counting, frame, registers, running, serving
 from tests.waiting import until

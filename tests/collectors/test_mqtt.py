@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from collectors.mqtt import MqttCollector
 from config.bindings import BoundDevice
-from config.connections import MqttConnection, Tls
+from config.protocols.mqtt import MqttConnection, Tls
 from config.strict import Secret
 from pipeline.counters import Counters
 from pipeline.gaps import Gap

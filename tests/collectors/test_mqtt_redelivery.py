@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from collectors.mqtt import MqttCollector
-from config.connections import MqttConnection
+from config.protocols.mqtt import MqttConnection
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 from tests.collectors.driving import Driven, bound, ids_of, origin

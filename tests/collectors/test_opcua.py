@@ -14,7 +14,7 @@ from asyncua.client.ua_client import UASocketProtocol
 
 from collectors.opcua import OpcuaCollector
 from config.bindings import BoundDevice
-from config.connections import OpcuaConnection
+from config.protocols.opcua import OpcuaConnection
 from config.strict import Secret
 from pipeline.counters import Counters
 from pipeline.gaps import Gap

@@ -2,7 +2,8 @@
 
 import pytest
 
-from config.addresses import check_topic_filter, modbus_address
+from config.protocols.modbus import modbus_address
+from config.protocols.mqtt import check_topic_filter
 
 
 @pytest.mark.parametrize(

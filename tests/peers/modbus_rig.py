@@ -10,9 +10,9 @@ from typing import Any
 
 from collectors.modbus import ModbusCollector
 from config.bindings import BoundDevice, series_key
-from config.connections import ModbusConnection
 from config.model import Asset, Device
-from config.points import ModbusDefaults, Point, Template
+from config.points import Point, Template
+from config.protocols.modbus import ModbusConnection, ModbusDefaults
 from pipeline.batch import Batch
 from pipeline.clock import Clock
 from pipeline.counters import Counters

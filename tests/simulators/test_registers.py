@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.points import ModbusDefaults, Point, Template
+from config.points import Point, Template
+from config.protocols.modbus import ModbusDefaults
 from config.templates import load_all
 from simulators.registers import Image, RegisterMap, modulus, raw_value
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
-from config.points import ModbusDefaults, Point
+from config.points import Point
+from config.protocols.modbus import ModbusDefaults
 from simulators.faults import Link
 from simulators.registers import Block, RegisterMap
 from simulators.serve_modbus import ModbusServer, Unit

@@ -12,9 +12,9 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from config.connections import MqttConnection
 from config.errors import Rejected, Unavailable
 from config.notify import MqttChannel as Config
+from config.protocols.mqtt import MqttConnection
 from sinks.notify.mqtt_channel import MqttChannel
 from tests.pipeline.journal import open_log
 from tests.services.mosquitto import Mosquitto

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from config.connections import ModbusConnection
 from config.errors import GatewayError
 from config.load import load
 from config.model import Gateway as Config
+from config.protocols.modbus import ModbusConnection
 from config.templates import load_all
 from pipeline.clock import Clock
 from pipeline.gaps import Gap

@@ -1,0 +1,111 @@
+"""What the user writes of Modbus: connections, addresses of units, places of points."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from config.protocols.serial import Serial
+from config.strict import Seconds, Strict
+
+MODBUS_PORT: Final = 502
+MODBUS_UNIT: Final = 1
+_MODBUS: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9a-fA-F:.%\w]+)\]|(?P<host>[\w.-]+))(?::(?P<port>[0-9]{1,5}))?(?:/(?P<unit>[0-9]{1,3}))?"
+)
+
+RegisterType = Literal[
+    "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
+    "bcd16", "bcd32", "bcd64", "string",
+]  # fmt: skip
+REGISTERS: dict[str, int] = {
+    "bool": 1, "int16": 1, "uint16": 1, "bcd16": 1, "int32": 2, "uint32": 2, "float32": 2, "bcd32": 2,
+    "int64": 4, "uint64": 4, "float64": 4, "bcd64": 4,
+}  # fmt: skip
+Table = Literal["holding", "input", "coil", "discrete"]
+
+
+class ModbusDefaults(Strict):
+    """What all points of a template share on the wire."""
+
+    table: Table = "holding"
+    word_order: Literal["big", "little"] = "big"
+    byte_order: Literal["big", "little"] = "big"
+
+
+class ModbusPoint(Strict):
+    """A place in a Modbus unit; `address` is the zero-based address on the wire."""
+
+    address: Annotated[int, Field(ge=0, le=65_535)]
+    type: RegisterType = "uint16"
+    table: Table | None = None
+    word_order: Literal["big", "little"] | None = None
+    byte_order: Literal["big", "little"] | None = None
+    bit: Annotated[int, Field(ge=0, le=15)] | None = None  # of a register read as bool
+    length: Annotated[int, Field(ge=1, le=125)] | None = None  # registers of a string
+    not_available: tuple[int, ...] = ()  # raw values that mean "no value"
+
+    @property
+    def registers(self) -> int:
+        return self.length if self.type == "string" and self.length else REGISTERS.get(self.type, 1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.type == "string" and self.length is None:
+            raise ValueError("a string needs 'length: N' registers")
+        if self.type != "string" and self.length is not None:
+            raise ValueError("'length' goes with type string only")
+        if self.bit is not None and self.type != "bool":
+            raise ValueError("'bit' goes with type bool only")
+        if self.table in ("coil", "discrete") and (self.type != "bool" or self.bit is not None):
+            raise ValueError("coils and discrete inputs are single bits: type bool, no 'bit'")
+        if self.address + self.registers > 65_536:
+            raise ValueError("the value runs past address 65535")
+        return self
+
+
+class ModbusConnection(Strict):
+    """Units read with the same manners: over Modbus TCP, or as RTU on a serial line or through a serial server.
+
+    A device's address is `host[:port]/unit`; on a serial port of this machine it is the unit's number alone.
+    """
+
+    protocol: Literal["modbus"]
+    framing: Literal["tcp", "rtu"] = "tcp"
+    serial: Serial | None = None  # the line behind; with framing tcp it only says how much time a cycle takes
+    every_s: Seconds = 1.0
+    timeout_s: Annotated[float, Field(ge=0.05, le=30)] = 1.0
+    backoff_max_s: Seconds = 60.0
+
+
+class ModbusAddress(NamedTuple):
+    """A Modbus unit behind a TCP endpoint."""
+
+    host: str
+    port: int
+    unit: int
+
+
+def modbus_address(text: str) -> ModbusAddress:
+    """Return the parts of `host[:port][/unit]`; port 502 and unit 1 when left out, IPv6 in brackets.
+
+    Raises ValueError with a sentence.
+    """
+    match = _MODBUS.fullmatch(text)
+    if not match:
+        raise ValueError(f"'{text}' is not a Modbus address; write host[:port][/unit], e.g. 192.168.1.20/1")
+    port, unit = int(match["port"] or MODBUS_PORT), int(match["unit"] or MODBUS_UNIT)
+    if not 1 <= port <= 65_535:
+        raise ValueError(f"port {port} does not exist; ports go from 1 to 65535")
+    if unit > 255:
+        raise ValueError(f"unit {unit} does not exist; units go from 0 to 255")
+    return ModbusAddress(match["v6"] or match["host"], port, unit)
+
+
+def modbus_unit(text: str) -> int:
+    """Return the number of a unit on a serial port of this machine, 1–247. Raises ValueError with a sentence."""
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 247:
+        raise ValueError(f"'{text}' is no unit of a serial line; write its number, 1 to 247")
+    return int(text)
