@@ -36,6 +36,7 @@ class Failure(NamedTuple):
 
     cause: Gap
     words: str
+    code: int = 0  # of the exception a device answered with
 
 
 class Malformed(Exception):
@@ -108,4 +109,4 @@ def read_reply(read: Read, frame: bytes) -> bytes | Failure:
 def _refused(read: Read, code: int) -> Failure:
     # Code 11: a gateway has waited for the unit in vain; to us that is the unit's timeout, not its answer.
     cause = Gap.TIMEOUT if code == 11 else Gap.EXCEPTION
-    return Failure(cause, f"{read}: exception {code} ({EXCEPTIONS.get(code, 'unknown code')})")
+    return Failure(cause, f"{read}: exception {code} ({EXCEPTIONS.get(code, 'unknown code')})", code)
