@@ -19,7 +19,8 @@ import numpy as np
 from benchmarks.plant import Plant, configuration
 from config.load import load
 from config.model import Api
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.web.server import serve
 
 _VALUES = 62

@@ -32,7 +32,8 @@ from pipeline.batch import Batch, Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.log.writer import Entry
 from sinks.history_files import DAY_NS
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.web.server import serve
 
 MAX_MS: Final = 300.0

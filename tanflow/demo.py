@@ -25,7 +25,8 @@ from pipeline.log.schema import FILE
 from simulators.scenario import Scenario
 from simulators.serve import serve
 from tanflow import showing
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.running import DEMO_SCENARIO, add_page, stop_on_signals, wait
 from tanflow.tally import Line, Tally, compare
 from tanflow.tasks import start

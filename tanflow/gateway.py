@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import ExitStack, aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from carbon.accountant import Accountant
 from carbon.books import Books
-from carbon.ledger import Ledger
-from carbon.live.feed import COMPONENT, LONGEST_S, IntensityFeed, intensity_key, live_specs
-from carbon.publish import Publisher, account_specs
-from config.bindings import BoundDevice, bind
+from carbon.live.feed import COMPONENT, LONGEST_S, IntensityFeed, intensity_key
+from carbon.publish import Publisher
+from config.bindings import BoundDevice
 from config.components import components
 from config.errors import Unavailable
 from config.model import Gateway as Config
-from config.points import DeviceMap
 from pipeline.alerts.context import Context
 from pipeline.archive import Archivist
 from pipeline.batch import make
 from pipeline.clock import Clock
-from pipeline.compile import compile_plan
 from pipeline.consume import Consumer, Stage
 from pipeline.counters import Board
 from pipeline.deliver import Delivery
@@ -37,25 +32,26 @@ from pipeline.ingest import Ingest
 from pipeline.latest import Latest
 from pipeline.log.directory import DataDirectory
 from pipeline.log.log import Log
-from pipeline.ports import Collector, Origin
+from pipeline.ports import Origin
 from pipeline.quality import BAD, COMM
 from pipeline.room import Room
 from pipeline.series import SeriesTable
 from pipeline.supervise import supervise
-from pipeline.trust import CLOCK_KEY, boot_clock, watch
+from pipeline.trust import CLOCK_KEY, watch
 from sinks.history import History
-from sinks.notify.outbox import abandon
 from sinks.notify.sender import Sender
 from tanflow import alerting, last_figures, registry, revision
 from tanflow.account import Account
-from tanflow.belonging import belong_together
 from tanflow.costs import Costs
 from tanflow.exchanges import settle_hourly
+from tanflow.ground import Ground
 from tanflow.loop_lag import LoopLag
 from tanflow.memory import give_back
+from tanflow.source import Source
 from tanflow.stages import stages
 from tanflow.tasks import cancel, end, start
 
+_HOLD_S: Final = 30.0  # how long commits under way may take before the sources are held
 _DRAIN_S: Final = 10.0  # how long a stop waits for those who follow; what is left is delivered at the next start
 _GLANCE_S: Final = 0.02
 _BACKOFF_MAX_S: Final = 60.0
@@ -70,23 +66,22 @@ class Gateway:
 
     config: Config
     devices: list[BoundDevice]
-    clock: Clock
-    directory: DataDirectory
-    log: Log
     table: SeriesTable
-    history: History
     books: Books
-    ledger: Ledger  # the accountant's, open for writing
-    booked: Ledger  # the publisher's
-    board: Board = field(default_factory=Board)
+    ground: Ground
     lag: LoopLag = field(default_factory=LoopLag)
     accepting: asyncio.Event = field(default_factory=asyncio.Event)
     ingests: dict[str, Ingest] = field(default_factory=dict)
-    collectors: dict[str, Collector] = field(default_factory=dict)  # those that run, or ran last
+    sources: dict[str, Source] = field(default_factory=dict)
     consumers: list[Consumer] = field(default_factory=list)
     beside: dict[str, Work] = field(default_factory=dict)  # what else runs as long as the gateway: its API
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_QUESTIONS_AT_ONCE))
+    clock: Clock = field(init=False)
+    directory: DataDirectory = field(init=False)
+    log: Log = field(init=False)
+    history: History = field(init=False)
+    board: Board = field(init=False)
     context: Context = field(init=False)  # its figures and alerts
     account: Account = field(init=False)  # the ledger and what is not booked yet, for those who ask
     accountant: Accountant = field(init=False)
@@ -100,10 +95,14 @@ class Gateway:
     heartbeat: Heartbeat = field(init=False)
 
     def __post_init__(self) -> None:
+        ground = self.ground
+        self.clock, self.directory, self.board = ground.clock, ground.directory, ground.board
+        self.log, self.history = ground.log, ground.history
         self.accepting.set()
         self.latest = Latest(len(self.table))
         self.account = Account(self.directory.path)
         self.ingests = {name: self._ingest(name) for name in self.config.connections}
+        self.sources = {name: self._source(name) for name in self.config.connections}
         self.context = Context.of(self.config, self.devices, self.table.ids)
         self.consumers = [self._consumer(stage) for stage in stages(self.context)]
         self.deliveries = {name: self._delivery(name) for name in self.config.sinks}
@@ -141,6 +140,11 @@ class Gateway:
         counters = self.board.component(f"collector.{name}")
         return Ingest(self.log, self.table, name, self.clock, counters, self.accepting)
 
+    def _source(self, name: str) -> Source:
+        origin = Origin(name, self.table.revision, self.clock, self.directory.path)
+        devices = [d for d in self.devices if d.device.connection == name]
+        return Source(origin, self.config.connections[name], devices, self.table.ids, self.ingests[name])
+
     def _consumer(self, stage: Stage) -> Consumer:
         counters = self.board.component(f"stage.{stage.name}")
         return Consumer(self.log, stage, self.clock, self.table.revision, counters)
@@ -158,9 +162,11 @@ class Gateway:
                 stream_of[ids[stream.series]] = number
         counters = self.board.component("ledger")
         intensity = ids.get(intensity_key(self.config), -1) if self.config.factors.live else -1
-        self.accountant = Accountant(self.log, self.ledger, self.books, stream_of, ids[TICK_KEY], counters, intensity)
+        self.accountant = Accountant(
+            self.log, self.ground.ledger, self.books, stream_of, ids[TICK_KEY], counters, intensity
+        )
         counters = self.board.component("publisher")
-        self.publisher = Publisher(self.log, self.booked, ids, self.clock, self.table.revision, counters)
+        self.publisher = Publisher(self.log, self.ground.booked, ids, self.clock, self.table.revision, counters)
 
     def _local_floor(self) -> int:
         """Return the position passed by all local readers: history, ledger, stages, desk and connections' snapshots."""
@@ -180,10 +186,21 @@ class Gateway:
         else:
             await revision.adopt(self.log, self.table, before, self.config.dump(), self.clock, self.ingests)
 
-    async def tell_downtime(self, since_ns: int) -> None:
-        """Accept a gap row for each device that nobody asked while no gateway ran; a broker keeps its messages."""
+    def adopt(self, sources: Mapping[str, Source]) -> None:
+        """Let those sources of the last gateway that read the same go on, their batches accepted by this one."""
+        for name, source in sources.items():
+            if name in self.sources and source.is_like(self.sources[name]):
+                source.go_on(self.ingests[name])
+                self.sources[name] = source
+
+    async def tell_downtime(self, names: Iterable[str], since_ns: int) -> None:
+        """Accept a gap row for each device of some connections that nobody asked since then; a broker keeps what came.
+
+        Where the clock is not trusted nobody knows how long that was.
+        """
         now_ns = self.clock.now_ns()
-        for name, connection in self.config.connections.items():
+        for name in names:
+            connection = self.config.connections[name]
             keys = [gap_key(d.asset_name, d.name) for d in self.devices if d.device.connection == name]
             if keys and connection.protocol != "mqtt" and self.clock.trusted:
                 header = Origin(name, self.table.revision, self.clock).header()
@@ -191,21 +208,42 @@ class Gateway:
                 rows = make(header, now_ns, series, float(Gap.STOPPED), BAD | COMM, now_ns - since_ns)
                 await self.ingests[name].accept(rows)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set, then stop in order: sources, stages, sinks, history. Raises LogFailed."""
-        sources = [start(f"collector.{name}", self._collect(name)) for name in self.ingests]
-        sources.append(start("heartbeat", self._supervised("heartbeat", self.heartbeat.run)))
-        followers = [start(name, work) for name, work in self._followers().items()]
-        stopping = start("stop", stop.wait())
+    async def hold(self) -> None:
+        """Accept nothing more while the sources read on; raises Unavailable, and goes on, when commits do not end."""
+        held: list[Source] = []
         try:
-            done, _ = await asyncio.wait([stopping, *sources, *followers], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopping}:
+            async with asyncio.timeout(_HOLD_S):
+                for source in self.sources.values():
+                    await source.hold()
+                    held.append(source)
+        except TimeoutError:
+            for source in held:
+                source.go_on(source.ingest)
+            raise Unavailable("what was read cannot be committed now; see tanflow status") from None
+
+    async def run(self, stop: asyncio.Event, turn: asyncio.Event | None = None) -> None:
+        """Run until `stop` is set, then stop in order: sources, stages, sinks, history. Raises LogFailed.
+
+        When `turn` is set it returns with its sources, held before, still reading for the gateway that takes over.
+        """
+        for source in self.sources.values():
+            if source.task is None:
+                source.begin()
+        beat = start("heartbeat", self._supervised("heartbeat", self.heartbeat.run))
+        followers = [start(name, work) for name, work in self._followers().items()]
+        ends = [start("stop", stop.wait()), *([start("turn", turn.wait())] if turn else [])]
+        reading = [s.task for s in self.sources.values() if s.task is not None]
+        try:
+            done, _ = await asyncio.wait([*ends, *reading, beat, *followers], return_when=asyncio.FIRST_COMPLETED)
+            for task in done.difference(ends):
                 task.result()  # nothing here ends by itself but by a failed log, which is raised
-            await end(sources)
+            await end([beat] if turn and turn.is_set() else [*reading, beat])
             await self._finish()
+        except BaseException:
+            await end([*reading, beat])
+            raise
         finally:
-            await end(sources)
-            await cancel([stopping, *followers])
+            await cancel([*ends, *followers])
         await self.archivist.cut()
 
     async def _finish(self) -> None:
@@ -262,62 +300,3 @@ class Gateway:
 
     async def _supervised(self, name: str, work: Work) -> None:
         await supervise(name, work, self.board.component(name), _BACKOFF_MAX_S)
-
-    async def _collect(self, name: str) -> None:
-        connection, ingest, ids = self.config.connections[name], self.ingests[name], self.table.ids
-        devices = [d for d in self.devices if d.device.connection == name]
-        origin = Origin(name, self.table.revision, self.clock, self.directory.path)
-
-        kept: list[Collector] = []  # one that lost its connection knows what is missing; a defective one is made anew
-
-        async def work() -> None:
-            collector = kept.pop() if kept else registry.collector(origin, connection, devices, ids, ingest.counters)
-            self.collectors[name] = collector
-            collector.resume(ingest.tokens)
-            try:
-                async with collector, aclosing(collector.batches()) as batches:
-                    async for batch in batches:
-                        await ingest.accept(batch)
-            except Unavailable:
-                kept.append(collector)
-                raise
-
-        await supervise(f"collector.{name}", work, ingest.counters, connection.backoff_max_s)
-
-
-@asynccontextmanager
-async def open_gateway(
-    config: Config, templates: Mapping[str, DeviceMap], *, base: Path = Path(), clock: Clock | None = None
-) -> AsyncIterator[Gateway]:
-    """Open everything a gateway stands on and bring its state to where the last one left it.
-
-    Raises GatewayError when the data directory belongs to another gateway or has a foreign format.
-    """
-    devices = list(bind(config, templates))
-    plan = compile_plan(config, devices, base)
-    books = Books.planned(config, templates, plan.specs, base)
-    plan.specs += [*account_specs(books), *live_specs(config)]
-    path = base / config.data.dir
-    with ExitStack() as held:
-        directory = held.enter_context(DataDirectory(path, config.data.ballast_mb))
-        clock = clock or boot_clock(path)
-        ledger = held.enter_context(Ledger.open(path, write=True, now_ns=clock.now_ns))
-        booked = held.enter_context(Ledger.open(path))
-        log = Log(path, clock, config.data.commit_ms / 1000)
-        history = History(path / "history", config.data.history)
-        try:
-            await log.open_boot()
-            await history.open()
-            belong_together(path, log, history, ledger)
-            before = revision.stored(log)
-            table = await revision.compile_table(log, plan, before)
-            gateway = Gateway(config, devices, clock, directory, log, table, history, books, ledger, booked)
-            since_ns = log.reader.last_received_ns(but=clock.boot)
-            await gateway.recover(before)
-            if 0 < since_ns < clock.now_ns():
-                await gateway.tell_downtime(since_ns)
-            await abandon(log, clock, gateway.senders)
-            yield gateway
-        finally:
-            await history.close()
-            await log.close()

@@ -14,8 +14,9 @@ from config.load import Loaded
 from pipeline.clock import Clock
 from pipeline.log.writer import LogFailed
 from tanflow.checking import check_more
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
 from tanflow.memory import leave, settle, tame_malloc
+from tanflow.opening import open_gateway
 from tanflow.web.server import serve
 
 logger = logging.getLogger("tanflow")

@@ -18,7 +18,8 @@ from pipeline.batch import DERIVED, INPUT, Batch, Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.heartbeat import TICK_KEY
 from pipeline.log.writer import Entry
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tests.carbon.intensity_server import Answer
 
 HOUR_NS = 3_600 * SECOND_NS

@@ -14,7 +14,8 @@ from pipeline.batch import DERIVED, INPUT, Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.heartbeat import TICK_KEY
 from pipeline.log.writer import Entry
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 
 START_NS = 1_735_660_800 * SECOND_NS  # 2025-01-01T00:00 in Shanghai
 HOUR_S = 3600

@@ -190,7 +190,7 @@ async def test_late_amounts_undo_no_restatement(tmp_path: Path) -> None:
         await plant.append(IMPORT, [3600, 7200], [400.0, 400.0], 3600)
         await plant.tick(9000)
         await plant.book()
-        ledger, span = plant.gateway.ledger, Span(START_NS, START_NS + HOUR_NS, plant.gateway.books.zone)
+        ledger, span = plant.gateway.ground.ledger, Span(START_NS, START_NS + HOUR_NS, plant.gateway.books.zone)
         location = {n for n, line in ledger.lines.items() if line.key == LOCATION}
         stated = FactorSteps.constant(factor(0.4, 2024))
         restate_factors(ledger, dict.fromkeys(location, stated), span, Reason("restatement", "as audited", "me"))

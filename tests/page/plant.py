@@ -18,7 +18,8 @@ from config.model import Api
 from pipeline.clock import SECOND_NS, Clock
 from simulators.scenario import Scenario
 from simulators.serve import serve as serve_devices
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.running import DEMO_SCENARIO
 from tanflow.web.server import serve
 from tests.services.ports import free_port

@@ -20,7 +20,8 @@ from pipeline.batch import DERIVED, INPUT, Header, Times, Values, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.heartbeat import TICK_KEY
 from pipeline.log.writer import Entry
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tests.proof.running import written
 
 QUARTER_NS, HOUR_NS, DAY_NS = 900 * SECOND_NS, 3_600 * SECOND_NS, 86_400 * SECOND_NS

@@ -13,7 +13,8 @@ from config.model import Gateway as Config
 from pipeline.clock import Clock
 from simulators.device import Device
 from simulators.scenario import Scenario
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.running import DEMO_SCENARIO
 from tanflow.tally import Tally
 

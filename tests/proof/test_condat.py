@@ -17,7 +17,8 @@ from pipeline import quality as q
 from simulators.replay import Recording, Replay, ReplayDevice
 from simulators.serve import serve
 from sinks.history_query import Answer
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tests.proof.running import running, stored, written
 from tests.services.node import NodeOpcua
 from tests.waiting import until

@@ -30,7 +30,8 @@ from pipeline.clock import Clock
 from simulators.registers import RegisterMap
 from simulators.replay import Replay, ReplayDevice
 from simulators.serve_modbus import ModbusServer, Unit
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tests.proof.running import newest, running, stored, written
 from tests.services.influxd import Influxd
 from tests.waiting import until

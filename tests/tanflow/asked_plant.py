@@ -18,7 +18,8 @@ from pipeline.batch import DERIVED, INPUT, Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.heartbeat import TICK_KEY
 from pipeline.log.writer import Entry
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.web.app import application
 from tests.waiting import until
 

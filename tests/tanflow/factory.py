@@ -14,7 +14,8 @@ from config.model import Api
 from pipeline.clock import Clock
 from simulators.scenario import Scenario
 from simulators.serve import serve
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.running import DEMO_SCENARIO, add_page
 from tests.services.ports import free_port
 from tests.waiting import until

@@ -13,7 +13,8 @@ from config.load import load
 from pipeline.batch import Header, make
 from pipeline.clock import SECOND_NS, Clock
 from tanflow.commands import alerts
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.past import Past
 from tests.tanflow.command import said
 

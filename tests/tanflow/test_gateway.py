@@ -24,7 +24,8 @@ from pipeline.log.writer import LogFailed
 from simulators.scenario import Scenario
 from simulators.serve import Served, serve
 from tanflow import registry, tasks
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.running import DEMO_SCENARIO
 from tests.pipeline.tables import HOUR, START
 from tests.waiting import until

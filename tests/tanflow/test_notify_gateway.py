@@ -17,7 +17,8 @@ from config.load import load
 from pipeline.batch import Header, make
 from pipeline.clock import SECOND_NS
 from pipeline.log.writer import Entry
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tests.services.alertmanager import Alertmanager
 from tests.services.smtp import Mailbox
 from tests.waiting import until

@@ -17,7 +17,8 @@ from config.model import Api
 from pipeline.batch import Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.log.writer import Entry
-from tanflow.gateway import Gateway, open_gateway
+from tanflow.gateway import Gateway
+from tanflow.opening import open_gateway
 from tanflow.web.access.roles import Role
 from tanflow.web.access.users import User, changing
 from tanflow.web.server import serve

@@ -41,7 +41,7 @@ def routes(gateway: Gateway) -> list[Route]:
 
     async def answer(request: Request) -> Response:
         year = parse(request.query_params, gateway.clock.now_ns(), zone)
-        head = gateway.booked.head()  # as long as the ledger stands there, so does what it says
+        head = gateway.ground.booked.head()  # as long as the ledger stands there, so does what it says
         found = await shared.get((year, head.seq), lambda: asyncio.to_thread(read, folder, year, zone))
         return Response(found, media_type="application/json")
 

@@ -43,7 +43,7 @@ def routes(gateway: Gateway) -> list[Route]:
         if name not in known:
             raise Rejected(f"device={name[:100]!r} is none; name it asset.device; {alike(name[:100], known)}")
         device = known[name]
-        collector = gateway.collectors.get(device.device.connection)
+        collector = gateway.sources[device.device.connection].collector
         heard = collector.heard(name) if collector is not None else []
         return await asyncio.to_thread(lambda: answered(told(gateway, device, heard)))
 

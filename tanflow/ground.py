@@ -1,0 +1,52 @@
+"""A data directory → what a gateway on it stands on: its lock, clock, log, history and ledger, open once a process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from carbon.ledger import Ledger
+from config.model import Data
+from pipeline.clock import Clock
+from pipeline.counters import Board
+from pipeline.log.directory import DataDirectory
+from pipeline.log.log import Log
+from pipeline.trust import boot_clock
+from sinks.history import History
+from tanflow.belonging import belong_together
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What outlives a change of the configuration."""
+
+    directory: DataDirectory
+    clock: Clock
+    log: Log
+    history: History
+    ledger: Ledger  # the accountant's, open for writing
+    booked: Ledger  # the publisher's
+    board: Board = field(default_factory=Board)
+
+
+@asynccontextmanager
+async def open_ground(data: Data, base: Path = Path(), clock: Clock | None = None) -> AsyncIterator[Ground]:
+    """Open a data directory; raises GatewayError when it belongs to another gateway or has a foreign format."""
+    path = base / data.dir
+    with ExitStack() as held:
+        directory = held.enter_context(DataDirectory(path, data.ballast_mb))
+        clock = clock or boot_clock(path)
+        ledger = held.enter_context(Ledger.open(path, write=True, now_ns=clock.now_ns))
+        booked = held.enter_context(Ledger.open(path))
+        log = Log(path, clock, data.commit_ms / 1000)
+        history = History(path / "history", data.history)
+        try:
+            await log.open_boot()
+            await history.open()
+            belong_together(path, log, history, ledger)
+            yield Ground(directory, clock, log, history, ledger, booked)
+        finally:
+            await history.close()
+            await log.close()

@@ -1,0 +1,61 @@
+"""A checked configuration → an opened gateway, its state where the last one on these data left it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from carbon.books import Books
+from carbon.live.feed import live_specs
+from carbon.publish import account_specs
+from config.bindings import bind
+from config.model import Gateway as Config
+from config.points import DeviceMap
+from pipeline.clock import Clock
+from pipeline.compile import compile_plan
+from sinks.notify.outbox import abandon
+from tanflow import revision
+from tanflow.gateway import Gateway
+from tanflow.ground import Ground, open_ground
+from tanflow.source import Source
+
+
+async def compose(
+    ground: Ground,
+    config: Config,
+    templates: Mapping[str, DeviceMap],
+    base: Path = Path(),
+    sources: Mapping[str, Source] | None = None,
+) -> Gateway:
+    """Return the gateway of a configuration on its ground, its state where the last one left it.
+
+    `sources` are those that still read for the last one: what is held of them goes on here, if it is unchanged.
+    """
+    devices = list(bind(config, templates))
+    plan = compile_plan(config, devices, base)
+    books = Books.planned(config, templates, plan.specs, base)
+    plan.specs += [*account_specs(books), *live_specs(config)]
+    before = revision.stored(ground.log)
+    table = await revision.compile_table(ground.log, plan, before)
+    gateway = Gateway(config, devices, table, books, ground)
+    await gateway.recover(before)
+    gateway.adopt(sources or {})
+    await abandon(ground.log, ground.clock, gateway.senders)
+    return gateway
+
+
+@asynccontextmanager
+async def open_gateway(
+    config: Config, templates: Mapping[str, DeviceMap], *, base: Path = Path(), clock: Clock | None = None
+) -> AsyncIterator[Gateway]:
+    """Open everything a gateway stands on and bring its state to where the last one left it.
+
+    Raises GatewayError when the data directory belongs to another gateway or has a foreign format.
+    """
+    async with open_ground(config.data, base, clock) as ground:
+        since_ns = ground.log.reader.last_received_ns(but=ground.clock.boot)
+        gateway = await compose(ground, config, templates, base)
+        if 0 < since_ns < ground.clock.now_ns():
+            await gateway.tell_downtime(gateway.sources, since_ns)
+        yield gateway
