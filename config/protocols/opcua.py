@@ -30,12 +30,23 @@ class OpcuaPoint(Strict):
 
 
 class OpcuaSecurity(Strict):
-    """How messages are signed and encrypted; without own files a certificate is made under the data directory."""
+    """How messages are signed and encrypted; without own files a certificate is made under the data directory.
+
+    `accept` names faults of the server's certificate that somebody has looked at and puts up with. They are put up
+    with only where this very certificate is trusted (`tanflow certs trust`), not where its issuer is.
+    """
 
     policy: Literal["Basic256Sha256", "Aes128-Sha256-RsaOaep", "Aes256-Sha256-RsaPss"] = "Basic256Sha256"
     message: Literal["sign", "sign_and_encrypt"] = "sign_and_encrypt"
     certificate: Path | None = None
     key: Path | None = None
+    accept: tuple[Literal["expired", "host", "uri"], ...] = ()
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("'certificate:' and 'key:' belong together; without both, one is made by itself")
+        return self
 
 
 class OpcuaConnection(Strict):
@@ -57,3 +68,15 @@ class OpcuaConnection(Strict):
     user_certificate: Path | None = None  # signs in by certificate instead of by name
     user_key: Path | None = None
     backfill_h: Annotated[float, Field(ge=0, le=8_760)] = 24.0  # the longest outage read back from the server's history
+
+    @model_validator(mode="after")
+    def _identity(self) -> Self:
+        if (self.user_certificate is None) != (self.user_key is None):
+            raise ValueError("'user_certificate:' and 'user_key:' belong together")
+        if self.user_certificate and self.username is not None:
+            raise ValueError("a user signs in by 'username:' or by 'user_certificate:', not by both")
+        if self.user_certificate and self.security is None:
+            raise ValueError("a user's certificate needs 'security:', or nothing would show that it is theirs")
+        if self.password is not None and self.username is None:
+            raise ValueError("a password needs 'username:'")
+        return self
