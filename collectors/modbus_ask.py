@@ -6,12 +6,14 @@ It never writes to a field device: a request is made from a `Read`, and nothing 
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from types import TracebackType
-from typing import NamedTuple, Self, cast
+from typing import NamedTuple, Protocol, Self, cast
 
 from collectors.modbus_frames import Failure, Malformed, Read, encode, read_reply, take_frame
 from config.errors import Unavailable
+from config.protocols.serial import Serial
 from pipeline.gaps import Gap
 
 
@@ -21,6 +23,12 @@ class Answer(NamedTuple):
     data: bytes
     failure: Failure | None
     took_s: float
+
+
+class Asker(Protocol):
+    """Whatever makes one exchange at a time with units it reaches."""
+
+    async def ask(self, read: Read) -> Answer: ...
 
 
 class _Ear(asyncio.Protocol):
@@ -104,13 +112,31 @@ class TcpAsker:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await asyncio.get_running_loop().create_connection(lambda: ear, *self._at)
-        except TimeoutError:
-            raise Unavailable(f"no connection to {self.name} within {self._timeout_s:g} s") from None
-        except (OSError, UnicodeError) as error:
-            raise Unavailable(f"no connection to {self.name}: {error}") from None
+        except (OSError, UnicodeError) as error:  # a TimeoutError is an OSError
+            raise Unavailable(f"no connection to {self.name}: {self._unreachable(error)}") from None
         self._ear = ear
+
+    def _unreachable(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return (
+                f"nothing answers within {self._timeout_s:g} s: switched off, in another network, or behind a firewall"
+            )
+        if isinstance(error, ConnectionRefusedError):
+            return (
+                "the host is there, but nothing listens: another port (502 is usual), or Modbus is switched off in it"
+            )
+        if isinstance(error, socket.gaierror | UnicodeError):
+            return "this name is not known; write its address, e.g. 192.168.1.20"
+        return str(error)
 
     def _close(self) -> None:
         if self._ear.transport is not None:
             self._ear.transport.abort()
         self._ear.lost = True
+
+
+def asker(host: str, port: int, serial: Serial | None, timeout_s: float, *, rtu: bool) -> TcpAsker:
+    """Return the way to units over TCP, as RTU through a serial server, or on a serial port of this machine."""
+    if rtu:
+        raise Unavailable("RTU is not read yet")
+    return TcpAsker(host, port, timeout_s)

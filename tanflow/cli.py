@@ -22,8 +22,11 @@ from tanflow.commands.cost import cost
 from tanflow.commands.drift import drift
 from tanflow.commands.enter import enter
 from tanflow.commands.findings import findings
+from tanflow.commands.probe import probe
+from tanflow.commands.reload import reload
 from tanflow.commands.report import report
 from tanflow.commands.restate import restate
+from tanflow.commands.scan import scan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(alerts.app, name="alerts")
@@ -34,12 +37,15 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(meters.app, name="meters")
 app.add_typer(notify.app, name="notify")
 app.add_typer(users.app, name="users")
+app.command()(reload)
 app.command()(restate)
 app.command()(allocate)
 app.command()(findings)
 app.command()(cost)
 app.command()(report)
 app.command()(advise)
+app.command()(probe)
+app.command()(scan)
 app.command()(drift)
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
