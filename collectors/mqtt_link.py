@@ -118,7 +118,7 @@ class Link:
         client = Client(
             CallbackAPIVersion.VERSION2,
             config.client_id,
-            clean_session=None if v5 else False,
+            clean_session=None if v5 else config.session_expiry_s == 0,  # 3.1.1 knows no time after which it ends
             protocol=MQTTv5 if v5 else MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
