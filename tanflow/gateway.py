@@ -187,9 +187,9 @@ class Gateway:
             await revision.adopt(self.log, self.table, before, self.config.dump(), self.clock, self.ingests)
 
     def adopt(self, sources: Mapping[str, Source]) -> None:
-        """Let those sources of the last gateway that read the same go on, their batches accepted by this one."""
+        """Let the sources of the last gateway that still read go on, their batches accepted by this one."""
         for name, source in sources.items():
-            if name in self.sources and source.is_like(self.sources[name]):
+            if source.is_reading:
                 source.go_on(self.ingests[name])
                 self.sources[name] = source
 
@@ -237,7 +237,8 @@ class Gateway:
             done, _ = await asyncio.wait([*ends, *reading, beat, *followers], return_when=asyncio.FIRST_COMPLETED)
             for task in done.difference(ends):
                 task.result()  # nothing here ends by itself but by a failed log, which is raised
-            await end([beat] if turn and turn.is_set() else [*reading, beat])
+            taken_over = turn is not None and turn.is_set() and not stop.is_set()
+            await end([beat] if taken_over else [*reading, beat])
             await self._finish()
         except BaseException:
             await end([*reading, beat])

@@ -30,7 +30,7 @@ async def compose(
 ) -> Gateway:
     """Return the gateway of a configuration on its ground, its state where the last one left it.
 
-    `sources` are those that still read for the last one: what is held of them goes on here, if it is unchanged.
+    `sources` are held by the last one; those that still read go on here.
     """
     devices = list(bind(config, templates))
     plan = compile_plan(config, devices, base)

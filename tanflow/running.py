@@ -17,6 +17,9 @@ from tanflow.checking import check_more
 from tanflow.gateway import Gateway
 from tanflow.memory import leave, settle, tame_malloc
 from tanflow.opening import open_gateway
+from tanflow.reload import Reload
+from tanflow.tasks import cancel, start
+from tanflow.web.access.sessions import SignIns
 from tanflow.web.server import serve
 
 logger = logging.getLogger("tanflow")
@@ -40,20 +43,20 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def run_gateway(loaded: Loaded) -> int:
-    """Run a gateway until a signal; returns 0, or 1 when its log could not be written any more."""
+    """Run a gateway until a signal; returns 0, or 1 when its log could not be written any more.
+
+    SIGHUP lets it take over what has changed in its configuration file.
+    """
     tame_malloc()
     check_more(loaded)
-    stop = stop_on_signals()
+    stop, reload = stop_on_signals(), Reload(loaded)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.wanted.set)
     try:
         async with open_gateway(loaded.gateway, loaded.templates) as gateway:
-            add_page(gateway)
-            settle()
-            notify("READY=1")
-            watchdog = asyncio.create_task(_watchdog(), name="watchdog")
+            watchdog = start("watchdog", _watchdog())
             try:
-                await gateway.run(stop)
+                await _live(gateway, reload, stop)
             finally:
-                leave()
                 watchdog.cancel()
                 notify("STOPPING=1")
     except LogFailed as error:
@@ -62,11 +65,31 @@ async def run_gateway(loaded: Loaded) -> int:
     return 0
 
 
-def add_page(gateway: Gateway) -> None:
-    """Let a gateway serve its API and page, if its configuration wants that."""
+async def _live(gateway: Gateway, reload: Reload, stop: asyncio.Event) -> None:
+    """Run a gateway, and those that take over from it, until `stop` is set."""
+    sign_ins = SignIns()
+    while True:
+        add_page(gateway, sign_ins)
+        settle()
+        notify("READY=1")
+        turn = asyncio.Event()
+        watching = start("reload", reload.watch(gateway, turn))
+        try:
+            await gateway.run(stop, turn)
+        finally:
+            leave()
+            await cancel([watching])
+        if stop.is_set():
+            return
+        notify("RELOADING=1")
+        gateway = await reload.follow(gateway)
+
+
+def add_page(gateway: Gateway, sign_ins: SignIns | None = None) -> None:
+    """Let a gateway serve its API and page, if its configuration wants that; sign-ins may be those of the last one."""
     api = gateway.config.api
     if api:
-        gateway.beside["api"] = lambda: serve(gateway, api)
+        gateway.beside["api"] = lambda: serve(gateway, api, sign_ins=sign_ins)
 
 
 async def run_simulators(path: Path | None, seconds: float | None) -> int:

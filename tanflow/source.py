@@ -53,9 +53,14 @@ class Source:
         self.ingest = ingest
         self._turn.release()
 
-    def is_like(self, other: Source) -> bool:
-        """Return whether another one would read the same in the same way."""
-        return self.connection == other.connection and [*map(_read, self.devices)] == [*map(_read, other.devices)]
+    @property
+    def is_reading(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self.task is not None and not self.task.done()
+
+    def reads(self, connection: Connection, devices: Sequence[BoundDevice]) -> bool:
+        """Return whether it reads just these devices in just this way."""
+        return self.connection == connection and [*map(_read, self.devices)] == [*map(_read, devices)]
 
     async def _run(self) -> None:
         kept: list[Collector] = []  # one that lost its connection knows what is missing; a defective one is made anew
@@ -63,7 +68,7 @@ class Source:
         async def work() -> None:
             collector = kept.pop() if kept else self._made()
             self.collector = collector
-            collector.resume(self.ingest.tokens)
+            collector.resume(self.ingest.tokens, self.ingest.newest_ns)
             try:
                 async with collector, aclosing(collector.batches()) as batches:
                     async for batch in batches:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 from config.errors import GatewayError
 
+_GLANCES: Final = 5
+_GLANCE_S: Final = 0.02
 FORMAT: Final = "tanflow data 1\n"
 
 
@@ -31,7 +35,7 @@ class DataDirectory:
                 f"{self.path} cannot be the data directory: {error.strerror or error}; choose another, or its rights"
             ) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _own(self._lock)
         except OSError as error:
             owner = os.pread(self._lock, 32, 0).decode(errors="replace").strip()
             os.close(self._lock)
@@ -85,3 +89,27 @@ class DataDirectory:
     def free_bytes(self) -> int:
         """Return the bytes free on the disk the directory is on."""
         return shutil.disk_usage(self.path).free
+
+
+def _own(lock: int) -> None:
+    """Take the lock; raises OSError when another gateway holds it. Who only looks, as `owner` does, is gone at once."""
+    for _ in range(_GLANCES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_GLANCE_S)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def owner(path: Path) -> int | None:
+    """Return the process of the gateway that runs on a data directory; None: there is none."""
+    try:
+        with (path / "owner").open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                text = file.read(32).strip()
+                return int(text) if text.isdigit() else None
+    except OSError:
+        return None
+    return None

@@ -23,8 +23,7 @@ from tanflow.web import static_files
 from tanflow.web.access.acts import Acts
 from tanflow.web.access.guard import Entrance, Guard
 from tanflow.web.access.login import Login, watch
-from tanflow.web.access.sessions import Sessions
-from tanflow.web.access.users import Users
+from tanflow.web.access.sessions import SignIns
 from tanflow.web.account import carbon, cost, documents, emissions, report
 from tanflow.web.alerts.alert_list import AlertList
 from tanflow.web.alerts.routes import Alerts
@@ -53,10 +52,16 @@ class Web:
     beside: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
 
 
-def application(gateway: Gateway, api: Api, token: str, now_s: Callable[[], float] = time.monotonic) -> Web:
+def application(
+    gateway: Gateway,
+    api: Api,
+    token: str,
+    now_s: Callable[[], float] = time.monotonic,
+    sign_ins: SignIns | None = None,
+) -> Web:
     """Return API and page; `token` "" asks programs for none. Raises GatewayError for users that cannot be read."""
-    users = Users.open(gateway.directory.path)
-    sessions, acts = Sessions(users, now_s), Acts(gateway, now_s)
+    sessions, acts = (sign_ins or SignIns()).of(gateway.directory.path, now_s), Acts(gateway, now_s)
+    users = sessions.users
     alerts, files = AlertList(gateway), static_files.static_files()
     streams = Streams(gateway, SeriesList(gateway.config, gateway.table), alerts, sessions, now_s)
     parts = (Login(gateway, users, sessions, acts, now_s), Alerts(gateway, acts, alerts), streams, acts)

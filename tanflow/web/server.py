@@ -19,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from config import secrets
 from config.errors import GatewayError, Unavailable
 from config.model import Api
+from tanflow.web.access.sessions import SignIns
 from tanflow.web.app import application
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ class _Http(H11Protocol):
             self._look_later(self.cycle)
 
 
-async def serve(gateway: Gateway, api: Api, now_s: Callable[[], float] = time.monotonic) -> None:
+async def serve(
+    gateway: Gateway, api: Api, now_s: Callable[[], float] = time.monotonic, sign_ins: SignIns | None = None
+) -> None:
     """Serve until cancelled; answers under way get a second, idle connections are closed at once.
 
     `now_s` is the clock that sessions and limits go by.
@@ -71,7 +74,7 @@ async def serve(gateway: Gateway, api: Api, now_s: Callable[[], float] = time.mo
     Raises Unavailable when the address cannot be listened on, or the token or users.json cannot be read.
     """
     try:
-        web = application(gateway, api, secrets.read(api.token) if api.token else "", now_s)
+        web = application(gateway, api, secrets.read(api.token) if api.token else "", now_s, sign_ins)
     except GatewayError as error:
         raise Unavailable(f"the API stays closed: {error}") from error
     with await _listen(api) as listener:

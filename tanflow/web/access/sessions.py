@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
@@ -96,3 +97,16 @@ class Sessions:
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode(errors="replace")).digest()
+
+
+@dataclass(slots=True)
+class SignIns:
+    """The sessions of a process: opened with its first page, kept by those that follow after a reload."""
+
+    sessions: Sessions | None = None
+
+    def of(self, data: Path, now_s: Callable[[], float]) -> Sessions:
+        """Return the sessions; raises GatewayError for users that cannot be read."""
+        if self.sessions is None:
+            self.sessions = Sessions(Users.open(data), now_s)
+        return self.sessions

@@ -1,0 +1,140 @@
+"""A changed configuration file → the gateway made anew around the sources that read as before; a wrong one → words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from config.bindings import bind
+from config.errors import ConfigError, GatewayError
+from config.load import Loaded, load, located
+from pipeline.log.writer import LogFailed
+from tanflow.checking import check_more
+from tanflow.gateway import Gateway
+from tanflow.opening import compose
+from tanflow.source import Source
+
+logger = logging.getLogger("tanflow.reload")
+
+FILE: Final = "reload.json"  # in the data directory: what came of the last one
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a reload: `problems` say why nothing changed; else which connections were touched."""
+
+    at_ns: int
+    problems: Sequence[str] = ()
+    revision: int = 0
+    began: Sequence[str] = ()  # connections that are new, or read in another way
+    ended: Sequence[str] = ()
+    kept: Sequence[str] = ()  # went on reading all the while
+
+    def sentence(self) -> str:
+        """Return it in words."""
+        if self.problems:
+            return "nothing was changed: " + "; ".join(self.problems)
+        parts = [("began", self.began), ("ended", self.ended), ("went on undisturbed", self.kept)]
+        told = [f"{', '.join(names)} {what}" for what, names in parts if names]
+        return f"configuration {self.revision} is in force" + (": " + "; ".join(told) if told else "")
+
+    def save(self, directory: Path) -> None:
+        """Write it where `tanflow reload` waits for it; whole or not at all."""
+        draft = directory / f"{FILE}.new"
+        draft.write_bytes(orjson.dumps(self))
+        draft.replace(directory / FILE)
+
+    @classmethod
+    def last(cls, directory: Path) -> Outcome | None:
+        """Return what became of the last reload; None: there was none yet."""
+        try:
+            return cls(**orjson.loads((directory / FILE).read_bytes()))
+        except FileNotFoundError:
+            return None
+
+
+@dataclass(slots=True)
+class Reload:
+    """Follows one configuration file: `wanted` is set by whoever asks for a reload."""
+
+    loaded: Loaded  # what is in force
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    _next: Loaded | None = None
+    _held_ns: int = 0  # since when nothing is accepted
+
+    async def watch(self, gateway: Gateway, turn: asyncio.Event) -> None:
+        """Set `turn`, with the gateway's sources held, once a reload is wanted and its configuration can run."""
+        while not turn.is_set():
+            await self.wanted.wait()
+            self.wanted.clear()
+            try:
+                self._next = await asyncio.to_thread(self._read)
+                self._held_ns = gateway.clock.now_ns()
+                await gateway.hold()
+            except GatewayError as error:
+                self._tell(gateway, Outcome(gateway.clock.now_ns(), _words(error)))
+            else:
+                turn.set()
+
+    async def follow(self, last: Gateway) -> Gateway:
+        """Return the gateway that takes over from one whose sources are held."""
+        assert self._next is not None, "watch has set turn"
+        await _end_changed(last.sources, self._next)
+        gateway, problems = await self._composed(last, self._next)
+        before, now = last.sources, gateway.sources
+        kept = [name for name in now if now[name] is before.get(name)]
+        began = [name for name in now if name not in kept]
+        await gateway.tell_downtime([name for name in began if name in before], self._held_ns)
+        ended = [name for name in before if name not in now]
+        self._tell(gateway, Outcome(gateway.clock.now_ns(), problems, gateway.table.revision, began, ended, kept))
+        return gateway
+
+    async def _composed(self, last: Gateway, loaded: Loaded) -> tuple[Gateway, Sequence[str]]:
+        """Return the gateway of a configuration; where that fails, of the last one, and why."""
+        try:
+            gateway = await compose(last.ground, loaded.gateway, loaded.templates, sources=last.sources)
+        except LogFailed:
+            raise
+        except Exception as error:
+            if not isinstance(error, GatewayError):
+                logger.exception("the new configuration cannot be opened")
+            old = self.loaded
+            return await compose(last.ground, old.gateway, old.templates, sources=last.sources), _words(error)
+        self.loaded = loaded
+        return gateway, ()
+
+    def _read(self) -> Loaded:
+        """Return the configuration the file holds now; raises ConfigError for one that cannot run, or not at once."""
+        loaded = load(self.loaded.path)
+        for warning in loaded.warnings:
+            logger.warning("%s", warning)
+        check_more(loaded)
+        if loaded.gateway.data != self.loaded.gateway.data:
+            raise ConfigError(located(loaded.path, [(("data",), "is changed; that takes a restart of the gateway")]))
+        return loaded
+
+    def _tell(self, gateway: Gateway, outcome: Outcome) -> None:
+        (logger.error if outcome.problems else logger.info)("%s", outcome.sentence())
+        try:
+            outcome.save(gateway.directory.path)
+        except OSError as error:
+            logger.warning("what came of the reload cannot be written: %s", error)
+
+
+async def _end_changed(sources: Mapping[str, Source], loaded: Loaded) -> None:
+    """End the sources a configuration has no more, or reads in another way: what they hold open is free then."""
+    devices = list(bind(loaded.gateway, loaded.templates))
+    for name, source in sources.items():
+        connection = loaded.gateway.connections.get(name)
+        if connection is None or not source.reads(connection, [d for d in devices if d.device.connection == name]):
+            await source.end()
+
+
+def _words(error: Exception) -> list[str]:
+    return [str(p) for p in error.problems] if isinstance(error, ConfigError) else [str(error) or type(error).__name__]
