@@ -18,7 +18,7 @@ from collectors.rows import Rows
 from config.bindings import BoundDevice, series_key
 from config.errors import GatewayError, Rejected, Unavailable
 from config.protocols.opcua import OpcuaConnection
-from pipeline.batch import Batch, Reject
+from pipeline.batch import Batch, Reject, Times
 from pipeline.clock import SECOND_NS
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
@@ -92,7 +92,7 @@ class OpcuaCollector:
             await self._session.close(within_s=2.0 if self._failure is None else 0.5)
             self._session = None
 
-    def resume(self, tokens: Sequence[bytes]) -> None:
+    def resume(self, tokens: Sequence[bytes], newest_ns: Times) -> None:
         """Take nothing back: what a server sends is not acknowledged by commit."""
 
     def heard(self, device: str) -> list[Heard]:
@@ -117,7 +117,7 @@ class OpcuaCollector:
 
     async def _open(self) -> None:
         try:
-            self._session = await connect(self._connection, self._lost)
+            self._session = await connect(self._connection, self._lost, self._origin.directory / "certs")
             if self._connection.mode == "poll":
                 self._poller = asyncio.create_task(self._poll(self._session), name=f"opcua {self._origin.connection}")
                 self._poller.add_done_callback(self._poll_ended)

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
 from asyncua import Client, ua
 
+from collectors.opcua_security import SecuredClient, refusal, secured
 from config.errors import Unavailable
 from config.protocols.opcua import OpcuaConnection
-from config.secrets import read as read_secret
 
 # The library tells every lost connection with several tracebacks; what ends a session reaches us as an exception.
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
@@ -107,32 +108,35 @@ class Session:
             self.client.disconnect_socket()
 
 
-async def connect(connection: OpcuaConnection, on_lost: Callable[[Exception], None]) -> Session:
-    """Open a session; `on_lost` is called once when the connection ends. Raises Unavailable."""
-    client = Client(connection.url, timeout=connection.timeout_s, watchdog_intervall=connection.timeout_s)
-    client.name = client.description = "tanflow"
-    client.application_uri = "urn:tanflow:gateway"
-    # Small servers hold few sessions: one left behind must not occupy its place for the library's hour.
-    client.session_timeout = int(max(60.0, 3 * connection.every_s) * 1000)
-    if connection.username is not None:
-        client.set_user(connection.username)
-    if connection.password is not None:
-        client.set_password(read_secret(connection.password))
+async def connect(connection: OpcuaConnection, on_lost: Callable[[Exception], None], certs: Path) -> Session:
+    """Open a session; `on_lost` is called once when the connection ends. Raises Unavailable, GatewayError.
+
+    `certs` holds the gateway's certificate and those it trusts; it is looked at where the connection is secured.
+    """
 
     async def lost(error: Exception) -> None:
         on_lost(error)
 
-    client.connection_lost_callback = lost
+    client: SecuredClient | None = None
     try:
+        client = await secured(connection, certs)
+        # Small servers hold few sessions: one left behind must not occupy its place for the library's hour.
+        client.session_timeout = int(max(60.0, 3 * connection.every_s) * 1000)
+        client.connection_lost_callback = lost
         await client.connect()
-        nodes_per_read, items_per_call = await _limits(client)
+        return Session(client, connection, *await _limits(client))
     except (TimeoutError, OSError, ua.UaError) as error:
-        client.disconnect_socket()
-        raise Unavailable(f"{connection.url} cannot be opened: {explain(error)}") from error
+        words = (refusal(error, client) if client is not None else "") or explain(error)
+        _cut(client)
+        raise Unavailable(f"{connection.url} cannot be opened: {words}") from error
     except BaseException:
-        client.disconnect_socket()
+        _cut(client)
         raise
-    return Session(client, connection, nodes_per_read, items_per_call)
+
+
+def _cut(client: Client | None) -> None:
+    if client is not None:
+        client.disconnect_socket()
 
 
 def explain(error: BaseException) -> str:
