@@ -118,13 +118,9 @@ class TcpAsker:
 
     def _unreachable(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
-            return (
-                f"nothing answers within {self._timeout_s:g} s: switched off, in another network, or behind a firewall"
-            )
+            return f"nothing answers within {self._timeout_s:g} s: it is off, in another network, or behind a firewall"
         if isinstance(error, ConnectionRefusedError):
-            return (
-                "the host is there, but nothing listens: another port (502 is usual), or Modbus is switched off in it"
-            )
+            return "the host is there, but nothing listens: another port (502 is usual), or Modbus is off in it"
         if isinstance(error, socket.gaierror | UnicodeError):
             return "this name is not known; write its address, e.g. 192.168.1.20"
         return str(error)

@@ -107,13 +107,24 @@ def run(config: Config = Path("gateway.yaml"), verbose: bool = False) -> None:
 
 
 @app.command()
-def check(config: Config = Path("gateway.yaml")) -> None:
+def check(
+    config: Config = Path("gateway.yaml"),
+    connect: Annotated[bool, typer.Option("--connect", help="Read every point once; it only reads.")] = False,
+    deadline: Annotated[str, typer.Option(help="With --connect: how long a connection may take.")] = "20s",
+    as_json: Annotated[bool, typer.Option("--json", help="With --connect: write the samples as JSON.")] = False,
+) -> None:
     """Check a configuration: all mistakes at once, with their lines; exit 2 if it cannot work."""
     from tanflow.checking import check_more, summary
 
     loaded = _loaded(config)
     check_more(loaded)
-    out.print(summary(loaded), markup=False, highlight=False, soft_wrap=True)
+    if not as_json:
+        out.print(summary(loaded), markup=False, highlight=False, soft_wrap=True)
+    if connect:
+        from tanflow.commands import connected
+
+        if not connected.show(connected.read_once(loaded, duration(deadline)), as_json=as_json):
+            raise typer.Exit(1)
 
 
 @app.command()

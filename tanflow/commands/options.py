@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 
 import typer
 from rich.table import Table
+
+from config.errors import Rejected
+
+
+@contextmanager
+def meant() -> Iterator[None]:
+    """Make of what was asked for and cannot be meant (Rejected) a mistake of usage, exit 2."""
+    try:
+        yield
+    except Rejected as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def day(text: str, option: str = "") -> date:

@@ -17,7 +17,7 @@ from collectors.modbus_ask import asker
 from collectors.modbus_frames import Read
 from collectors.modbus_readings import words
 from config.errors import GatewayError, Rejected
-from tanflow.commands.options import plain_table
+from tanflow.commands.options import meant, plain_table
 from tanflow.commissioning.addresses import Asked, nothing_left, option, parse
 from tanflow.commissioning.explained import explained
 from tanflow.commissioning.pasted import yaml_of
@@ -51,18 +51,18 @@ def probe(
     """Read a place of a device once and show every number it could be; it only reads."""
     if expect is not None and not math.isfinite(expect):
         raise typer.BadParameter("--expect: is a number as the display shows it, e.g. 230.1")
-    asked = parse(url)
+    with meant():
+        asked = parse(url)
+        wanted = _wanted(asked)
     expected = None if expect is None else Expected(expect, unit, tolerance / 100)
-    if asked.scheme != "modbus" and asked.scheme != "modbus+rtu":
-        raise Rejected(f"probe reads Modbus; {asked.scheme} is not among what it knows yet")
-    wanted = _wanted(asked)
     err.print(f"reading {wanted} of unit {wanted.unit} at {asked.way.name}, once", markup=False)
     probed = asyncio.run(_ask(asked, wanted, timeout))
     if probed.heard is None:
         raise GatewayError("\n  ".join(explained(probed.failures[-1][1], wanted, asked.way)))
     found = candidates(probed, expected)
     fitting = best_first(found, wanted.address)
-    best = chosen(found, choose) if choose is not None else next(iter(fitting), None)
+    with meant():
+        best = chosen(found, choose) if choose is not None else next(iter(fitting), None)
     if as_json:
         out.print(orjson.dumps(_told(probed, found, fitting, best, unit), option=orjson.OPT_INDENT_2).decode())
     else:

@@ -1,4 +1,4 @@
-"""`tanflow scan URL`: which Modbus units answer behind a host or on a serial port; it says what it asks before it does."""
+"""`tanflow scan URL`: which Modbus units answer behind a host or on a serial port, having said what it will ask."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from collectors.modbus_ask import asker
 from config.errors import GatewayError, Rejected
-from tanflow.commands.options import plain_table
+from tanflow.commands.options import meant, plain_table
 from tanflow.commissioning.addresses import Asked, nothing_left, parse
 from tanflow.commissioning.pasted import yaml_of
 from tanflow.commissioning.scanning import Found, longest_s, units
@@ -33,16 +33,8 @@ def scan(
     as_json: Annotated[bool, typer.Option("--json", help="Write what was found as JSON.")] = False,
 ) -> None:
     """Find the units that answer: each is asked for one register, once, and nothing is ever written."""
-    asked = parse(url)
-    if not asked.scheme.startswith("modbus"):
-        raise Rejected(
-            "scan looks for Modbus units: modbus://host:502, modbus+rtu://host:port or modbus:///dev/ttyUSB0"
-        )
-    options = dict(asked.options)
-    if asked.unit is not None and "units" in options:
-        raise Rejected("say either one unit (/7) or several (?units=1-40), not both")
-    wanted = units(options.pop("units", "1-247" if asked.unit is None else str(asked.unit)))
-    nothing_left(options, ("units",))
+    with meant():
+        asked, wanted = _wanted(url)
     _announce(asked, wanted, timeout, pause)
     _agreed(yes)
     look = _Look(asked, wanted, timeout, pause)
@@ -57,6 +49,20 @@ def scan(
         raise typer.Exit(1)
 
 
+def _wanted(url: str) -> tuple[Asked, list[int]]:
+    asked = parse(url)
+    if not asked.scheme.startswith("modbus"):
+        raise Rejected(
+            "scan looks for Modbus units: modbus://host:502, modbus+rtu://host:port or modbus:///dev/ttyUSB0"
+        )
+    options = dict(asked.options)
+    if asked.unit is not None and "units" in options:
+        raise Rejected("say either one unit (/7) or several (?units=1-40), not both")
+    wanted = units(options.pop("units", "1-247" if asked.unit is None else str(asked.unit)))
+    nothing_left(options, ("units",))
+    return asked, wanted
+
+
 def _announce(asked: Asked, wanted: list[int], timeout_s: float, pause_s: float) -> None:
     most = longest_s(len(wanted), timeout_s, pause_s)
     long = f"{most / 60:.0f} min" if most >= 120 else f"{most:.0f} s"
@@ -68,11 +74,11 @@ def _announce(asked: Asked, wanted: list[int], timeout_s: float, pause_s: float)
 
 
 def _agreed(yes: bool) -> None:
-    """Ask whether to begin; raises Rejected where there is nobody to ask."""
+    """Ask whether to begin; typer.BadParameter where there is nobody to ask."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Rejected("there is no terminal to ask whether to begin; say --yes")
+        raise typer.BadParameter("there is no terminal to ask whether to begin; say --yes")
     if not typer.confirm("begin?", default=False, err=True):
         raise typer.Exit(0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final, NamedTuple
 
 from collectors.modbus_ask import Answer, Asker
@@ -59,7 +59,7 @@ def longest_s(count: int, timeout_s: float, pause_s: float) -> float:
     return timeout_s + count * (timeout_s + pause_s)
 
 
-async def scan(asker: Asker, wanted: Sequence[int], pause_s: float) -> AsyncIterator[Found]:
+async def scan(asker: Asker, wanted: Sequence[int], pause_s: float) -> AsyncGenerator[Found]:
     """Yield how each unit answers. Raises Unavailable where the connection cannot be opened (again)."""
     for number, unit in enumerate(wanted):
         if number:

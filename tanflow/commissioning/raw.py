@@ -1,0 +1,65 @@
+"""What a collector heard of a device → the raw bytes of one of its points, as a person compares them with a manual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from config.bindings import BoundDevice
+
+_LONGEST: Final = 32  # characters
+
+
+def raw_of(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, str]:
+    """Return (raw bytes as text, its characters where the point is text); "" for what has not been heard."""
+    protocol = device.points[name].protocol
+    tellers: dict[str, Callable[[BoundDevice, str, Sequence[Any]], tuple[str, str]]] = {
+        "modbus": _modbus,
+        "mqtt": _mqtt,
+    }
+    if heard:
+        return tellers.get(protocol, _named)(device, name, heard)
+    return "", ""
+
+
+def _modbus(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, str]:
+    from collectors.modbus_frames import BITS
+    from collectors.modbus_plan import decode_text, place
+    from collectors.modbus_readings import holds, raw_of
+
+    point = device.points[name].modbus
+    assert point is not None
+    spot = place(point, device.modbus)
+    block = next((h for h in heard if holds(h, spot)), None)
+    if block is None:
+        return "", ""
+    if spot.table in BITS:
+        bit = spot.address - block.read.address
+        return str(block.data[bit // 8] >> bit % 8 & 1), ""
+    raw = raw_of(block, spot) or b""
+    return raw.hex(" ", 2), decode_text(raw, spot.byte_order) if spot.type == "string" else ""
+
+
+def _mqtt(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, str]:
+    from collectors.mqtt_topics import matcher
+
+    point = device.points[name].mqtt
+    assert point is not None
+    topic = matcher(point.topic or device.device.address)
+    last = max((h for h in heard if topic.fullmatch(h.topic)), key=lambda h: h.at_ns, default=None)
+    return (_short(last.payload.decode("utf-8", "backslashreplace")) if last else ""), ""
+
+
+def _named(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, str]:
+    """Of protocols whose `heard` is by point: bytes in `data`, `raw` or `frame`, or the value as it was said."""
+    for one in heard:
+        if getattr(one, "point", None) == name:
+            for attribute in ("data", "raw", "frame", "value"):
+                found = getattr(one, attribute, None)
+                if found not in (None, "", b""):
+                    return _short(found.hex(" ") if isinstance(found, bytes) else str(found)), ""
+    return "", ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
