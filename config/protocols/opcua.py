@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
+from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -26,7 +31,83 @@ class OpcuaPoint(Strict):
     def _one(self) -> Self:
         if (self.node is None) == (self.path is None):
             raise ValueError("say which variable: exactly one of 'node:' or 'path:'")
+        if self.node is not None:
+            node_parts(self.node)
+        else:
+            path_names(self.path or "")
         return self
+
+    def __str__(self) -> str:
+        """Say where the value stands, as a person writes it."""
+        index = f"[{','.join(map(str, self.index))}]" if self.index else ""
+        return f"{self.node or self.path}{index}{'.' + self.field if self.field else ''}"
+
+
+class NodeParts(NamedTuple):
+    """A NodeId as written: its namespace by number or by URI, and what names it there."""
+
+    namespace: int | str
+    identifier: int | str | bytes | UUID
+
+
+class PathName(NamedTuple):
+    """One name of a browse path; the namespace is the one before where it is None."""
+
+    namespace: int | str | None
+    name: str
+
+
+def node_parts(text: str) -> NodeParts:
+    """Return the parts of a NodeId (OPC UA Part 6, 5.3.1.10). Raises ValueError with a sentence."""
+    namespace, rest = _namespace(text)
+    kind, _, identifier = rest.partition("=")
+    try:
+        return NodeParts(0 if namespace is None else namespace, _IDENTIFIERS[kind](identifier))
+    except (KeyError, ValueError):
+        form = {"i": "a whole number below 4294967296", "g": "a GUID", "b": "base64"}.get(kind, "i, s, g or b")
+        raise ValueError(f"'{text}' is no NodeId: after '{kind}=' stands {form}") from None
+
+
+def path_names(text: str) -> list[PathName]:
+    """Return the names of a browse path from the Objects folder. Raises ValueError with a sentence."""
+    names, at, whole = [], 0, text.strip("/")
+    while at < len(whole):
+        match = _NAME.match(whole, at)
+        assert match is not None  # it matches nothing at all, too
+        namespace, name = _namespace(match[1])
+        if not name:
+            raise ValueError(f"'{text}' has an empty name; write e.g. Furnace/Power, and \\/ for a slash in a name")
+        names.append(PathName(namespace, name.replace("\\/", "/")))
+        at = match.end()
+    if not names:
+        raise ValueError(f"'{text}' names nothing; write e.g. Furnace/Power")
+    return names
+
+
+def _namespace(text: str) -> tuple[int | str | None, str]:
+    match = _PREFIX.fullmatch(text)
+    if match is None:
+        return None, text
+    number, uri, rest = match.groups()
+    # In a URI, ';' and '%' are written %3B and %25.
+    return (int(number) if uri is None else uri.replace("%3B", ";").replace("%25", "%")), rest
+
+
+def _numeric(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**32:
+        raise ValueError(text)
+    return int(text)
+
+
+# One name up to its slash; the slashes of a namespace's URI belong to it, it ends at its semicolon.
+_NAME: Final = re.compile(r"((?:nsu=[^;]+;)?(?:\\/|[^/])*+)(?:/|$)")
+_PREFIX: Final = re.compile(r"(?:ns=(\d{1,5})|nsu=([^;]+));(.*)", re.DOTALL)
+_IDENTIFIERS: Final[dict[str, Callable[[str], int | str | bytes | UUID]]] = {
+    "i": _numeric,
+    "s": str,
+    "g": UUID,
+    "b": partial(b64decode, validate=True),
+}
 
 
 class OpcuaSecurity(Strict):
