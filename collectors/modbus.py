@@ -1,4 +1,4 @@
-"""Modbus TCP: the units of one configured connection in, batches of their raw values and gap rows out.
+"""Modbus TCP and RTU: the units of one configured connection in, batches of their raw values and gap rows out.
 
 It never writes to a field device: all it can send are the four reading functions (see modbus_frames).
 """
@@ -13,14 +13,17 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from collectors.modbus_client import Deadlines, Link
+from collectors.modbus_client import Link, Way
+from collectors.modbus_deadlines import Deadlines
 from collectors.modbus_inbox import Inbox
+from collectors.modbus_line import RtuWay
 from collectors.modbus_readings import Heard
 from collectors.modbus_survey import Survey
+from collectors.modbus_tcp import TcpWay
 from collectors.modbus_unit import Roll, Unit
 from config.bindings import BoundDevice
-from config.protocols.modbus import ModbusAddress, ModbusConnection, modbus_address
-from pipeline.batch import Batch
+from config.protocols.modbus import ModbusAddress, ModbusConnection
+from pipeline.batch import Batch, Times
 from pipeline.counters import Counters
 from pipeline.gaps import gap_key
 from pipeline.ports import Origin
@@ -54,12 +57,12 @@ class ModbusCollector:
         periods = [origin.clock.wall_seconds(d.device.every_s or connection.every_s) for d in devices]
         # A faster clock (demo, tests) shortens periods; the tick follows, so that cycles stay apart.
         self._tick_s = max(0.001, min([TICK_S, *(p / 4 for p in periods)]))
-        self._deadlines = Deadlines(connection.timeout_s, self._tick_s)
+        self._deadlines = Deadlines(self._tick_s)
         roll = Roll(counters, [d.key for d in devices])
         survey = Survey(self._inbox, ids)
         self._units: list[Unit] = []
         for device, period_s in zip(devices, periods, strict=True):
-            address = modbus_address(device.device.address)
+            address = connection.unit_address(device.device.address)
             gap_series = ids[gap_key(device.asset_name, device.name)]
             unit = Unit(device.key, self._link(address), period_s, gap_series, self._inbox, origin.clock, roll)
             survey.enrol(unit, device, address)
@@ -143,8 +146,16 @@ class ModbusCollector:
     def _link(self, address: ModbusAddress) -> Link:
         at = (address.host, address.port)
         if at not in self._links:
-            self._links[at] = Link(*at, self._connection, self._deadlines, self._spawn, self._counters)
+            way = self._way(address)
+            self._links[at] = Link(way, self._connection, self._deadlines, self._spawn, self._counters)
         return self._links[at]
+
+    def _way(self, address: ModbusAddress) -> Way:
+        manners = self._connection
+        if manners.framing == "tcp":
+            return TcpWay(address.host, address.port)
+        server = (address.host, address.port) if address.host else None
+        return RtuWay(manners.line, server, manners.timeout_s)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = self._group.create_task(work, name=name)

@@ -1,4 +1,4 @@
-"""Connections to Modbus TCP servers: exchanges to make in, each one's data or failure out; one at a time per server.
+"""Links to Modbus units: exchanges to make in, each one's data or failure out; one at a time per server or line.
 
 It never writes to a field device: an `Exchange` is made from a `Read`, and nothing else is ever sent.
 """
@@ -10,18 +10,19 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol
 
-from collectors.modbus_frames import Failure, Malformed, Read, encode, good_header, read_reply, take_frame
+from collectors.modbus_deadlines import Deadline, Deadlines
+from collectors.modbus_frames import Failure, Read
+from collectors.modbus_ration import Ration
 from config.protocols.modbus import ModbusConnection
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 
-# After this many requests in a row without a single byte in return, the connection itself is doubted.
-SILENT: Final = 2
 _FIRST_BACKOFF_S: Final = 0.5
+_PASSED_OVER: Final = Failure(Gap.BREAKER, "not asked: it costs the line more than its share, or owes a late reply")
 
 
 def backoff_s(failures: int, most_s: float) -> float:
@@ -38,136 +39,75 @@ class Owner(Protocol):
     def failed(self, exchange: Exchange, failure: Failure) -> None: ...
 
 
+class Form(NamedTuple):
+    """A read as its way puts it: request, what a good reply begins with, its whole size, its time on the line [s]."""
+
+    request: bytes
+    header: bytes
+    frame_size: int
+    line_s: float
+
+
 class Exchange:
     """One block of one unit, encoded once and asked again every cycle."""
 
-    __slots__ = ("frame_size", "header", "owner", "read", "request")
+    __slots__ = ("deadline", "frame_size", "header", "owner", "read", "request")
 
-    def __init__(self, owner: Owner, read: Read) -> None:
+    def __init__(self, owner: Owner, read: Read, link: Link) -> None:
         self.owner = owner
         self.read = read
-        self.request = encode(read)
-        self.header = good_header(read)
-        self.frame_size = 9 + read.size
+        self.request, self.header, self.frame_size, line_s = link.enrol(owner, read)
+        self.deadline = link.deadline(line_s)
 
 
-class Deadlines:
-    """One sweep for the deadlines of all links, counted in ticks.
+class Wire(Protocol):
+    """One open connection of a way; `silent` counts the requests since the last byte received."""
 
-    Ticks rather than times: after a pause of the whole process, answers already here are read before they are late.
-    """
+    asked: Exchange | None
+    silent: int
+    lost: bool
 
-    def __init__(self, timeout_s: float, tick_s: float) -> None:
-        self._ticks = int(timeout_s / tick_s) + 2
-        self._now = 0
-        self._ends: dict[Link, int] = {}  # equal timeouts: the order of insertion is the order of expiry
+    def send(self, exchange: Exchange) -> None: ...
+    def give_up(self) -> Failure | None:
+        """Forget what is asked, its deadline has passed; return what is known beyond that."""
 
-    def start(self, link: Link) -> None:
-        self._ends[link] = self._now + self._ticks
-
-    def stop(self, link: Link) -> None:
-        self._ends.pop(link, None)
-
-    def sweep(self) -> None:
-        """Count one tick and expire what has waited too long."""
-        self._now += 1
-        while self._ends:
-            link = next(iter(self._ends))
-            if self._ends[link] > self._now:
-                return
-            del self._ends[link]
-            link.expire()
+    def close(self) -> None: ...
 
 
-class Wire(asyncio.Protocol):
-    """One TCP connection: reassembles frames and accepts only the answer to what is asked now."""
+class Way(Protocol):
+    """How units are reached and in what form they are asked; see modbus_tcp and modbus_line."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._buffer = bytearray()
-        self._number = 0
-        self._transaction = b""
-        self._transport: asyncio.Transport | None = None
-        self.asked: Exchange | None = None
-        self.silent = 0  # requests since the last byte received
-        self.lost = False
+    name: str
+    silent_most: int  # after so many requests in a row without a byte in return the connection itself is doubted
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without inheriting from it
+    def form(self, read: Read) -> Form: ...
+    def owes(self, unit: int) -> bool:
+        """Return whether a late reply of the unit could be taken for another."""
 
-    def send(self, exchange: Exchange) -> None:
-        assert self._transport is not None
-        self._number = (self._number + 1) & 0xFFFF
-        self._transaction = self._number.to_bytes(2, "big")
-        self.asked = exchange
-        self.silent += 1
-        self._transport.write(self._transaction + exchange.request)
+    def wire(self, link: Link) -> Any:
+        """Return a new Wire, an asyncio.Protocol, for `connect`."""
 
-    def close(self) -> None:
-        self.asked = None
-        if self._transport is not None:
-            self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        self.silent = 0
-        asked = self.asked
-        if (  # the usual: exactly the one good answer
-            asked is not None
-            and not self._buffer
-            and len(data) == asked.frame_size
-            and data[:2] == self._transaction
-            and data[2:9] == asked.header
-        ):
-            self.asked = None
-            self._link.answered(asked, data[9:])
-            return
-        self._buffer += data
-        try:
-            while self._link.uses(self) and (frame := take_frame(self._buffer)) is not None:
-                self._take(frame)
-        except Malformed as error:
-            self._link.broken(Failure(Gap.MALFORMED, str(error)))
-
-    def _take(self, frame: bytes) -> None:
-        asked = self.asked
-        if asked is None or frame[:2] != self._transaction:
-            self._link.rejected()
-            return
-        answer = read_reply(asked.read, frame)
-        if isinstance(answer, bytes):
-            self.asked = None
-            self._link.answered(asked, answer)
-        elif answer.cause is Gap.MALFORMED:
-            self._link.broken(answer)
-        else:
-            self.asked = None
-            self._link.refused(asked, answer)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.lost = True
-        if self._link.uses(self):
-            words = f"connection lost: {error}" if error else "connection closed by the device"
-            self._link.broken(Failure(Gap.DISCONNECTED, words))
+    async def connect(self, wire: Any) -> None:
+        """Open a connection for the wire; OSError or UnicodeError."""
 
 
 class Link:
-    """The way to one server (host, port): opened when needed, shared by its units, one exchange at a time."""
+    """The way to one server or line: opened when needed, shared by its units, one exchange at a time.
+
+    Exchanges are made in the order they are asked, so units share the link by when they are due. One that did not
+    answer is passed over while the others have a claim to the time it would cost (see modbus_ration).
+    """
 
     def __init__(
-        self,
-        host: str,
-        port: int,
-        manners: ModbusConnection,
-        deadlines: Deadlines,
-        spawn: Spawn,
-        counters: Counters,
+        self, way: Way, manners: ModbusConnection, deadlines: Deadlines, spawn: Spawn, counters: Counters
     ) -> None:
-        self.name = f"{host}:{port}"
+        self.name = way.name
         self.backoff_max_s = manners.backoff_max_s
-        self._at = (host, port)
+        self._way = way
         self._timeout_s = manners.timeout_s
         self._counters = counters
         self._deadlines = deadlines
+        self._ration = Ration(manners.timeout_s)
         self._spawn = spawn
         self._queue: deque[Exchange] = deque()
         self._wire: Wire | None = None
@@ -176,6 +116,15 @@ class Link:
         self._failure = Failure(Gap.REFUSED, "")
         self._rest_until = 0.0
         self._asked_s = 0.0
+
+    def enrol(self, owner: Owner, read: Read) -> Form:
+        """Count the owner among those that share the link, and return how its read is asked here."""
+        self._ration.enrol(owner)
+        return self._way.form(read)
+
+    def deadline(self, line_s: float) -> Deadline:
+        """Return the deadline of a request that is on the line so long [s] itself."""
+        return self._deadlines.after(self._timeout_s + line_s)
 
     def uses(self, wire: Wire) -> bool:
         return self._wire is wire
@@ -192,20 +141,29 @@ class Link:
     def close(self) -> None:
         """Drop everything; owners are not called any more."""
         self._queue.clear()
-        self._deadlines.stop(self)
+        if self._wire is not None and self._wire.asked is not None:
+            self._wire.asked.deadline.stop(self)
         self._drop()
 
     def answered(self, exchange: Exchange, data: bytes) -> None:
-        self._deadlines.stop(self)
+        exchange.deadline.stop(self)
         self._counters.took(time.monotonic() - self._asked_s)
         self._failures = 0
+        if self._ration.silent:
+            self._ration.answered(exchange.owner)
         exchange.owner.answered(exchange, data)
         self._next()
 
     def refused(self, exchange: Exchange, failure: Failure) -> None:
-        self._deadlines.stop(self)
-        self._counters.took(time.monotonic() - self._asked_s)
+        """The unit, or what stands before it, has said no, or nothing that can be used; the connection is good."""
+        exchange.deadline.stop(self)
+        now = time.monotonic()
+        self._counters.took(now - self._asked_s)
         self._failures = 0
+        if failure.cause is Gap.EXCEPTION:
+            self._ration.answered(exchange.owner)
+        else:
+            self._ration.waited(exchange.owner, now - self._asked_s, now)
         exchange.owner.failed(exchange, failure)
         self._next()
 
@@ -214,34 +172,50 @@ class Link:
         wire = self._wire
         if wire is None or wire.asked is None:
             return
-        asked, wire.asked = wire.asked, None
-        if wire.silent >= SILENT:
+        asked, now = wire.asked, time.monotonic()
+        failure = wire.give_up()
+        if failure is None:
+            failure = Failure(Gap.TIMEOUT, f"{asked.read}: no answer within {self._timeout_s:g} s")
+        if wire.silent >= self._way.silent_most:
             self._drop()
-        asked.owner.failed(asked, Failure(Gap.TIMEOUT, f"{asked.read}: no answer within {self._timeout_s:g} s"))
+        self._ration.waited(asked.owner, now - self._asked_s, now)
+        asked.owner.failed(asked, failure)
         self._next()
 
     def broken(self, failure: Failure) -> None:
         """The connection cannot be used further: close it, fail what was asked, go on over a new one."""
         asked = self._wire.asked if self._wire else None
-        self._deadlines.stop(self)
+        if asked is not None:
+            asked.deadline.stop(self)
         self._drop()
-        if failure.cause is Gap.MALFORMED:
-            self._counters.rejected += 1
-        if asked is not None or failure.cause is Gap.MALFORMED:
+        malformed = failure.cause is Gap.MALFORMED
+        self._counters.rejected += malformed
+        # Nonsense in answer to one unit is that unit's: it rests, those beside it are asked over the new connection.
+        if (asked is None) == malformed:
             self._count(Failure(Gap.DISCONNECTED, failure.words))
         if asked is not None:
             asked.owner.failed(asked, failure)
         self._next()
 
     def _next(self) -> None:
-        if not self._queue or self._opening:
-            return
-        if self._wire is None:
-            self._open()
-        elif self._wire.asked is None:
-            self._wire.send(self._queue.popleft())
-            self._asked_s = time.monotonic()
-            self._deadlines.start(self)
+        while self._queue and not self._opening:
+            if self._wire is None:
+                self._open()
+                return
+            if self._wire.asked is not None:
+                return
+            exchange, now = self._queue.popleft(), time.monotonic()
+            if self._passed_over(exchange, now):
+                exchange.owner.failed(exchange, _PASSED_OVER)
+                continue
+            self._asked_s = now
+            exchange.deadline.start(self)
+            self._wire.send(exchange)
+
+    def _passed_over(self, exchange: Exchange, now: float) -> bool:
+        if self._way.owes(exchange.read.unit):
+            return True
+        return bool(self._ration.silent) and not self._ration.allows(exchange.owner, now)
 
     def _open(self) -> None:
         if time.monotonic() < self._rest_until:
@@ -251,10 +225,10 @@ class Link:
         self._spawn(self._connect(), f"modbus connect {self.name}")
 
     async def _connect(self) -> None:
-        wire = Wire(self)
+        wire = self._way.wire(self)
         try:
             async with asyncio.timeout(self._timeout_s):
-                await asyncio.get_running_loop().create_connection(lambda: wire, *self._at)
+                await self._way.connect(wire)
         except TimeoutError:
             self._count(Failure(Gap.REFUSED, f"no connection to {self.name} within {self._timeout_s:g} s"))
         except (OSError, UnicodeError) as error:

@@ -53,7 +53,7 @@ class BlockExchange(Exchange):
     def __init__(
         self, unit: Unit, read: Read, tray: Tray | None = None, row: int = 0, text: tuple[str, Order] = ("", "big")
     ) -> None:
-        super().__init__(unit, read)
+        super().__init__(unit, read, unit.link)
         self.tray = tray
         self.row = row
         self.text = text
@@ -77,7 +77,7 @@ class Unit:
         self.first_slot_s = 0.0  # its place in the regular schedule, which the very first cycle may precede
         self.values: list[BlockExchange] = []
         self.identity: list[BlockExchange] = []
-        self._link = link
+        self.link = link
         self._gap_series = gap_series
         self._inbox = inbox
         self._clock = clock
@@ -93,6 +93,7 @@ class Unit:
         self._known_ns = clock.now_ns()
         self._cause: Gap | None = None  # of the last gap row; None: what went before this start is unknown
         self._state = ""
+        self._said = "no answer yet"
 
     def cycle(self, *, accepting: bool) -> None:
         """Begin a cycle that is due now, or account for why not."""
@@ -138,12 +139,12 @@ class Unit:
             self._roll.counters.retried += 1
         self._block_failure = None
         self._asking = (self.values if self._met and self.values else self.identity + self.values)[::-1]
-        self._link.ask(self._asking[-1])
+        self.link.ask(self._asking[-1])
 
     def _go_on(self) -> None:
         if len(self._asking) > 1:
             self._asking.pop()
-            self._link.ask(self._asking[-1])
+            self.link.ask(self._asking[-1])
         else:
             self._end(self._block_failure)
 
@@ -166,9 +167,13 @@ class Unit:
 
     def _fail(self, failure: Failure, now_ns: int) -> None:
         self._gap(failure.cause, now_ns)
+        if failure.cause is Gap.BREAKER:  # not asked: what is known of it is as old as before
+            self._turn("resting", f"{self._said}; rests between attempts")
+            return
+        self._said = failure.words
         if self._failures >= BREAKER:
-            self._rest_until = time.monotonic() + backoff_s(self._failures, self._link.backoff_max_s)
-            words = f"{failure.words}; rests between attempts, up to {self._link.backoff_max_s:g} s"
+            self._rest_until = time.monotonic() + backoff_s(self._failures, self.link.backoff_max_s)
+            words = f"{failure.words}; rests between attempts, up to {self.link.backoff_max_s:g} s"
             self._turn("resting", words)
         elif self._state != "resting":
             self._turn(failure.cause.name, failure.words)
@@ -194,15 +199,15 @@ class Unit:
             return
         self._state = state
         if words:
-            log.warning("%s on %s: %s", self.name, self._link.name, words)
+            log.warning("%s on %s: %s", self.name, self.link.name, words)
         else:
             told = ", ".join(f"{key} {text}" for key, text in self._texts.items())
-            log.info("%s on %s answers%s", self.name, self._link.name, f" ({told})" if told else "")
+            log.info("%s on %s answers%s", self.name, self.link.name, f" ({told})" if told else "")
 
     def _identify(self, exchange: BlockExchange, data: bytes) -> None:
         point, byte_order = exchange.text
         text = decode_text(data, byte_order)
         before = self._texts.get(point, text)
         if before != text:
-            log.warning("%s on %s: %s was %r and is now %r", self.name, self._link.name, point, before, text)
+            log.warning("%s on %s: %s was %r and is now %r", self.name, self.link.name, point, before, text)
         self._texts[point] = text

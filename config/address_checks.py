@@ -8,7 +8,6 @@ from typing import Any, Final
 from config.connections import Connection
 from config.model import Device
 from config.protocols.dlt645 import dlt645_address
-from config.protocols.modbus import modbus_address, modbus_unit
 from config.protocols.mqtt import check_topic_filter
 from config.protocols.sparkplug import sparkplug_address
 
@@ -41,8 +40,7 @@ def address_mistakes(connection: Connection, device: Device) -> Iterator[Found]:
 
 
 def _modbus(connection: Any, device: Device) -> None:
-    on_port = connection.serial is not None and connection.serial.port is not None
-    (modbus_unit if on_port else modbus_address)(device.address)
+    connection.unit_address(device.address)
 
 
 def _dlt645(connection: Any, device: Device) -> None:

@@ -77,11 +77,34 @@ class ModbusConnection(Strict):
     serial: Serial | None = None  # the line behind; with framing tcp it only says how much time a cycle takes
     every_s: Seconds = 1.0
     timeout_s: Annotated[float, Field(ge=0.05, le=30)] = 1.0
+    turnaround_s: Annotated[float, Field(ge=0, le=5)] = 0.03  # what a unit on a line takes to begin its reply
     backoff_max_s: Seconds = 60.0
+
+    @property
+    def line(self) -> Serial:
+        """The line that RTU is spoken on."""
+        return self.serial or Serial()
+
+    def unit_address(self, text: str) -> ModbusAddress:
+        """Return where a device stands on this connection. Raises ValueError with a sentence."""
+        if self.line.port is not None:
+            return ModbusAddress("", 0, modbus_unit(text))
+        address = modbus_address(text)
+        if self.framing == "rtu" and not 1 <= address.unit <= 247:
+            raise ValueError(f"unit {address.unit} does not exist on a serial line; units go from 1 to 247")
+        return address
+
+    @model_validator(mode="after")
+    def _speaks(self) -> Self:
+        if self.framing == "tcp" and self.line.port is not None:
+            raise ValueError("a serial port of this machine speaks RTU: add 'framing: rtu'")
+        if self.line.data_bits != 8:
+            raise ValueError("Modbus RTU has 8 data bits: leave 'data_bits' out")
+        return self
 
 
 class ModbusAddress(NamedTuple):
-    """A Modbus unit behind a TCP endpoint."""
+    """A Modbus unit behind a TCP endpoint; on a serial port of this machine `host` is empty."""
 
     host: str
     port: int

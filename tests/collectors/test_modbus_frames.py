@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors import modbus_client
+from collectors import modbus_line, modbus_tcp
 from collectors.modbus_frames import Failure, Malformed, Read, encode, good_header, read_reply, take_frame
 from pipeline.gaps import Gap
 from tests.peers.modbus_rig import frame, registers
@@ -38,11 +39,16 @@ def test_no_other_table_can_be_asked(table: Any) -> None:
             encode(Read(1, table, 0, 1))
 
 
-def test_the_client_sends_from_one_place_and_only_encoded_reads() -> None:
-    source = open(modbus_client.__file__, encoding="utf-8").read()  # noqa: SIM115
+@pytest.mark.parametrize(
+    ("way", "sends"),
+    [(modbus_tcp, "write(self._transaction + exchange.request)"), (modbus_line, "write(self.asked.request)")],
+    ids=["tcp", "rtu"],
+)
+def test_a_way_sends_from_one_place_and_only_encoded_reads(way: ModuleType, sends: str) -> None:
+    source = open(str(way.__file__), encoding="utf-8").read()  # noqa: SIM115
     assert source.count(".write(") == 1
-    assert "transport.write(self._transaction + exchange.request)" in source
-    assert source.count("self.request = encode(read)") == 1
+    assert f"self._transport.{sends}" in source
+    assert source.count("return Form(encode(read), ") == 1
 
 
 @given(READS, st.data())
