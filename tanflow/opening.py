@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from carbon.books import Books
 from carbon.live.feed import live_specs
 from carbon.publish import account_specs
-from config.bindings import bind
+from config.bindings import BoundDevice, bind
 from config.model import Gateway as Config
 from config.points import DeviceMap
 from pipeline.clock import Clock
-from pipeline.compile import compile_plan
+from pipeline.compile import Plan, compile_plan
 from sinks.notify.outbox import abandon
 from tanflow import revision
 from tanflow.gateway import Gateway
@@ -21,24 +22,33 @@ from tanflow.ground import Ground, open_ground
 from tanflow.source import Source
 
 
-async def compose(
-    ground: Ground,
-    config: Config,
-    templates: Mapping[str, DeviceMap],
-    base: Path = Path(),
-    sources: Mapping[str, Source] | None = None,
-) -> Gateway:
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A configuration with all that follows from it alone; seconds of work for a large plant."""
+
+    config: Config
+    devices: list[BoundDevice]
+    plan: Plan
+    books: Books
+
+    @classmethod
+    def of(cls, config: Config, templates: Mapping[str, DeviceMap], base: Path = Path()) -> Planned:
+        """Return the plan of a configuration; raises GatewayError for one that cannot run."""
+        devices = list(bind(config, templates))
+        plan = compile_plan(config, devices, base)
+        books = Books.planned(config, templates, plan.specs, base)
+        plan.specs += [*account_specs(books), *live_specs(config)]
+        return cls(config, devices, plan, books)
+
+
+async def compose(ground: Ground, planned: Planned, sources: Mapping[str, Source] | None = None) -> Gateway:
     """Return the gateway of a configuration on its ground, its state where the last one left it.
 
     `sources` are held by the last one; those that still read go on here.
     """
-    devices = list(bind(config, templates))
-    plan = compile_plan(config, devices, base)
-    books = Books.planned(config, templates, plan.specs, base)
-    plan.specs += [*account_specs(books), *live_specs(config)]
     before = revision.stored(ground.log)
-    table = await revision.compile_table(ground.log, plan, before)
-    gateway = Gateway(config, devices, table, books, ground)
+    table = await revision.compile_table(ground.log, planned.plan, before)
+    gateway = Gateway(planned.config, planned.devices, table, planned.books, ground)
     await gateway.recover(before)
     gateway.adopt(sources or {})
     await abandon(ground.log, ground.clock, gateway.senders)
@@ -55,7 +65,7 @@ async def open_gateway(
     """
     async with open_ground(config.data, base, clock) as ground:
         since_ns = ground.log.reader.last_received_ns(but=ground.clock.boot)
-        gateway = await compose(ground, config, templates, base)
+        gateway = await compose(ground, Planned.of(config, templates, base))
         if 0 < since_ns < ground.clock.now_ns():
             await gateway.tell_downtime(gateway.sources, since_ns)
         yield gateway

@@ -11,13 +11,12 @@ from typing import Final
 
 import orjson
 
-from config.bindings import bind
 from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load, located
 from pipeline.log.writer import LogFailed
 from tanflow.checking import check_more
 from tanflow.gateway import Gateway
-from tanflow.opening import compose
+from tanflow.opening import Planned, compose
 from tanflow.source import Source
 
 logger = logging.getLogger("tanflow.reload")
@@ -65,7 +64,7 @@ class Reload:
 
     loaded: Loaded  # what is in force
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
-    _next: Loaded | None = None
+    _next: tuple[Loaded, Planned] | None = None
     _held_ns: int = 0  # since when nothing is accepted
 
     async def watch(self, gateway: Gateway, turn: asyncio.Event) -> None:
@@ -74,10 +73,10 @@ class Reload:
             await self.wanted.wait()
             self.wanted.clear()
             try:
-                self._next = await asyncio.to_thread(self._read)
+                self._next = await asyncio.to_thread(self._read)  # aside: the plant is read meanwhile
                 self._held_ns = gateway.clock.now_ns()
                 await gateway.hold()
-            except GatewayError as error:
+            except Exception as error:  # noqa: BLE001  whatever is wrong with the new one, the old one goes on
                 self._tell(gateway, Outcome(gateway.clock.now_ns(), _words(error)))
             else:
                 turn.set()
@@ -85,31 +84,30 @@ class Reload:
     async def follow(self, last: Gateway) -> Gateway:
         """Return the gateway that takes over from one whose sources are held."""
         assert self._next is not None, "watch has set turn"
-        await _end_changed(last.sources, self._next)
-        gateway, problems = await self._composed(last, self._next)
+        loaded, planned = self._next
+        await _end_changed(last.sources, planned)
+        problems: Sequence[str] = ()
+        try:
+            gateway = await compose(last.ground, planned, last.sources)
+            self.loaded = loaded
+        except LogFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  as above
+            problems, old = _words(error), self.loaded
+            gateway = await compose(last.ground, Planned.of(old.gateway, old.templates), last.sources)
+        await self._settle(last, gateway, problems)
+        return gateway
+
+    async def _settle(self, last: Gateway, gateway: Gateway, problems: Sequence[str]) -> None:
+        """Account for the time in which what was begun anew read nothing, and tell what has become of it."""
         before, now = last.sources, gateway.sources
         kept = [name for name in now if now[name] is before.get(name)]
         began = [name for name in now if name not in kept]
         await gateway.tell_downtime([name for name in began if name in before], self._held_ns)
         ended = [name for name in before if name not in now]
         self._tell(gateway, Outcome(gateway.clock.now_ns(), problems, gateway.table.revision, began, ended, kept))
-        return gateway
 
-    async def _composed(self, last: Gateway, loaded: Loaded) -> tuple[Gateway, Sequence[str]]:
-        """Return the gateway of a configuration; where that fails, of the last one, and why."""
-        try:
-            gateway = await compose(last.ground, loaded.gateway, loaded.templates, sources=last.sources)
-        except LogFailed:
-            raise
-        except Exception as error:
-            if not isinstance(error, GatewayError):
-                logger.exception("the new configuration cannot be opened")
-            old = self.loaded
-            return await compose(last.ground, old.gateway, old.templates, sources=last.sources), _words(error)
-        self.loaded = loaded
-        return gateway, ()
-
-    def _read(self) -> Loaded:
+    def _read(self) -> tuple[Loaded, Planned]:
         """Return the configuration the file holds now; raises ConfigError for one that cannot run, or not at once."""
         loaded = load(self.loaded.path)
         for warning in loaded.warnings:
@@ -117,7 +115,7 @@ class Reload:
         check_more(loaded)
         if loaded.gateway.data != self.loaded.gateway.data:
             raise ConfigError(located(loaded.path, [(("data",), "is changed; that takes a restart of the gateway")]))
-        return loaded
+        return loaded, Planned.of(loaded.gateway, loaded.templates)
 
     def _tell(self, gateway: Gateway, outcome: Outcome) -> None:
         (logger.error if outcome.problems else logger.info)("%s", outcome.sentence())
@@ -127,14 +125,17 @@ class Reload:
             logger.warning("what came of the reload cannot be written: %s", error)
 
 
-async def _end_changed(sources: Mapping[str, Source], loaded: Loaded) -> None:
+async def _end_changed(sources: Mapping[str, Source], planned: Planned) -> None:
     """End the sources a configuration has no more, or reads in another way: what they hold open is free then."""
-    devices = list(bind(loaded.gateway, loaded.templates))
     for name, source in sources.items():
-        connection = loaded.gateway.connections.get(name)
-        if connection is None or not source.reads(connection, [d for d in devices if d.device.connection == name]):
+        connection = planned.config.connections.get(name)
+        devices = [d for d in planned.devices if d.device.connection == name]
+        if connection is None or not source.reads(connection, devices):
             await source.end()
 
 
 def _words(error: Exception) -> list[str]:
+    """Return what is wrong in sentences; a defect is told with its traceback beside."""
+    if not isinstance(error, GatewayError):
+        logger.error("the new configuration cannot be opened", exc_info=error)
     return [str(p) for p in error.problems] if isinstance(error, ConfigError) else [str(error) or type(error).__name__]

@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 import yaml
 
+from config.errors import GatewayError
 from config.load import load
 from pipeline.log.directory import owner
 from pipeline.log.log import LogReader
@@ -32,11 +33,12 @@ EVERY_S = 0.05
 class Plant:
     """Two Modbus units on servers of their own whose register counts up, and the configuration that reads them."""
 
-    def __init__(self, folder: Path, left: ModbusServer, right: ModbusServer) -> None:
+    def __init__(self, folder: Path, left: ModbusServer, right: ModbusServer, left_every_s: float) -> None:
         self.folder, self.servers = folder, {"left": left, "right": right}
         self.path = folder / "gateway.yaml"
+        every_s = {"left": left_every_s, "right": EVERY_S}
         self.connections: dict[str, dict[str, Any]] = {
-            name: {"protocol": "modbus", "every_s": EVERY_S} for name in self.servers
+            name: {"protocol": "modbus", "every_s": every_s[name]} for name in self.servers
         }
         self.write()
 
@@ -74,7 +76,7 @@ class Plant:
         """Return (time, value) of all rows of a series in the log."""
         try:
             reader = LogReader(self.data)
-        except sqlite3.OperationalError:  # it is just being made
+        except (sqlite3.OperationalError, GatewayError):  # it is just being made
             return []
         try:
             ids = dict(reader.query("SELECT key, id FROM series"))
@@ -106,11 +108,11 @@ async def _count(servers: tuple[ModbusServer, ...]) -> None:
 
 
 @asynccontextmanager
-async def plant(folder: Path) -> AsyncIterator[Plant]:
+async def plant(folder: Path, left_every_s: float = EVERY_S) -> AsyncIterator[Plant]:
     async with ModbusServer(units={1: Unit()}) as left, ModbusServer(units={1: Unit()}) as right:
         counting = asyncio.create_task(_count((left, right)))
         try:
-            yield Plant(folder, left, right)
+            yield Plant(folder, left, right, left_every_s)
         finally:
             counting.cancel()
 
@@ -142,7 +144,7 @@ async def reload(of: Plant) -> tuple[int, str]:
 
 async def test_what_has_not_changed_reads_on(tmp_path: Path) -> None:
     """The left connection keeps its one TCP connection, misses no cycle and gets no gap row; the right begins anew."""
-    async with plant(tmp_path) as of, gateway(of):
+    async with plant(tmp_path, left_every_s=1.0) as of, gateway(of):
         opened = set(of.servers["left"].connections)
         of.connections["right"]["every_s"] = EVERY_S * 2
         of.write()
@@ -180,7 +182,7 @@ async def test_a_wrong_file_changes_nothing(tmp_path: Path) -> None:
         of.write()
         line = of.path.read_text("utf-8").splitlines().index("    every_s: -1") + 1
         code, told = await reload(of)
-        mistake = f"{of.path}:{line}: connections.right.every_s: must be greater than 0 (here -1)"
+        mistake = f"{of.path}:{line}: connections.right.every_s: must be greater than 0, not -1"
         assert (code, told.strip()) == (2, mistake)
         assert Outcome.last(of.data) is None
         process.send_signal(signal.SIGHUP)
