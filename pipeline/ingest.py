@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import snapshot
-from pipeline.batch import DERIVED, INPUT, Batch, Header, concat
+from pipeline.batch import DERIVED, INPUT, Batch, Header, Times, concat
 from pipeline.clock import Clock
 from pipeline.convert import convert
 from pipeline.counters import Counters
 from pipeline.log.log import Log
 from pipeline.log.writer import DeadLetter, Entry, Snapshot
 from pipeline.meter import MeterState, fold
-from pipeline.normalise import distrust, doubt_the_future, normalise
+from pipeline.normalise import distrust, doubt_the_future, is_ahead, normalise
 from pipeline.quality import BAD, SEVERITY
 from pipeline.series import SeriesTable
 
@@ -48,11 +48,13 @@ class Ingest:
     accepting: asyncio.Event  # cleared while there is no room to accept anything
     state: MeterState = field(init=False)
     tokens: deque[bytes] = field(default_factory=lambda: deque(maxlen=_TOKENS))
+    newest_ns: Times = field(init=False)  # of each series' accepted rows; NEVER: there is none
     _series: npt.NDArray[np.int32] = field(init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self.state = MeterState.fresh(len(self.table))
+        self.newest_ns = self.state.time_ns.copy()
         self._series = self.table.of_connection(self.connection)
 
     def recover(self, windows: Iterable[Batch]) -> None:
@@ -60,12 +62,13 @@ class Ingest:
         for batch in windows:
             if batch.header.connection == self.connection and batch.header.stratum == INPUT:
                 self.state, _, _ = derive(self.table, self.state, batch)
+                self._note(batch)
                 if batch.token:
                     self.tokens.append(batch.token)
 
     def snapshot(self) -> Snapshot:
         """Return the state as it is after the last accepted batch."""
-        state = snapshot.encode(self.state, self._series, self.tokens)
+        state = snapshot.encode(self.state, self.newest_ns, self._series, self.tokens)
         return Snapshot(self.connection, self.table.revision, state)
 
     async def checkpoint(self) -> None:
@@ -93,7 +96,16 @@ class Ingest:
                 tokens.append(batch.token)
             await self.log.append(self._entry(measured, derived))
             self.state, self.tokens = state, tokens
+            self._note(measured)
             self._count(measured)
+
+    def _note(self, measured: Batch) -> None:
+        """Take the times of accepted rows into `newest_ns`; one that is ahead of us would hide all that follow it."""
+        sane = ~is_ahead(measured)
+        series, time_ns = measured.series[sane], measured.time_ns[sane]
+        self.newest_ns[series] = np.maximum(self.newest_ns[series], time_ns)
+        if (self.newest_ns[series] < time_ns).any():  # a series twice in a batch, and its last row not the newest
+            np.maximum.at(self.newest_ns, series, time_ns)
 
     def _entry(self, measured: Batch, derived: Batch) -> Entry:
         batches = [b for b in (replace(measured, rejects=()), derived) if len(b) or b.token]

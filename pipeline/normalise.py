@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.batch import Batch
 from pipeline.clock import SECOND_NS
@@ -42,9 +43,15 @@ def distrust(batch: Batch, anchor_ns: int) -> Batch:
     return replace(batch, quality=np.where(own, flagged, batch.quality))
 
 
+def is_ahead(batch: Batch) -> npt.NDArray[np.bool_]:
+    """Return which rows are stamped more than an hour after their receipt: by a clock that is wrong."""
+    ahead: npt.NDArray[np.bool_] = batch.time_ns > batch.header.received_ns + _AHEAD_NS
+    return ahead
+
+
 def doubt_the_future(batch: Batch) -> Batch:
     """Flag rows stamped more than an hour after their receipt: folded, one of them would make all later ones late."""
-    ahead = batch.time_ns > batch.header.received_ns + _AHEAD_NS
+    ahead = is_ahead(batch)
     if not ahead.any():
         return batch
     return replace(batch, quality=np.where(ahead, worsen(batch.quality | np.uint16(CLOCK), UNCERTAIN), batch.quality))

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batch import Batch, Header
+from pipeline.batch import Batch, Header, Times
 from pipeline.clock import Clock
 
 
@@ -42,8 +42,12 @@ class Collector(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-    def resume(self, tokens: Sequence[bytes]) -> None:
-        """Take back the tokens of the last committed batches, oldest first, before `batches` is called."""
+    def resume(self, tokens: Sequence[bytes], newest_ns: Times) -> None:
+        """Take back what is committed, before `batches` is called: tokens of the last batches, oldest first.
+
+        `newest_ns` is the time of the newest accepted row of each series by its id (NEVER: there is none), which the
+        collector only reads; what a source can still tell of the time since then is asked for from there.
+        """
 
     def heard(self, device: str) -> Sequence[Any]:
         """Return what a device of its (asset.device) said last, raw, in the protocol's own shape; it asks nothing."""

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from pipeline import snapshot
-from pipeline.batch import Header, make
+from pipeline.batch import Header, Times, make
 from pipeline.clock import Clock
 from pipeline.compile import Plan
 from pipeline.heartbeat import GATEWAY, TICK_KEY
@@ -77,7 +77,7 @@ def recover(log: Log, ingests: Mapping[str, Ingest]) -> None:
         row = log.reader.query("SELECT position, state FROM snapshots WHERE connection = ?", (connection,))
         if row:
             position, state = row[0]
-            ingest.tokens.extend(snapshot.decode(state, ingest.state))
+            ingest.tokens.extend(snapshot.decode(state, ingest.state, ingest.newest_ns))
             starts[connection] = position
     position = min((starts.get(c, 0) for c in ingests), default=0)
     while windows := log.reader.read_raw(position, _CHUNK_ROWS):
@@ -98,6 +98,7 @@ async def adopt(
         for name, ingest in ingests.items():
             ingest.state = _carry(old, table, earlier[name].state)
             ingest.tokens = earlier[name].tokens
+            ingest.newest_ns = _newest(old, table, earlier[name].newest_ns)
     text = orjson.dumps(config, option=orjson.OPT_SORT_KEYS).decode()  # secrets are in it only as where they are kept
     row = (table.revision, clock.now_ns(), table.digest, table.pack(), text)
     note = {"revision": {"number": table.revision, "digest": table.digest}}
@@ -122,6 +123,15 @@ def _carry(old: SeriesTable, new: SeriesTable, state: MeterState) -> MeterState:
     kept = [i for key, i in new.ids.items() if key in old.ids and _same(old.spec(i), new.spec(i))]
     for mine, was in zip(carried.columns, state.columns, strict=True):
         mine[kept] = was[kept]
+    return carried
+
+
+def _newest(old: SeriesTable, new: SeriesTable, newest_ns: Times) -> Times:
+    """Return the times of the newest rows under the new table; those of another connection are its own source's."""
+    carried = MeterState.fresh(len(new)).time_ns
+    for key, series in new.ids.items():
+        if key in old.ids and old.spec(old.ids[key]).like.connection == new.spec(series).like.connection:
+            carried[series] = newest_ns[old.ids[key]]
     return carried
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 
 from config.bindings import BoundDevice, series_key
 from config.errors import Unavailable
 from config.model import Asset, Device
-from pipeline.batch import Batch, Reject
+from pipeline.batch import Batch, Reject, Times
 from pipeline.clock import Clock
 from pipeline.gaps import gap_key
+from pipeline.meter import NEVER
 from pipeline.ports import Collector, Origin
 
 
@@ -36,13 +37,20 @@ def origin() -> Origin:
     return Origin("link", 1, Clock())
 
 
+NOTHING: Final[Times] = np.empty(0, np.int64)  # times of the newest rows where no row is of interest
+
+
 class Driven:
     """A collector at work; `batches` holds what is committed, `failures` why it was opened again."""
 
-    def __init__(self, collector: Collector, ids: dict[str, int], *, commit_s: float = 0.0) -> None:
+    def __init__(
+        self, collector: Collector, ids: dict[str, int], *, commit_s: float = 0.0, after: Sequence[Batch] | None = None
+    ) -> None:
+        """With `after`, what was committed before (may be nothing), the collector is told what is committed."""
         self._collector = collector
         self._ids = ids
         self._commit_s = commit_s
+        self._after = after
         self.batches: list[Batch] = []
         self.failures: list[Unavailable] = []
         # Where the consumer "dies": before the commit (nothing stored), or after it (stored, not resumed).
@@ -63,6 +71,8 @@ class Driven:
 
     async def _work(self) -> None:
         while True:
+            if self._after is not None:
+                self._collector.resume([], self._newest_ns([*self._after, *self.batches]))
             try:
                 async with self._collector as collector:
                     async for batch in collector.batches():
@@ -75,6 +85,12 @@ class Driven:
             except Unavailable as error:
                 self.failures.append(error)
                 await asyncio.sleep(error.after_s or 0.2)
+
+    def _newest_ns(self, batches: Sequence[Batch]) -> Times:
+        newest_ns = np.full(max(self._ids.values()) + 1, NEVER)
+        for batch in batches:
+            np.maximum.at(newest_ns, batch.series, batch.time_ns)
+        return newest_ns
 
     async def _forever(self) -> None:
         self.hangs = True

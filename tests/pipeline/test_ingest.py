@@ -197,8 +197,10 @@ async def test_a_snapshot_never_stands_within_a_batch(tmp_path: Path) -> None:
     ((position, state),) = log.reader.query("SELECT position, state FROM snapshots")
     assert position >= log.position
     decoded = MeterState.fresh(len(table))
-    snapshot.decode(state, decoded)
+    newest_ns = decoded.time_ns.copy()
+    snapshot.decode(state, decoded, newest_ns)
     assert_same_state(decoded, ingest.state)
+    assert newest_ns.tolist() == ingest.newest_ns.tolist()
     await log.close()
 
 
