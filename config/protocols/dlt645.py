@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
+from config.protocols.dlt645_items import TIME_BYTES, Form, has_time, is_row, standard_form
 from config.protocols.serial import Serial
 from config.strict import Seconds, Strict
 
@@ -18,13 +19,53 @@ _ADDRESS: Final = re.compile(
 class Dlt645Point(Strict):
     """A data item of a meter: its identifier DI3 DI2 DI1 DI0, e.g. 00010000, and how its digits are read.
 
-    `format` is that of the standard's tables, e.g. XXXXXX.XX; of a block (identifier with FF) `item` says which.
+    `format` and `signed` are those of the standard's tables where the user does not say otherwise (a maker's own items,
+    a meter that deviates). Of several values in one answer, a block (FF) or frozen values, `item` says which, from 0.
     """
 
-    data: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{8}$")]
-    format: Annotated[str, StringConstraints(pattern=r"^X+(\.X+)?$", max_length=20)] = "XXXXXX.XX"
-    signed: bool = False  # the top bit of the last byte is the sign
+    data: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{8}$", to_upper=True)]
+    format: Annotated[str, StringConstraints(pattern=r"^X+(\.X+)?$", max_length=15)] | None = None
+    signed: bool | None = None  # the top bit of the last byte is the sign
     item: Annotated[int, Field(ge=0, le=99)] | None = None
+
+    @property
+    def form(self) -> Form:
+        """How the digits are read: as written here, else as the standard says."""
+        standard = standard_form(self.data)
+        text = self.format or (standard.text if standard else "")
+        return Form(text, self.signed if self.signed is not None else bool(standard and standard.signed))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the value."""
+        return self.form.text.count("X") // 2
+
+    @property
+    def decimals(self) -> int:
+        """Digits behind the point."""
+        return len(self.form.text.partition(".")[2])
+
+    @property
+    def stride(self) -> int:
+        """Bytes from one value of the answer to the next."""
+        return self.size + (TIME_BYTES if has_time(self.data) else 0)
+
+    @property
+    def counts_to(self) -> float:
+        """Where a counter of these digits begins again, in the unit it shows."""
+        return 10.0 ** (2 * self.size - self.decimals)
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if not self.form.text:
+            raise ValueError(f"{self.data} is not in the standard's tables; say its format, e.g. format: XXXXXX.XX")
+        if self.form.text.count("X") % 2:
+            raise ValueError(f"{self.form.text} has an odd number of digits; a byte holds two, e.g. XXXXXX.XX")
+        if is_row(self.data) and self.item is None:
+            raise ValueError(f"{self.data} answers with several values; say which, e.g. item: 0")
+        if not is_row(self.data) and self.item is not None:
+            raise ValueError(f"{self.data} answers with one value; 'item' goes with blocks (FF) and frozen values")
+        return self
 
 
 class Dlt645Connection(Strict):
@@ -39,6 +80,12 @@ class Dlt645Connection(Strict):
     every_s: Seconds = 15.0
     timeout_s: Annotated[float, Field(ge=0.1, le=30)] = 1.5
     backoff_max_s: Seconds = 60.0
+
+    @model_validator(mode="after")
+    def _bytes(self) -> Self:
+        if self.serial.data_bits != 8:
+            raise ValueError("DL/T 645 needs characters of 8 data bits; serial: {data_bits: 8, parity: E}")
+        return self
 
 
 class Dlt645Address(NamedTuple):

@@ -1,0 +1,190 @@
+"""The meters of one line, each with its period, enter; their values and gap rows leave, in turns that are fair."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from collectors.dlt645_frames import meter_bytes
+from collectors.dlt645_line import Failed, Line
+from collectors.dlt645_plan import Question, Unfit
+from collectors.modbus_client import backoff_s
+from collectors.rows import Rows
+from pipeline.clock import Clock
+from pipeline.counters import Counters
+from pipeline.gaps import Gap
+from pipeline.quality import BAD, GOOD, RANGE
+
+log = logging.getLogger("tanflow.collector")
+
+BREAKER: Final = 3  # cycles in a row without an answer, after which a meter rests
+TRIAL_SHARE: Final = 0.1  # of the line's time, at most, for trying meters that rest
+MEET_S: Final = 10.0  # within what time slow meters are met for the first time
+HELD_ROWS: Final = 200_000
+_OF_METER: Final = (Gap.TIMEOUT, Gap.MALFORMED)  # failures that say something about the meter, not about its line
+
+
+class Meter:
+    """A device of the connection: what to ask, how often, and how it has been."""
+
+    def __init__(self, index: int, digits: str, period_s: float, asked: Sequence[Question]) -> None:
+        self.index = index  # its number among the connection's devices
+        self.address = meter_bytes(digits)
+        self.period_s = period_s  # on the wall
+        self.questions = asked
+        self.failures = 0
+        self.rest_until = 0.0
+        self.tried_s = 0.0
+        self.silent = False
+        self.withheld = False
+
+    @property
+    def rests(self) -> bool:
+        return self.failures >= BREAKER
+
+
+class Round:
+    """Asks the meters of one line when they are due, the one that waits longest first.
+
+    A cycle asks question after question; a refused one leaves the others standing, silence ends it. After BREAKER
+    silent cycles a meter rests, longer each time, and is tried only while such trials take no more than TRIAL_SHARE of
+    the line's time, the one not tried longest first. The turns it misses meanwhile are gap rows.
+    """
+
+    def __init__(self, line: Line, rows: Rows, clock: Clock, counters: Counters, told: Callable[[], None]) -> None:
+        self.meters: list[Meter] = []
+        self._line = line
+        self._rows = rows
+        self._counters = counters
+        self._clock = clock
+        self._told = told
+        self._due: list[tuple[float, int]] = []
+        self._trial_s = 0.0  # when the next trial may begin
+
+    def schedule(self) -> None:
+        """Spread meters of equal period evenly over it; slow ones are met within MEET_S all the same."""
+        start = time.monotonic()
+        of_period = Counter(meter.period_s for meter in self.meters)
+        placed: Counter[float] = Counter()
+        for number, meter in enumerate(self.meters):
+            share = placed[meter.period_s] / of_period[meter.period_s]
+            placed[meter.period_s] += 1
+            self._due.append((start + share * min(meter.period_s, MEET_S), number))
+        heapq.heapify(self._due)
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            now = time.monotonic()
+            due, number = self._due[0]
+            if meter := self._to_try(now):
+                await self._try(meter)
+            elif due > now:
+                await asyncio.sleep(min(due, self._next_trial()) - now)
+            else:
+                meter = self.meters[number]
+                passed = int((now - due) // meter.period_s)
+                heapq.heapreplace(self._due, (due + (passed + 1) * meter.period_s, number))
+                await self._turn(meter, late=passed > 0)
+            self._told()
+
+    async def _turn(self, meter: Meter, *, late: bool) -> None:
+        if len(self._rows) >= HELD_ROWS:
+            meter.withheld = True
+            return
+        if meter.withheld:
+            meter.withheld = False
+            self._gap(meter, Failed(Gap.STOPPED, "too much waited for commit"))
+        if meter.rests:
+            words = f"no answer; rests between attempts, up to {self._line.backoff_max_s:g} s"
+            self._gap(meter, Failed(Gap.BREAKER, words))
+            return
+        words = f"the line {self._line.name} is too busy for its period of {meter.period_s:g} s" if late else ""
+        if late:
+            self._gap(meter, Failed(Gap.MISSED, words))
+        well = await self._cycle(meter)
+        name = self._rows.name(meter.index)
+        if well and (late or name in self._counters.slow):
+            self._counters.links[name] = words
+        (self._counters.slow.add if late else self._counters.slow.discard)(name)
+
+    # ── meters that rest ──────────────────────────────────────────────────────────────────────────
+
+    def _next_trial(self) -> float:
+        rests = [meter.rest_until for meter in self.meters if meter.rests]
+        return max(self._trial_s, min(rests)) if rests else float("inf")
+
+    def _to_try(self, now: float) -> Meter | None:
+        if now < self._trial_s or len(self._rows) >= HELD_ROWS:
+            return None
+        ready = [meter for meter in self.meters if meter.rests and meter.rest_until <= now]
+        return min(ready, key=lambda meter: meter.tried_s, default=None)
+
+    async def _try(self, meter: Meter) -> None:
+        began = time.monotonic()
+        await self._cycle(meter)
+        ended = time.monotonic()
+        if meter.rests:
+            self._trial_s = ended + (ended - began) * (1.0 / TRIAL_SHARE - 1.0)
+
+    # ── one cycle ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _cycle(self, meter: Meter) -> bool:
+        """Ask all questions; account for the values, and for why there are none. Return whether all is well."""
+        meter.tried_s = time.monotonic()
+        self._counters.retried += meter.failures > 0
+        trouble: Failed | None = None
+        for question in meter.questions:
+            try:
+                data = await self._line.read(meter.address, question.identifier)
+            except Failed as error:
+                told = Failed(error.cause, f"{question.name}: {error.words}")
+                if error.cause is not Gap.EXCEPTION:
+                    self._silent(meter, told)
+                    return False
+                trouble = trouble or told
+            else:
+                trouble = self._take(question, data) or trouble
+        meter.failures = 0
+        meter.silent = False
+        if trouble:
+            self._gap(meter, trouble)
+        else:
+            self._well(meter)
+        return not trouble
+
+    def _take(self, question: Question, data: bytes) -> Failed | None:
+        """Add the values of an answer; return what is wrong with the first that is not as its point says."""
+        now_ns = self._clock.now_ns()
+        question.answer, question.answered_ns = data, now_ns
+        wrong = None
+        for field in question.fields:
+            try:
+                value = field.read(data)
+            except Unfit as error:
+                wrong = wrong or Failed(Gap.MALFORMED, f"{question.name}: {error}")
+            else:
+                self._rows.add(now_ns, field.series, value, GOOD if value == value else BAD | RANGE)
+        return wrong
+
+    def _silent(self, meter: Meter, failure: Failed) -> None:
+        meter.silent = True
+        if failure.cause in _OF_METER:
+            meter.failures += 1
+        if meter.rests:
+            meter.rest_until = time.monotonic() + backoff_s(meter.failures, self._line.backoff_max_s)
+        self._gap(meter, failure)
+
+    def _well(self, meter: Meter) -> None:
+        if self._rows.in_gap(meter.index):
+            log.info("%s on %s answers", self._rows.name(meter.index), self._line.name)
+        self._rows.answered(meter.index, self._clock.now_ns())
+
+    def _gap(self, meter: Meter, failure: Failed) -> None:
+        if self._rows.missed(meter.index, failure.cause, self._clock.now_ns(), failure.words):
+            log.warning("%s on %s: %s", self._rows.name(meter.index), self._line.name, failure.words)

@@ -1,0 +1,211 @@
+"""Meters' data items enter, answers to DL/T 645-2007 requests leave: over TCP, on a pseudo-terminal; never a write."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import tty
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple, Self, cast
+
+from simulators.faults import Link
+
+log = logging.getLogger("tanflow.simulators.dlt645")
+
+# A request: start, address, start, command, length; its data, sum and end follow.
+_HEAD: Final = re.compile(rb"\x68(.{6})\x68(.)(.)", re.DOTALL)
+_READ, _FOLLOW, _ADDRESS = 0x11, 0x12, 0x13
+_WRITES: Final = frozenset({0x08, *range(0x14, 0x1D)})  # set time, write, freeze, baud, password, clear, switch
+_EVERYBODY: Final = b"\x99" * 6  # nobody answers
+_PREAMBLE: Final = b"\xfe" * 4
+_MOST: Final = 200
+# Bits of the error byte (DL/T 645-2007 appendix D).
+OTHER_ERROR, NO_DATA, NOT_PERMITTED = 1, 2, 4
+
+
+class WriteAttempt(NamedTuple):
+    """A request that would have changed a meter."""
+
+    meter: str
+    command: int
+    data: bytes
+
+
+class Meter:
+    """One meter: `items` is its data by identifier, as it goes over the wire; `link` says how it answers.
+
+    An answer longer than `most` bytes of data is given in several frames.
+    """
+
+    def __init__(self, digits: str, items: Mapping[str, bytes] | None = None, most: int = _MOST - 4) -> None:
+        self.digits = digits
+        self.address = bytes.fromhex(digits)[::-1]
+        self.items: Mapping[str, bytes] = items or {}
+        self.link: Link | None = None
+        self.most = most
+
+    def is_meant(self, address: bytes) -> bool:
+        """Return whether a request is for this meter; AA stands for any two digits."""
+        return all(asked in (own, 0xAA) for asked, own in zip(address, self.address, strict=True))
+
+    def answer(self, command: int, data: bytes) -> bytes:
+        """Return the frame that answers a request."""
+        if self.link is not None and self.link.exception:
+            return self.refusal(command, self.link.exception)
+        if command == _ADDRESS:
+            return self.frame(command | 0x80, self.address)
+        if command not in (_READ, _FOLLOW):
+            return self.refusal(command, NOT_PERMITTED if command in _WRITES else OTHER_ERROR)
+        item = self.items.get(data[:4][::-1].hex().upper())
+        number = data[4] if command == _FOLLOW and len(data) == 5 else 0
+        if item is None or len(data) != (5 if command == _FOLLOW else 4) or number * self.most > len(item):
+            return self.refusal(command, NO_DATA)
+        part, rest = item[number * self.most :][: self.most], item[(number + 1) * self.most :]
+        tail = bytes((number,)) if command == _FOLLOW else b""
+        return self.frame(command | (0xA0 if rest else 0x80), data[:4] + part + tail)
+
+    def refusal(self, command: int, error: int) -> bytes:
+        return self.frame(command | 0xC0, bytes((error,)))
+
+    def frame(self, control: int, data: bytes) -> bytes:
+        body = b"\x68" + self.address + bytes((0x68, control, len(data))) + bytes((b + 0x33) & 0xFF for b in data)
+        return _PREAMBLE + body + bytes((sum(body) & 0xFF, 0x16))
+
+
+class Line:
+    """The meters on one line. What would have been a write is kept in `write_attempts`; `requests` counts by meter."""
+
+    def __init__(self) -> None:
+        self.meters: dict[str, Meter] = {}
+        self.requests: Counter[str] = Counter()
+        self.write_attempts: deque[WriteAttempt] = deque(maxlen=10_000)
+
+    def take(self, held: bytearray, write: Callable[[bytes], None], hang_up: Callable[[], None]) -> None:
+        """Answer the requests in `held` and remove them; what comes before and between them is noise."""
+        while head := _HEAD.search(held):
+            end = head.end() + head[3][0] + 2
+            if end > len(held):
+                del held[: head.start()]
+                return
+            body, (total, last) = bytes(held[head.start() : end - 2]), held[end - 2 : end]
+            if last != 0x16 or sum(body) & 0xFF != total:
+                del held[: head.start() + 1]
+                continue
+            address, command = body[1:7], body[8]
+            del held[:end]
+            self._request(address, command, bytes((b - 0x33) & 0xFF for b in body[10:]), write, hang_up)
+
+    def _request(
+        self, address: bytes, command: int, data: bytes, write: Callable[[bytes], None], hang_up: Callable[[], None]
+    ) -> None:
+        digits = address[::-1].hex()
+        self.requests[digits] += 1
+        if command in _WRITES:
+            self.write_attempts.append(WriteAttempt(digits, command, data))
+            log.warning("write attempt on meter %s, command %02XH", digits, command)
+        if address == _EVERYBODY:
+            return
+        for meter in self.meters.values():
+            link = meter.link or Link()
+            if not meter.is_meant(address) or link.drop == "silent":
+                continue
+            if link.drop == "close":
+                hang_up()
+            elif link.lag_s:
+                asyncio.get_running_loop().call_later(link.lag_s, write, meter.answer(command, data))
+            else:
+                write(meter.answer(command, data))
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, line: Line, connections: set[_Connection]) -> None:
+        self.line = line
+        self.connections = connections
+        self.held = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.held += data
+        self.line.take(self.held, self.write, self.transport.abort)
+
+    def write(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+
+class TcpLine(Line):
+    """A line behind a serial server on one host and port; port 0 takes a free one, known after entering."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__()
+        self.host = host
+        self.port = port
+        self.connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        made = partial(_Connection, self, self.connections)
+        self._server = await asyncio.get_running_loop().create_server(made, self.host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for connection in list(self.connections):
+            connection.transport.abort()
+        await self._server.wait_closed()
+
+
+class PtyLine(Line):
+    """A line on a pseudo-terminal; `path` becomes a link to the end others open, like a serial port.
+
+    Raises FileExistsError when something stands there already.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self._held = bytearray()
+
+    async def __aenter__(self) -> Self:
+        self._near, self._far = os.openpty()  # the far end is held open: nobody there is no hang-up
+        try:
+            tty.setraw(self._near)
+            os.set_blocking(self._near, False)
+            self.path.symlink_to(os.ttyname(self._far))
+        except OSError:
+            self._close()
+            raise
+        asyncio.get_running_loop().add_reader(self._near, self._readable)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._near)
+        self.path.unlink(missing_ok=True)
+        self._close()
+
+    def _close(self) -> None:
+        os.close(self._near)
+        os.close(self._far)
+
+    def _readable(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._held += os.read(self._near, 4_096)
+        self.take(self._held, self._write, self._held.clear)
+
+    def _write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # a late answer after the end, or nobody who reads
+            os.write(self._near, data)
