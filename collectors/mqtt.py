@@ -12,14 +12,14 @@ from zlib import crc32
 
 from paho.mqtt.client import MQTTMessage
 
-from collectors.mqtt_link import Link
+from collectors.mqtt_link import Link, Session
 from collectors.mqtt_payload import compile_path, decode, find, number_at, time_parser
 from collectors.mqtt_topics import Route, Routes
 from collectors.rows import Rows
 from config.bindings import BoundDevice
 from config.errors import Rejected, Unavailable
 from config.protocols.mqtt import MqttConnection
-from pipeline.batch import Batch, Reject
+from pipeline.batch import Batch, Reject, Times
 from pipeline.clock import SECOND_NS
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
@@ -83,7 +83,9 @@ class MqttCollector:
 
     async def __aenter__(self) -> Self:
         self._forget()  # unacknowledged messages come again
-        self._link = Link(self._connection, self._session, self._subscribed, self._message, self._wake.set)
+        config = self._connection
+        session = Session(config.qos, config.receive_maximum, config.session_expiry_s)
+        self._link = Link(config, session, self._session, self._subscribed, self._message, self._wake.set)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -91,7 +93,7 @@ class MqttCollector:
             self._link.close()
             self._link = None
 
-    def resume(self, tokens: Sequence[bytes]) -> None:
+    def resume(self, tokens: Sequence[bytes], newest_ns: Times) -> None:
         """Remember the deliveries in the tokens as committed: sent again, they are acknowledged and passed over."""
         for token in tokens:
             self._remember(list(_DELIVERY.iter_unpack(token)))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -16,7 +16,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from config.errors import Unavailable
-from config.protocols.mqtt import MqttConnection
+from config.protocols.mqtt import Broker
 from config.secrets import read as read_secret
 
 _OPEN_S: Final = 10.0  # for the broker's answer to CONNECT and SUBSCRIBE
@@ -24,12 +24,31 @@ _AT_ONCE: Final = 200  # packets read before other tasks get their turn
 _RETAINED_IF_NEW: Final = 1  # retain handling: retained messages only where the subscription did not exist yet
 
 
+class Outgoing(NamedTuple):
+    """A message that is published; nothing is unless the user allows it."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+
+
+class Session(NamedTuple):
+    """What a collector wants of the broker: for how long the session is kept, and what is published should it break."""
+
+    qos: int = 1  # of the subscriptions
+    receive_maximum: int = 2_000
+    expiry_s: int = 0  # 0: it begins anew at each connection
+    will: Outgoing | None = None
+
+
 class Link:
     """A session from CONNECT to its end; `failure` says why it ended."""
 
     def __init__(
         self,
-        connection: MqttConnection,
+        connection: Broker,
+        session: Session,
         on_session: Callable[[bool], None],
         on_subscribed: Callable[[dict[str, str]], None],
         on_message: Callable[[MQTTMessage], None],
@@ -39,6 +58,7 @@ class Link:
         `on_subscribed` the filters the broker refuses, with its reasons; messages may come before that.
         """
         self._connection = connection
+        self._wanted = session
         self._on_session = on_session
         self._on_subscribed = on_subscribed
         self._on_message = on_message
@@ -80,9 +100,9 @@ class Link:
             why = "no answer in time" if isinstance(error, TimeoutError) else str(error)
             raise Unavailable(f"{self.where} cannot be opened: {why}") from error
         self._filters = filters
-        options = SubscribeOptions(self._connection.qos, retainHandling=_RETAINED_IF_NEW)
+        options = SubscribeOptions(self._wanted.qos, retainHandling=_RETAINED_IF_NEW)
         v5 = self._connection.version == "5"
-        client.subscribe([(f, options) for f in filters] if v5 else [(f, self._connection.qos) for f in filters])  # type: ignore[arg-type]
+        client.subscribe([(f, options) for f in filters] if v5 else [(f, self._wanted.qos) for f in filters])
         silent = Unavailable(f"{self.where} cannot be subscribed: no answer in time")
         self._patience = self._loop.call_later(_OPEN_S, self._fail, silent)
 
@@ -91,6 +111,11 @@ class Link:
         if self._fd >= 0:
             for packet in packets:
                 self._client.ack(packet, 1)
+
+    def publish(self, message: Outgoing) -> None:
+        """Hand over one message; after the end of the link it does nothing."""
+        if self._fd >= 0:
+            self._client.publish(message.topic, message.payload, message.qos, message.retain)
 
     def pause(self, paused: bool) -> None:
         """Stop or go on reading, so that a broker without a receive maximum is held back by TCP."""
@@ -118,7 +143,7 @@ class Link:
         client = Client(
             CallbackAPIVersion.VERSION2,
             config.client_id,
-            clean_session=None if v5 else config.session_expiry_s == 0,  # 3.1.1 knows no time after which it ends
+            clean_session=None if v5 else self._wanted.expiry_s == 0,  # 3.1.1 knows no time after which it ends
             protocol=MQTTv5 if v5 else MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -130,15 +155,23 @@ class Link:
                 str(p) if p else None for p in (config.tls.ca, config.tls.certificate, config.tls.key)
             )
             client.tls_set_context(_tls(ca, certificate, key))
+        if (will := self._wanted.will) is not None:
+            client.will_set(will.topic, will.payload, will.qos, will.retain)
         return client
 
     def _connect(self) -> None:
         config = self._connection
         if config.version == "5":
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.ReceiveMaximum = config.receive_maximum
-            properties.SessionExpiryInterval = config.session_expiry_s
-            self._client.connect(config.host, self._port, config.keepalive_s, clean_start=False, properties=properties)
+            properties.ReceiveMaximum = self._wanted.receive_maximum
+            properties.SessionExpiryInterval = self._wanted.expiry_s
+            self._client.connect(
+                config.host,
+                self._port,
+                config.keepalive_s,
+                clean_start=self._wanted.expiry_s == 0,
+                properties=properties,
+            )
         else:
             self._client.connect(config.host, self._port, config.keepalive_s)
 

@@ -18,7 +18,7 @@ from config.meter_checks import check_meters
 from config.notify_checks import check_notify
 from config.plant_checks import RESERVED, Finding, Loc, Plant
 from config.process_checks import check_processes
-from config.protocols.mqtt import MqttConnection, Tls
+from config.protocols.mqtt import Broker, Tls
 from config.providers import Asked
 from config.strict import Secret
 from config.tariff_checks import check_tariff
@@ -72,7 +72,7 @@ def _names(plant: Plant) -> Iterator[Finding]:
 def _brokers(plant: Plant) -> Iterator[Finding]:
     seen: dict[tuple[str, int | None, str], str] = {}
     for name, connection in plant.gateway.connections.items():
-        if isinstance(connection, MqttConnection):
+        if isinstance(connection, Broker):
             key = (connection.host, connection.port, connection.client_id)
             if key in seen:
                 message = (

@@ -21,6 +21,7 @@ class Gap(IntEnum):
     BREAKER = 8  # not asked: the device failed repeatedly and rests
     STOPPED = 9  # the gateway was not running, or had stopped accepting
     OVERFLOW = 10  # the source says it dropped values
+    SEQUENCE = 11  # a message is missing: what follows cannot be trusted until the source begins anew
 
 
 def gap_key(asset: str, device: str) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from config.protocols.mqtt import Broker
 from config.strict import Name, Strict
 
 
 class SparkplugPoint(Strict):
-    """A metric by its name; a member of a template is `Metric/member`."""
+    """A metric by its name; a member of a template is `Metric/member`, an element of an array `Metric[0]`."""
 
     metric: Annotated[str, StringConstraints(min_length=1, max_length=1_024)]
 
@@ -26,6 +26,13 @@ class SparkplugConnection(Broker):
     host_id: Name | None = None  # of this host application
     publish_state: bool = False  # may STATE of `host_id` be published
     request_rebirth: bool = False  # may a node be asked (NCMD) for a new birth certificate
+    reorder_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0  # how long a message that is missing is waited for
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.publish_state and self.host_id is None:
+            raise ValueError("publish_state: true needs 'host_id:', the name edge nodes know their primary host by")
+        return self
 
 
 class SparkplugAddress(NamedTuple):
