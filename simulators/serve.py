@@ -6,7 +6,9 @@ The one file that tells the gateway where a value stands tells the simulator whe
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
+import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +20,7 @@ from config.bindings import BoundDevice, bind
 from config.errors import ConfigError, Problem
 from config.model import Gateway
 from config.points import DeviceMap
-from config.protocols.modbus import ModbusConnection, modbus_address
+from config.protocols.modbus import ModbusAddress, ModbusConnection, modbus_address
 from config.protocols.mqtt import MqttConnection
 from config.protocols.opcua import OpcuaConnection
 from pipeline.clock import SECOND_NS, Clock
@@ -26,7 +28,8 @@ from simulators.broker import Broker
 from simulators.device import Device
 from simulators.faults import DeviceFaults, Fault, Link, Shown
 from simulators.registers import RegisterMap
-from simulators.serve_modbus import BUSY, ModbusServer, Unit
+from simulators.serve_modbus import BUSY, Bank, ModbusServer, Unit
+from simulators.serve_modbus_rtu import RtuLine, RtuPort, RtuServer
 from simulators.serve_mqtt import Messages, Publisher
 from simulators.serve_opcua import OpcuaServer
 
@@ -91,6 +94,7 @@ class Served:
         self.devices = devices  # with the truth: `devices[asset].trace`
         self.elapsed_s = 0.0
         self.modbus: dict[str, ModbusServer] = {}  # by host:port of `gateway`
+        self.lines: dict[str, RtuLine] = {}  # of Modbus RTU, by host:port or path of `gateway`
         self.opcua: dict[str, OpcuaServer] = {}  # by connection
         self.mqtt: dict[str, Publisher] = {}  # by connection
         self.messages: dict[str, Messages] = {}  # by asset.device
@@ -145,7 +149,8 @@ async def serve(
     Raises ConfigError for an address that cannot be served and for a fault that cannot happen.
     """
     _check(gateway, _places(gateway, templates, devices), devices, faults)
-    gateway = _as_served(gateway, free_ports, own_broker)
+    own = tempfile.mkdtemp() if free_ports else None
+    gateway = _as_served(gateway, own, own_broker)
 
     def each(now_ns: int, dt_s: float) -> None:
         for device in devices.values():
@@ -153,6 +158,8 @@ async def serve(
 
     served = Served(gateway, devices, step or each)
     async with AsyncExitStack() as stack:
+        if own:
+            stack.callback(shutil.rmtree, own)
         for bound in _places(gateway, templates, devices):
             outlet = await _open(served, stack, bound, own_broker)
             mine = [f for f in faults if f.device in (bound.asset_name, bound.key)]
@@ -168,7 +175,7 @@ async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, own_b
     """Return the outlet of one device, starting the server it stands on at first need."""
     connection = served.gateway.connections[bound.device.connection]
     if isinstance(connection, ModbusConnection):
-        return await _open_modbus(served, stack, bound)
+        return await _open_modbus(served, stack, bound, connection)
     if isinstance(connection, OpcuaConnection):
         return await _open_opcua(served, stack, bound, connection)
     if isinstance(connection, MqttConnection):
@@ -176,15 +183,29 @@ async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, own_b
     raise ConfigError([Problem("scenario", 1, bound.key, f"nothing is simulated on {connection.protocol}")])
 
 
-async def _open_modbus(served: Served, stack: AsyncExitStack, bound: BoundDevice) -> Outlet:
-    host, port, number = modbus_address(bound.device.address)
-    key = f"{host}:{port}"
-    if key not in served.modbus:
-        served.modbus[key] = await stack.enter_async_context(ModbusServer(host, port))
+async def _open_modbus(
+    served: Served, stack: AsyncExitStack, bound: BoundDevice, connection: ModbusConnection
+) -> Outlet:
+    bank, number = await _bank(served, stack, connection, connection.unit_address(bound.device.address))
     unit = served.units[bound.key] = Unit(max_registers=bound.template.max_registers if bound.template else 125)
-    served.modbus[key].units[number] = unit
+    bank.units[number] = unit
     unit.link = Link(exception=BUSY)  # until it has something to show
     return _Registers(bound, unit)
+
+
+async def _bank(
+    served: Served, stack: AsyncExitStack, connection: ModbusConnection, at: ModbusAddress
+) -> tuple[Bank, int]:
+    """Return the server or line a unit stands at, and its number there."""
+    key = f"{at.host}:{at.port}" if at.host else str(connection.line.port)
+    if connection.framing == "tcp":
+        if key not in served.modbus:
+            served.modbus[key] = await stack.enter_async_context(ModbusServer(at.host, at.port))
+        return served.modbus[key], at.unit
+    if key not in served.lines:
+        line = RtuServer(at.host, at.port, connection.line) if at.host else RtuPort(connection.line)
+        served.lines[key] = await stack.enter_async_context(line)
+    return served.lines[key], at.unit
 
 
 async def _open_opcua(served: Served, stack: AsyncExitStack, bound: BoundDevice, connection: OpcuaConnection) -> Outlet:
@@ -218,9 +239,10 @@ def _check(
     """Raise ConfigError with everything that cannot be served."""
     found: list[tuple[str, str]] = []
     for bound in places:
-        if isinstance(gateway.connections[bound.device.connection], ModbusConnection):
+        connection = gateway.connections[bound.device.connection]
+        if isinstance(connection, ModbusConnection):
             try:
-                modbus_address(bound.device.address)
+                connection.unit_address(bound.device.address)
             except ValueError as error:
                 found.append((bound.key, str(error)))
         mine = [f for f in faults if f.device in (bound.asset_name, bound.key)]
@@ -241,8 +263,12 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
-def _as_served(gateway: Gateway, free_ports: bool, own_broker: bool) -> Gateway:
-    """Return the configuration a gateway needs to read what is served here."""
+def _as_served(gateway: Gateway, own: str | None, own_broker: bool) -> Gateway:
+    """Return the configuration a gateway needs to read what is served here; ports are free ones where `own` is given.
+
+    Serial ports then stand in the folder `own`, without the parity a pseudo-terminal does not know.
+    """
+    free_ports = own is not None
     data: dict[str, Any] = gateway.model_dump()
     for connection in data["connections"].values():
         if connection["protocol"] == "mqtt" and own_broker:  # all the small broker speaks
@@ -252,11 +278,15 @@ def _as_served(gateway: Gateway, free_ports: bool, own_broker: bool) -> Gateway:
         if free_ports and connection["protocol"] == "opcua":
             url = urlsplit(connection["url"])
             connection["url"] = url._replace(netloc=f"{url.hostname}:{free_port()}").geturl()
+        if free_ports and connection["protocol"] == "modbus" and (connection["serial"] or {}).get("port"):
+            connection["serial"] |= {"port": f"{own}/{connection['serial']['port'].replace('/', '-')}", "parity": "N"}
     moved: dict[str, int] = {}
     for area in data["areas"].values():
         for asset in area["assets"].values():
             for device in asset["devices"].values():
-                if free_ports and data["connections"][device["connection"]]["protocol"] == "modbus":
+                connection = data["connections"][device["connection"]]
+                on_port = (connection.get("serial") or {}).get("port")
+                if free_ports and connection["protocol"] == "modbus" and not on_port:
                     host, port, unit = modbus_address(device["address"])
                     at = moved.setdefault(f"{host}:{port}", free_port(host))
                     device["address"] = f"[{host}]:{at}/{unit}" if ":" in host else f"{host}:{at}/{unit}"

@@ -68,6 +68,33 @@ class Unit:
         return bytes((function, len(data))) + data
 
 
+class Bank:
+    """Units at one place, however they are reached.
+
+    Function codes 1-4 are answered. Anything else gets exception 1; what would have been a write is kept in
+    `write_attempts`. `requests` counts all of them by function code.
+    """
+
+    def __init__(self, units: Mapping[int, Unit] | None = None) -> None:
+        self.units: dict[int, Unit] = dict(units or {})
+        self.requests: Counter[int] = Counter()
+        self.write_attempts: deque[WriteAttempt] = deque(maxlen=10_000)
+
+    def pdu(self, unit: Unit | None, number: int, function: int, body: bytes) -> bytes:
+        """Return the answer to one request as a PDU, as if no fault were on."""
+        self.requests[function] += 1
+        if function in _WRITES:
+            self.write_attempts.append(WriteAttempt(number, function, body))
+            log.warning("write attempt on unit %d, function %d", number, function)
+        if unit is None:
+            return bytes((function | 0x80, TARGET_SILENT))
+        if function not in _TABLES:
+            return bytes((function | 0x80, ILLEGAL_FUNCTION))
+        if len(body) != 4:
+            return bytes((function | 0x80, ILLEGAL_VALUE))
+        return unit.read(function, *_READ.unpack(body))
+
+
 class _Connection(asyncio.Protocol):
     def __init__(self, server: ModbusServer) -> None:
         self.server = server
@@ -115,19 +142,16 @@ class _Connection(asyncio.Protocol):
             self.transport.write(frame)
 
 
-class ModbusServer:
+class ModbusServer(Bank):
     """Modbus TCP units on one host and port; port 0 takes a free one, known after entering.
 
-    Function codes 1-4 are answered. Anything else gets exception 1; what would have been a write is kept in
-    `write_attempts`. `requests` counts all of them by function code. A unit that does not exist gets exception 11.
+    A unit that does not exist gets exception 11, as behind a gateway.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, units: Mapping[int, Unit] | None = None) -> None:
+        super().__init__(units)
         self.host = host
         self.port = port
-        self.units: dict[int, Unit] = dict(units or {})
-        self.requests: Counter[int] = Counter()
-        self.write_attempts: deque[WriteAttempt] = deque(maxlen=10_000)
         self.connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
 
@@ -142,20 +166,6 @@ class ModbusServer:
         for connection in list(self.connections):
             connection.transport.abort()
         await self._server.wait_closed()
-
-    def pdu(self, unit: Unit | None, number: int, function: int, body: bytes) -> bytes:
-        """Return the answer to one request as a PDU, as if no fault were on."""
-        self.requests[function] += 1
-        if unit is None:
-            return bytes((function | 0x80, TARGET_SILENT))
-        if function not in _TABLES:
-            if function in _WRITES:
-                self.write_attempts.append(WriteAttempt(number, function, body))
-                log.warning("write attempt on %s:%d unit %d, function %d", self.host, self.port, number, function)
-            return bytes((function | 0x80, ILLEGAL_FUNCTION))
-        if len(body) != 4:
-            return bytes((function | 0x80, ILLEGAL_VALUE))
-        return unit.read(function, *_READ.unpack(body))
 
 
 async def serve_load(host: str, ports: int, units: int, registers: int, every_s: float) -> None:
