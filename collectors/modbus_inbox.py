@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from collectors.modbus_plan import Block
+from collectors.modbus_decode import Block
 from pipeline.batch import Batch, concat, make
 from pipeline.gaps import Gap
 from pipeline.ports import Origin
@@ -45,8 +45,10 @@ class Tray:
         if self._series is None:
             self._series = np.array(self._ids, np.int32)
         raw = np.frombuffer(b"".join(data), np.uint8).reshape(len(data), -1)
-        value, quality = self.block.decode(raw)
-        time_ns = np.repeat(np.array(times, np.int64), value.shape[1])
+        at_ns = np.array(times, np.int64)
+        with np.errstate(invalid="ignore"):  # of NaN that signal; they are no value like any other
+            value, quality = self.block.decode(raw, at_ns)
+        time_ns = np.repeat(at_ns, value.shape[1])
         series = self._series[rows]
         return make(origin.header(), time_ns, series.ravel(), value.ravel(), quality.ravel())
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from collectors.modbus_frames import BITS, Read
-from config.protocols.modbus import ModbusDefaults, ModbusPoint, RegisterType, Table
-from pipeline.batch import Qualities, Values
-from pipeline.quality import BAD, RANGE
+from collectors.modbus_decode import Block, Clocks, Forming, Gather, Scaling, Step
+from collectors.modbus_frames import BITS
+from config.protocols.modbus import (
+    REGISTERS,
+    Absent,
+    Form,
+    ModbusDefaults,
+    ModbusPoint,
+    Order,
+    RegisterType,
+    ScaleKind,
+    Table,
+    absent_values,
+)
 
-Order = Literal["big", "little"]
-Raw = npt.NDArray[np.uint8]
-
-_DTYPE: Final[dict[str, str]] = {
-    "int16": "<i2", "uint16": "<u2", "int32": "<i4", "uint32": "<u4", "int64": "<i8", "uint64": "<u8",
-    "float32": "<f4", "float64": "<f8", "bool": "<u2", "bcd16": "<u2", "bcd32": "<u4", "bcd64": "<u8",
-}  # fmt: skip
+SCALE_KINDS: Final[tuple[ScaleKind, ...]] = get_args(ScaleKind)
+FORMS: Final[tuple[Form, ...]] = get_args(Form)
 
 
 class Place(NamedTuple):
@@ -35,15 +39,36 @@ class Place(NamedTuple):
     byte_order: Order
     bit: int | None
     not_available: tuple[int, ...]
+    scales: tuple[Scale, ...] = ()
+    form: Form | None = None
+    zone: str = "UTC"
 
     @property
     def end(self) -> int:
         return self.address + self.registers
 
+    @property
+    def first(self) -> int:
+        """The first register of the request that brings the value and all it is multiplied by."""
+        return min([self.address, *(s.spot.address for s in self.scales)])
+
+    @property
+    def last(self) -> int:
+        """The register after the last one of that request."""
+        return max([self.end, *(s.spot.end for s in self.scales)])
+
+
+class Scale(NamedTuple):
+    """What a value is multiplied by: a number in the same request, and how it is meant."""
+
+    kind: ScaleKind
+    spot: Place
+
 
 def place(point: ModbusPoint, defaults: ModbusDefaults) -> Place:
     """Return a point's place with what its template shares filled in."""
-    return Place(
+    absent = point.absent or defaults.absent
+    given = Place(
         point.table or defaults.table,
         point.address,
         point.registers,
@@ -51,67 +76,31 @@ def place(point: ModbusPoint, defaults: ModbusDefaults) -> Place:
         point.word_order or defaults.word_order,
         point.byte_order or defaults.byte_order,
         point.bit,
-        point.not_available,
+        _absent(point.type, point.not_available, absent),
+        form=point.form,
+        zone=point.zone or "UTC",
     )
+    scales = tuple(
+        Scale(
+            s.as_,
+            Place(
+                given.table,
+                s.address,
+                1 if s.bit is not None else REGISTERS[s.type],
+                "bool" if s.bit is not None else s.type,
+                given.word_order,
+                given.byte_order,
+                s.bit,
+                _absent(s.type, s.not_available, absent),
+            ),
+        )
+        for s in point.scale_by
+    )
+    return given._replace(scales=scales)
 
 
-@dataclass(frozen=True, slots=True)
-class Gather:
-    """Values of one type in a block: index int[m, width] puts their bytes in little-endian order, side by side."""
-
-    type: str  # a RegisterType, or "bit"
-    columns: slice
-    index: npt.NDArray[np.intp]
-    shift: npt.NDArray[np.uint8]  # of bits
-    not_available: tuple[tuple[int, int], ...]  # (column within the group, raw value)
-
-    def decode(self, raw: Raw) -> Values:
-        """Return float64[n, m] of raw uint8[n, bytes]; NaN where there is no value."""
-        cells = np.take(raw, self.index, axis=1)
-        if self.type == "bit":
-            return ((cells[:, :, 0] >> self.shift) & 1).astype(np.float64)
-        numbers = cells.view(_DTYPE[self.type])[:, :, 0]
-        if self.type.startswith("bcd"):
-            values = _from_bcd(cells)
-        else:
-            values = (numbers != 0 if self.type == "bool" else numbers).astype(np.float64)
-        if self.not_available:
-            bits = numbers.view(f"<u{numbers.itemsize}")
-            for column, absent in self.not_available:
-                values[bits[:, column] == absent, column] = np.nan
-        return values
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One read and its decoder; `points` are positions in the plan's places, in the order of decoded columns."""
-
-    table: Table
-    address: int
-    count: int
-    points: tuple[int, ...]
-    gathers: tuple[Gather, ...]
-
-    def read(self, unit: int) -> Read:
-        return Read(unit, self.table, self.address, self.count)
-
-    def decode(self, raw: Raw) -> tuple[Values, Qualities]:
-        """Return (values float64[n, m], quality uint16[n, m]) of n replies, raw uint8[n, bytes].
-
-        What is not a finite number (float NaN or infinity, a digit above 9, a declared "not available") is NaN.
-        """
-        if len(self.gathers) == 1:
-            values = self.gathers[0].decode(raw)
-        else:
-            values = np.empty((len(raw), len(self.points)))
-            for gather in self.gathers:
-                values[:, gather.columns] = gather.decode(raw)
-        quality = np.zeros(values.shape, np.uint16)
-        absent = ~np.isfinite(values)
-        if absent.any():
-            values[absent] = np.nan
-            quality[absent] = BAD | RANGE
-        return values, quality
+def _absent(kind: str, own: tuple[int, ...] | None, convention: Absent) -> tuple[int, ...]:
+    return absent_values(kind, convention) if own is None else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +112,31 @@ class Plan:
 
 
 def compile_plan(places: Sequence[Place], max_registers: int = 125, max_gap: int = 16) -> Plan:
-    """Return the plan of a unit's places: as few reads as limit and gap allow, no value split.
+    """Return the plan of a unit's places: as few reads as limit and gap allow, no value split from what scales it.
 
     A register costs as much as 16 bits, so both limits count 16-fold for coils and discrete inputs.
     Raises ValueError for a value wider than one read.
     """
     for spot in places:
-        if spot.registers > max_registers:
-            raise ValueError(
-                f"the {spot.type} at {spot.table} {spot.address} needs {spot.registers} registers in one read, "
-                f"but max_registers is {max_registers}"
-            )
+        _check_width(spot, max_registers)
     numbers = [i for i, p in enumerate(places) if p.type != "string"]
     texts = [i for i, p in enumerate(places) if p.type == "string"]
     return Plan(
         tuple(_block(places, run) for run in _runs(places, numbers, max_registers, max_gap)),
         tuple(_block(places, [i], text=True) for i in texts),
+    )
+
+
+def _check_width(spot: Place, most: int) -> None:
+    needed = spot.last - spot.first
+    if needed <= most:
+        return
+    what = f"the {spot.type} at {spot.table} {spot.address}"
+    if not spot.scales or spot.registers > most:
+        raise ValueError(f"{what} needs {spot.registers} registers in one read, but max_registers is {most}")
+    raise ValueError(
+        f"{what} and what it is multiplied by stand {needed} registers apart, but one read brings at most {most}: they "
+        "would not be of one instant; leave scale_by out (ratios of transformers also go under accounting: meters:)"
     )
 
 
@@ -150,36 +148,60 @@ def decode_text(data: bytes, byte_order: Order) -> str:
 
 
 def _runs(places: Sequence[Place], chosen: Iterable[int], limit: int, gap: int) -> Iterable[list[int]]:
-    ordered = sorted(chosen, key=lambda i: (places[i].table, places[i].address, i))
+    ordered = sorted(chosen, key=lambda i: (places[i].table, places[i].first, i))
     for table, group in groupby(ordered, key=lambda i: places[i].table):
         weight = 16 if table in BITS else 1
         run: list[int] = []
         start = end = 0
         for i in group:
             spot = places[i]
-            if run and (spot.address - end > gap * weight or max(end, spot.end) - start > limit * weight):
+            if run and (spot.first - end > gap * weight or max(end, spot.last) - start > limit * weight):
                 yield run
                 run = []
             if not run:
-                start = end = spot.address
+                start = end = spot.first
             run.append(i)
-            end = max(end, spot.end)
+            end = max(end, spot.last)
         yield run
 
 
 def _block(places: Sequence[Place], run: Sequence[int], *, text: bool = False) -> Block:
-    start = places[run[0]].address
-    count = max(places[i].end for i in run) - start
+    start = min(places[i].first for i in run)
+    count = max(places[i].last for i in run) - start
     if text:
         return Block(places[run[0]].table, start, count, tuple(run), ())
     ordered = sorted(run, key=lambda i: _group(places[i]))
-    gathers: list[Gather] = []
-    column = 0
-    for kind, group in groupby(ordered, key=lambda i: _group(places[i])):
-        members = [places[i] for i in group]
-        gathers.append(_gather(kind, members, start, column))
-        column += len(members)
-    return Block(places[run[0]].table, start, count, tuple(ordered), tuple(gathers))
+    members = [places[i] for i in ordered]
+    helpers = sorted({s.spot for spot in members for s in spot.scales}, key=_group)
+    gathers = (*_gathers(members, start, 0), *_gathers(helpers, start, len(members)))
+    column = {helper: len(members) + n for n, helper in enumerate(helpers)}
+    width = len(members) + len(helpers)
+    return Block(members[0].table, start, count, tuple(ordered), gathers, tuple(_steps(members, column)), width)
+
+
+def _gathers(members: Sequence[Place], start: int, column: int) -> Iterable[Gather]:
+    for kind, group in groupby(members, key=_group):
+        alike = list(group)
+        yield _gather(kind, alike, start, column)
+        column += len(alike)
+
+
+def _steps(members: Sequence[Place], column: Mapping[Place, int]) -> Iterable[Step]:
+    """Yield what is done with the decoded columns: the first multiplications of all, then their second ones, forms."""
+    for depth in range(max((len(spot.scales) for spot in members), default=0)):
+        scaled = [(n, spot.scales[depth]) for n, spot in enumerate(members) if len(spot.scales) > depth]
+        for kind in SCALE_KINDS:
+            pairs = [(n, column[scale.spot]) for n, scale in scaled if scale.kind == kind]
+            if pairs:
+                targets, sources = np.array(pairs, np.intp).T
+                yield Scaling(kind, targets, sources)
+    for form in FORMS:
+        formed = [n for n, spot in enumerate(members) if spot.form == form]
+        if formed:
+            yield Forming(form, np.array(formed, np.intp))
+    for zone in sorted({spot.zone for spot in members if spot.type.startswith("time_")}):
+        clocks = [n for n, spot in enumerate(members) if spot.type.startswith("time_") and spot.zone == zone]
+        yield Clocks(zone, np.array(clocks, np.intp))
 
 
 def _group(spot: Place) -> str:
@@ -212,12 +234,3 @@ def _bit(spot: Place, start: int) -> tuple[int, int]:
         return divmod(spot.address - start, 8)
     high, bit = divmod(spot.bit or 0, 8)
     return _bytes(spot, start)[high], bit
-
-
-def _from_bcd(cells: Raw) -> Values:
-    """Return the numbers in packed decimal uint8[n, m, width], least significant byte first; NaN if not decimal."""
-    low, high = cells & 0x0F, cells >> 4
-    weights = 100 ** np.arange(cells.shape[2], dtype=np.int64)
-    values = (low * weights).sum(axis=2) + (high * (10 * weights)).sum(axis=2)
-    decimal = (low <= 9).all(axis=2) & (high <= 9).all(axis=2)
-    return np.where(decimal, values.astype(np.float64), np.nan)

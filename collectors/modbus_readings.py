@@ -5,18 +5,20 @@ A manual that counts from one, a float whose words stand the other way round: be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final, NamedTuple, get_args
 
 import numpy as np
 
 from collectors.modbus_frames import BITS, Read
-from collectors.modbus_plan import Order, Place, compile_plan
-from config.protocols.modbus import REGISTERS, RegisterType
+from collectors.modbus_plan import Place, compile_plan
+from config.protocols.modbus import REGISTERS, Order, RegisterType
 
 _MOST: Final = 2_000  # registers or bits of one block
 _OFFSETS: Final = (0, -1, 1)
-_NUMBERS: Final = tuple(t for t in get_args(RegisterType) if t not in ("string", "bool"))
+_TIMES: Final = tuple(t for t in get_args(RegisterType) if t.startswith("time_"))
+_NUMBERS: Final = tuple(t for t in get_args(RegisterType) if t not in ("string", "bool", *_TIMES))
 
 
 class Heard(NamedTuple):
@@ -36,7 +38,9 @@ class Reading(NamedTuple):
     order: str
     offset: int  # from the configured address
     bit: int | None
-    value: float  # as it stands there, before any scale; NaN for what is no number
+    # As it stands there, before the point's own scale; multiplied already by the registers that scale it, where these
+    # are in the block. A clock's is by how much it is ahead [s]. NaN for what is no number.
+    value: float
 
 
 def words(heard: Heard) -> list[str]:
@@ -60,20 +64,25 @@ def holds(heard: Heard, spot: Place) -> bool:
 
 
 def readings(heard: Heard, spot: Place) -> list[Reading]:
-    """Return every type and order of bytes at a place and one address to either side, as far as the block goes."""
-    spots = [place for place in _variants(spot) if holds(heard, place)]
+    """Return every type and order of bytes at a place and one address to either side, as far as the block goes.
+
+    Of a clock these are the layouts of clocks, of anything else the numbers. A sign in the top bit is one to think of
+    only where that bit is set: without it the number is the unsigned one.
+    """
+    spots = [place for place in (_within(heard, v) for v in _variants(spot)) if place is not None]
     if not spots:
         return []
     found: list[Reading] = []
+    at_ns = np.array([heard.at_ns], np.int64)
     for block in compile_plan(spots, _MOST, _MOST).blocks:
         with np.errstate(invalid="ignore"):  # any bytes are tried as a float
-            values, _ = block.decode(_raw(heard, block.address, block.count))
+            values, _ = block.decode(_raw(heard, block.address, block.count), at_ns)
         for column, index in enumerate(block.points):
-            at = spots[index]
+            at, value = spots[index], float(values[0, column])
+            if at.type.startswith("sm") and at.type != spot.type and not math.copysign(1.0, value) < 0:
+                continue
             offset, order = at.address - spot.address, _order(at)
-            found.append(
-                Reading(at.type, at.word_order, at.byte_order, order, offset, at.bit, float(values[0, column]))
-            )
+            found.append(Reading(at.type, at.word_order, at.byte_order, order, offset, at.bit, value))
     return sorted(found, key=lambda r: (_OFFSETS.index(r.offset), REGISTERS[r.type], r.type, r.order, r.bit or 0))
 
 
@@ -87,17 +96,28 @@ def _fits(read: Read, address: int, registers: int) -> bool:
     return read.address <= address and address + registers <= read.address + read.length
 
 
+def _within(heard: Heard, spot: Place) -> Place | None:
+    """Return a place that is in a block, without what scales it where that is not; None where the place is not."""
+    if not holds(heard, spot):
+        return None
+    return spot if _fits(heard.read, spot.first, spot.last - spot.first) else spot._replace(scales=())
+
+
 def _variants(spot: Place) -> Iterator[Place]:
+    """Yield a place read in other ways; what scales it moves along with it: a manual miscounts all its addresses."""
     for offset in _OFFSETS:
-        at = spot._replace(address=spot.address + offset, not_available=())
+        scales = tuple(s._replace(spot=s.spot._replace(address=s.spot.address + offset)) for s in spot.scales)
+        at = spot._replace(address=spot.address + offset, not_available=(), scales=scales)
         if spot.table in BITS or spot.type == "string":
             yield from [at] if spot.table in BITS else []
             continue
-        for kind in _NUMBERS:
+        for kind in _TIMES if spot.type in _TIMES else _NUMBERS:
             registers = REGISTERS[kind]
+            form = at.form if kind == spot.type else None
             for words_first in ("big", "little") if registers > 1 else ("big",):
                 for bytes_first in ("big", "little"):
-                    yield Place(spot.table, at.address, registers, kind, words_first, bytes_first, None, ())
+                    other = at._replace(registers=registers, type=kind, bit=None, form=form)
+                    yield other._replace(word_order=words_first, byte_order=bytes_first)
         if spot.type == "bool":
             bits = (None, *range(16)) if offset == 0 else (spot.bit,)
             yield from (at._replace(bit=bit) for bit in bits)

@@ -134,7 +134,9 @@ def _fields(root: type[BaseModel], path: Loc) -> list[str]:
     here: Any = root
     for part in path:
         here = _step(here, part)
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+    if not (isinstance(here, type) and issubclass(here, BaseModel)):
+        return []
+    return [field.alias or name for name, field in here.model_fields.items()]
 
 
 def _step(kind: Any, part: str | int) -> Any:

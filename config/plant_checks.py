@@ -127,8 +127,12 @@ def _points(plant: Plant, path: Loc, asset: Asset, device: Device) -> Iterator[F
         where = (*path, "points", name)
         if QUANTITIES[point.quantity].measurement in _COMPUTED:
             yield (*where, "quantity"), f"{point.quantity} is computed by the gateway; a device cannot have it"
-        if point.modbus and point.modbus.registers > limit:
-            message = f"{point.modbus.registers} registers are more than one read of this device may ask for ({limit})"
+        if point.modbus and point.modbus.span > limit:
+            message = f"{point.modbus.span} registers are more than one read of this device may ask for ({limit})"
+            if point.modbus.scale_by:
+                message += (
+                    "; a value and what it is multiplied by must come in one answer, or they are not of one instant"
+                )
             yield (*where, "modbus"), message
         gas = about(point.carrier or asset.carrier).state == "gas" and point.quantity == "volume_index"
         if gas and point.reference is None:

@@ -123,7 +123,15 @@ class Point(Strict):
             raise ValueError("'step' goes with counters only")
         if self.valid and self.valid[0] >= self.valid[1]:
             raise ValueError("valid: [low, high] needs low < high")
+        if self.modbus:
+            self._suits(self.modbus)
         return self
+
+    def _suits(self, place: ModbusPoint) -> None:
+        if place.is_clock and (self.quantity, self.scale, self.sign, self.offset) != ("clock_offset", 1.0, 1, 0.0):
+            raise ValueError("what a clock gives is quantity clock_offset, in s, without scale, sign or offset")
+        if place.form and self.quantity != "power_factor":
+            raise ValueError("'form' is of a power_factor only")
 
 
 class DeviceMap(Strict):

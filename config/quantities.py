@@ -63,6 +63,7 @@ QUANTITIES: dict[str, Quantity] = {
     "duration": Quantity("h", "h", "gauge", "process"),
     "count": Quantity("1", "count", "gauge", "process"),
     "state": Quantity("1", "state", "state", "process"),
+    "clock_offset": _gauge("s", "s", "process"),  # a device's own clock less the time its answer came
     # carbon and what is computed from several series
     "co2e": Quantity("kg", "kg", "delta", "emissions"),
     "co2e_rate": _gauge("kg/h", "kg_h", "emissions"),

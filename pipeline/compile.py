@@ -309,14 +309,15 @@ def _midnight_ns(day: date, zone: ZoneInfo) -> int:
 
 
 def _is_integer(point: Point) -> bool:
-    return point.modbus is not None and point.modbus.type not in _FLOAT_STEP
+    """Return whether the value advances in whole steps of its scale; one that is scaled by registers need not."""
+    return point.modbus is not None and point.modbus.type not in _FLOAT_STEP and not point.modbus.scale_by
 
 
 def _modulus(point: Point) -> float:
     """Return after how many steps of its register a counter begins again; NaN if it does not."""
     if point.digits:
         return 10.0**point.digits
-    if point.modbus is None or point.modbus.type in _FLOAT_STEP:
+    if point.modbus is None or not _is_integer(point) or point.modbus.type.startswith("sm"):
         return NAN
     registers = REGISTERS.get(point.modbus.type, 1)
     return 10.0 ** (4 * registers) if point.modbus.type.startswith("bcd") else 2.0 ** (16 * registers)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
-import struct
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from config.points import Point
-from config.protocols.modbus import ModbusDefaults, ModbusPoint
+from config.protocols.modbus import ModbusDefaults, ModbusPoint, ModbusScale, absent_values
 from config.quantities import conversion
-
-_STRUCTS: Final = {
-    "int16": struct.Struct(">h"), "uint16": struct.Struct(">H"), "int32": struct.Struct(">i"),
-    "uint32": struct.Struct(">I"), "int64": struct.Struct(">q"), "uint64": struct.Struct(">Q"),
-    "float32": struct.Struct(">f"), "float64": struct.Struct(">d"),
-}  # fmt: skip
-_FLOAT32_MAX: Final = 3.4028234663852886e38
+from simulators.register_encoders import Encode, encoder, formed, limits, scale_encoder, states
+from simulators.register_scales import Dials, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,79 +34,19 @@ def raw_value(point: Point, value: float) -> float:
 
 def modulus(point: Point) -> float:
     """Return where a counter begins again [canonical units]: by its digits or its register; 0 if it never does."""
-    states = _states(point, point.modbus)
-    return states * abs(point.scale) * conversion(point.unit, point.quantity)[0]
-
-
-def _states(point: Point, place: ModbusPoint | None) -> int:
-    """Return how many whole numbers a counter shows before it begins again; 0 for one that never does."""
-    if point.effective_kind != "counter":
-        return 0
-    digits = int(10**point.digits) if point.digits else 0
-    if place is None or not place.type.startswith(("bcd", "int", "uint")):
-        return digits
-    return min(digits or _span(place), _span(place))
-
-
-def _span(place: ModbusPoint) -> int:
-    return int(10 ** (4 * place.registers)) if place.type.startswith("bcd") else 1 << (16 * place.registers)
+    return states(point, point.modbus) * abs(point.scale) * conversion(point.unit, point.quantity)[0]
 
 
 def number(point: Point) -> Callable[[float], float]:
     """Return the function reading [canonical] → number shown where there are no registers: a node or a message."""
     mul, add = _line(point)
-    states = _states(point, None)
-    return lambda value: (value * mul + add) % states if states else value * mul + add
+    wraps = states(point, None)
+    return lambda value: (value * mul + add) % wraps if wraps else value * mul + add
 
 
 def _line(point: Point) -> tuple[float, float]:
     scale, _ = conversion(point.unit, point.quantity)
     return point.sign / (scale * point.scale), raw_value(point, 0.0)
-
-
-Encode = Callable[[float], bytes]
-
-
-def _whole(point: Point, place: ModbusPoint) -> Callable[[float], int]:
-    """Return the function raw → whole number the register holds: counters wrap, everything else stops at the end."""
-    states, span = _states(point, place), _span(place)
-    signed = place.type.startswith("int")
-    low, high = (-span // 2, span // 2 - 1) if signed else (0, span - 1)
-    # Where the maker names no raw value for "no value", the customary one: all ones, or the most negative number.
-    absent = place.not_available[0] if place.not_available else low if signed else high
-
-    def fold(number: int) -> int:
-        return number - span if number > high else number
-
-    def whole(raw: float) -> int:
-        if not math.isfinite(raw):
-            return fold(absent)
-        number: int = round(raw)
-        return fold(number % states) if states else min(max(number, low), high)
-
-    return whole
-
-
-def _encoder(point: Point, place: ModbusPoint) -> Encode:
-    if place.type in ("float32", "float64"):
-        return _float_encoder(_states(point, place), _STRUCTS[place.type], place.type == "float32")
-    if place.type == "bool":
-        return lambda raw: (raw == raw and round(raw) != 0).to_bytes(2, "big")
-    whole = _whole(point, place)
-    if place.type.startswith("bcd"):
-        size = 2 * place.registers
-        not_decimal = b"\xff" * size
-        return lambda raw: bytes.fromhex(f"{whole(raw):0{2 * size}d}") if math.isfinite(raw) else not_decimal
-    pack = _STRUCTS[place.type].pack
-    return lambda raw: pack(whole(raw))
-
-
-def _float_encoder(states: int, form: struct.Struct, single: bool) -> Encode:
-    def encode(raw: float) -> bytes:
-        shown = raw % states if states else raw
-        return form.pack(math.copysign(math.inf, shown) if single and abs(shown) > _FLOAT32_MAX else shown)
-
-    return encode
 
 
 def arrange(data: bytes, byte_order: str, word_order: str) -> bytes:
@@ -137,56 +71,106 @@ class _Cell:
     encode: Encode
     orders: tuple[str, str] | None  # None: big-endian throughout
     bit: int | None
+    clock: bool
 
 
 class RegisterMap:
     """The points of one device compiled once; `encode` makes the image of one step.
 
-    A point the device has no reading for shows 0; strings show `text`. Addresses between the points read as 0,
-    addresses outside the lowest and highest point of a table do not exist. Points that are not on Modbus are left out.
+    A point the device has no reading for shows 0, a clock the right time; strings show `text`. Addresses between the
+    points read as 0, addresses outside the lowest and highest point of a table do not exist. Points that are not on
+    Modbus are left out.
     """
 
     def __init__(self, points: Mapping[str, Point], defaults: ModbusDefaults | None = None, text: str = "") -> None:
-        defaults = defaults or ModbusDefaults()
-        places = {
-            name: (point, place, place.table or defaults.table)
-            for name, point in points.items()
-            if (place := point.modbus) is not None
-        }
+        self._defaults = defaults or ModbusDefaults()
+        places = {name: (point, place) for name, point in points.items() if (place := point.modbus) is not None}
         self.spans: dict[str, tuple[int, int]] = {}
-        for _, place, table in places.values():
-            first, end = self.spans.get(table, (65_536, 0))
-            self.spans[table] = (min(first, place.address), max(end, place.address + place.registers))
+        for _, place in places.values():
+            self._stretch(place)
         self._blank = {t: bytearray((end - first) * _width(t)) for t, (first, end) in self.spans.items()}
         self._cells: list[_Cell] = []
-        for name, (point, place, table) in places.items():
-            at = (place.address - self.spans[table][0]) * _width(table)
-            orders = (place.byte_order or defaults.byte_order, place.word_order or defaults.word_order)
+        self._scale_cells: dict[str, dict[ModbusScale, _Cell]] = {}
+        self._dials: dict[str, Dials] = {}
+        for name, (point, place) in places.items():
             if place.type == "string":
-                size = 2 * place.registers
-                data = text.encode("ascii", "replace")[:size].ljust(size, b"\0")
-                self._blank[table][at : at + size] = arrange(data, orders[0], "big")
+                self._write(place, text)
             else:
-                self._cells.append(_compile(name, point, place, table, at, orders))
+                self._cells.append(self._cell(name, point, place))
+        for table in self.spans:
+            self._add_scales(table, {n: p for n, (p, place) in places.items() if self._table(place) == table})
 
-    def encode(self, readings: Mapping[str, float]) -> Image:
-        """Return the image of `readings` [canonical units by point name]."""
+    def encode(self, readings: Mapping[str, float], now_ns: int | None = None) -> Image:
+        """Return the image of `readings` [canonical units by point name] at now_ns, for devices with a clock."""
         tables = {table: bytearray(blank) for table, blank in self._blank.items()}
+        now_s = (time.time_ns() if now_ns is None else now_ns) / 1e9
+        raw: dict[str, float] = {}
         for cell in self._cells:
-            reading = readings.get(cell.name)
+            reading = readings.get(cell.name, 0.0 if cell.clock else None)
             if reading is not None:
-                _put(tables[cell.table], cell, cell.encode(reading * cell.mul + cell.add))
+                raw[cell.name] = reading * cell.mul + cell.add + (now_s if cell.clock else 0.0)
+        for table, dials in self._dials.items():
+            shown, left = dials.turn(raw)
+            raw |= left
+            for scale, value in shown.items():
+                cell = self._scale_cells[table][scale]
+                _put(tables[table], cell, cell.encode(value))
+        for cell in self._cells:
+            if cell.name in raw:
+                _put(tables[cell.table], cell, cell.encode(raw[cell.name]))
         return {t: Block(*self.spans[t], bytes(data)) for t, data in tables.items()}
+
+    def _table(self, place: ModbusPoint) -> str:
+        return place.table or self._defaults.table
+
+    def _orders(self, place: ModbusPoint) -> tuple[str, str]:
+        return place.byte_order or self._defaults.byte_order, place.word_order or self._defaults.word_order
+
+    def _stretch(self, place: ModbusPoint) -> None:
+        table = self._table(place)
+        first, end = self.spans.get(table, (65_536, 0))
+        begin = min([place.address, *(s.address for s in place.scale_by)])
+        self.spans[table] = (min(first, begin), max(end, begin + place.span))
+
+    def _write(self, place: ModbusPoint, text: str) -> None:
+        table, size = self._table(place), 2 * place.registers
+        at = (place.address - self.spans[table][0]) * _width(table)
+        data = text.encode("ascii", "replace")[:size].ljust(size, b"\0")
+        self._blank[table][at : at + size] = arrange(data, self._orders(place)[0], "big")
+
+    def _cell(self, name: str, point: Point, place: ModbusPoint) -> _Cell:
+        table, orders = self._table(place), self._orders(place)
+        mul, add = _line(point)
+        convention = absent_values(place.type, place.absent or self._defaults.absent)
+        absent = convention if place.not_available is None else place.not_available
+        encode = formed(place, encoder(point, place, absent))
+        at = (place.address - self.spans[table][0]) * _width(table)
+        return _Cell(name, table, at, mul, add, encode, _unless_plain(orders, table), place.bit, place.is_clock)
+
+    def _add_scales(self, table: str, points: Mapping[str, Point]) -> None:
+        users = []
+        for name, point in points.items():
+            place = point.modbus
+            if place is None or not place.scale_by:
+                continue
+            whole = not place.type.startswith("float")
+            most = float(min(-limits(place)[0] or math.inf, limits(place)[1] - 1)) if whole else math.inf
+            users.append(User(name, place.scale_by, most, point.effective_kind == "counter"))
+            orders = _unless_plain(self._orders(place), table)
+            for scale in place.scale_by:
+                at = (scale.address - self.spans[table][0]) * _width(table)
+                cell = _Cell("", table, at, 1.0, 0.0, scale_encoder(scale), orders, scale.bit, clock=False)
+                self._scale_cells.setdefault(table, {}).setdefault(scale, cell)
+        if users:
+            self._dials[table] = Dials(users)
+
+
+def _unless_plain(orders: tuple[str, str], table: str) -> tuple[str, str] | None:
+    return None if orders == ("big", "big") or _width(table) == 1 else orders
 
 
 def _width(table: str) -> int:
     return 1 if table in ("coil", "discrete") else 2
-
-
-def _compile(name: str, point: Point, place: ModbusPoint, table: str, at: int, orders: tuple[str, str]) -> _Cell:
-    mul, add = _line(point)
-    plain = orders == ("big", "big") or _width(table) == 1
-    return _Cell(name, table, at, mul, add, _encoder(point, place), None if plain else orders, place.bit)
 
 
 def _put(data: bytearray, cell: _Cell, value: bytes) -> None:

@@ -52,7 +52,7 @@ class _Registers:
         self.unit = unit
 
     async def show(self, shown: Shown) -> None:
-        self.unit.show(self.map.encode(shown.readings))
+        self.unit.show(self.map.encode(shown.readings, shown.time_ns))
         self.unit.link = shown.link
 
 

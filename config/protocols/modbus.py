@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Final, Literal, NamedTuple, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
@@ -18,38 +19,98 @@ _MODBUS: Final = re.compile(
 
 RegisterType = Literal[
     "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
-    "bcd16", "bcd32", "bcd64", "string",
+    "bcd16", "bcd32", "bcd64", "sm16", "sm32", "string",
+    "time_unix", "time_words", "time_bytes", "time_bcd", "time_cp56",
 ]  # fmt: skip
 REGISTERS: dict[str, int] = {
     "bool": 1, "int16": 1, "uint16": 1, "bcd16": 1, "int32": 2, "uint32": 2, "float32": 2, "bcd32": 2,
-    "int64": 4, "uint64": 4, "float64": 4, "bcd64": 4,
+    "int64": 4, "uint64": 4, "float64": 4, "bcd64": 4, "sm16": 1, "sm32": 2,
+    "time_unix": 2, "time_words": 6, "time_bytes": 3, "time_bcd": 3, "time_cp56": 4,
 }  # fmt: skip
 Table = Literal["holding", "input", "coil", "discrete"]
+Order = Literal["big", "little"]
+ScaleKind = Literal["exponent", "factor", "sign"]
+Form = Literal["quadrants", "lead_lag"]
+Absent = Literal["none", "sunspec", "ones", "highest"]
+Address = Annotated[int, Field(ge=0, le=65_535)]
+Bit = Annotated[int, Field(ge=0, le=15)]
+
+
+def absent_values(kind: str, convention: Absent) -> tuple[int, ...]:
+    """Return the raw values of a type that mean "no value" by a convention; none for what has a NaN of its own.
+
+    sunspec: all ones, of signed numbers the most negative one. ones: all ones, also of signed numbers. highest: the
+    highest number of the type. (SunSpec Information Model Specification V1.9 §6; ABB B23/B24 user manual, Modbus.)
+    """
+    if convention == "none" or not kind.startswith(("int", "uint", "sm")):
+        return ()
+    ones = (1 << 16 * REGISTERS[kind]) - 1
+    if kind.startswith("uint") or convention == "ones":
+        return (ones,)
+    top = (ones + 1) // 2
+    return (top - 1,) if convention == "highest" else (top,) if kind.startswith("int") else ()
 
 
 class ModbusDefaults(Strict):
     """What all points of a template share on the wire."""
 
     table: Table = "holding"
-    word_order: Literal["big", "little"] = "big"
-    byte_order: Literal["big", "little"] = "big"
+    word_order: Order = "big"
+    byte_order: Order = "big"
+    absent: Absent = "none"  # how whole numbers say "no value"; a point's `not_available` goes before it
+
+
+class ModbusScale(Strict):
+    """A register a value is multiplied by, read in one request with it: 10^n, a ratio, or −1 where it is set."""
+
+    address: Address
+    type: Literal["int16", "uint16", "int32", "uint32", "float32", "bcd16"] = "int16"
+    as_: Annotated[ScaleKind, Field(alias="as")] = "exponent"
+    bit: Bit | None = None  # of a register of signs
+    not_available: tuple[int, ...] | None = None
+
+    @property
+    def end(self) -> int:
+        return self.address + (1 if self.bit is not None else REGISTERS[self.type])
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.bit is not None and self.as_ != "sign":
+            raise ValueError("'bit' goes with 'as: sign' only")
+        if self.end > 65_536:
+            raise ValueError("the value runs past address 65535")
+        return self
 
 
 class ModbusPoint(Strict):
     """A place in a Modbus unit; `address` is the zero-based address on the wire."""
 
-    address: Annotated[int, Field(ge=0, le=65_535)]
+    address: Address
     type: RegisterType = "uint16"
     table: Table | None = None
-    word_order: Literal["big", "little"] | None = None
-    byte_order: Literal["big", "little"] | None = None
-    bit: Annotated[int, Field(ge=0, le=15)] | None = None  # of a register read as bool
+    word_order: Order | None = None
+    byte_order: Order | None = None
+    bit: Bit | None = None  # of a register read as bool
     length: Annotated[int, Field(ge=1, le=125)] | None = None  # registers of a string
-    not_available: tuple[int, ...] = ()  # raw values that mean "no value"
+    absent: Absent | None = None
+    not_available: tuple[int, ...] | None = None  # raw values that mean "no value", instead of those of `absent`
+    scale_by: tuple[ModbusScale, ...] = ()  # in this order, before `scale` of the point
+    form: Form | None = None  # how a power factor tells its quadrant
+    zone: str | None = None  # in which a clock shows its time, e.g. Asia/Shanghai
 
     @property
     def registers(self) -> int:
         return self.length if self.type == "string" and self.length else REGISTERS.get(self.type, 1)
+
+    @property
+    def is_clock(self) -> bool:
+        return self.type.startswith("time_")
+
+    @property
+    def span(self) -> int:
+        """Registers of one request that brings the value and all it is multiplied by."""
+        ends = [self.address + self.registers, *(s.end for s in self.scale_by)]
+        return max(ends) - min([self.address, *(s.address for s in self.scale_by)])
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -64,6 +125,29 @@ class ModbusPoint(Strict):
         if self.address + self.registers > 65_536:
             raise ValueError("the value runs past address 65535")
         return self
+
+    @model_validator(mode="after")
+    def _means(self) -> Self:
+        if self.scale_by and (self.type in ("bool", "string") or self.is_clock):
+            raise ValueError("'scale_by' goes with numbers only")
+        if self.form == "quadrants" and not self.type.startswith("float"):
+            raise ValueError("'form: quadrants' is of a power factor from -2 to 2: type float32 or float64")
+        if self.form and (self.type in ("bool", "string") or self.is_clock):
+            raise ValueError("'form' goes with numbers only")
+        if self.zone is not None and not self.is_clock:
+            raise ValueError("'zone' goes with a clock only, e.g. type time_words")
+        if self.is_clock and self.type != "time_unix" and self.zone is None:
+            raise ValueError("a clock needs the zone it shows its time in: zone: Asia/Shanghai, or zone: UTC")
+        if self.zone is not None:
+            _check_zone(self.zone)
+        return self
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"'{name}' is no time zone; write e.g. Asia/Shanghai, Europe/Berlin or UTC") from None
 
 
 class ModbusConnection(Strict):

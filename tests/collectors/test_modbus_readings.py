@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.modbus_frames import Read
-from collectors.modbus_plan import Order, Place
+from collectors.modbus_plan import Place
 from collectors.modbus_readings import Heard, is_configured, raw_of, readings, words
-from config.protocols.modbus import REGISTERS, RegisterType, Table
+from config.protocols.modbus import REGISTERS, Order, RegisterType, Table
 
 FORMATS: dict[RegisterType, str] = {
     "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q", "uint64": ">Q", "float32": ">f",
