@@ -18,7 +18,7 @@ from pipeline.quality import CLOCK, UNCERTAIN
 ACT_KEY: Final = series_key(GATEWAY, "acts", "act")
 What = Literal[
     "login", "logout", "refused", "acknowledge", "silence", "unsilence", "enter", "approve", "export", "users", "probe",
-    "notify_test",
+    "notify_test", "commission",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from config.kpis import Figures, figures, points_of
 from config.load import Loaded, located
 from config.plant_checks import Finding
 from pipeline.compile import compile_plan
+from tanflow.commissioning.records import summary as commissioning
 
 
 def check_more(loaded: Loaded) -> None:
@@ -41,7 +42,9 @@ def summary(loaded: Loaded) -> str:
     counts = f"{assets} assets, {len(devices)} devices, {points} points, {len(gateway.connections)} connections"
     known = {spec.key for spec in compile_plan(gateway, devices, loaded.path.parent).specs}
     found = figures(gateway, points_of(devices), known)
-    return "\n".join([f"{loaded.path}: valid — {counts}, {len(gateway.sinks)} sinks", *_figures(found)])
+    to_compare = commissioning(loaded.path.parent / gateway.data.dir, devices)
+    valid = f"{loaded.path}: valid — {counts}, {len(gateway.sinks)} sinks"
+    return "\n".join([valid, *_figures(found), *([to_compare] if to_compare else [])])
 
 
 def _figures(found: Figures) -> Iterator[str]:

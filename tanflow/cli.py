@@ -18,6 +18,7 @@ from config.load import Loaded, load
 from tanflow.commands import alerts, factors, gaps, ledger, meters, notify, users
 from tanflow.commands.advise import advise
 from tanflow.commands.allocate import allocate
+from tanflow.commands.commission import commission
 from tanflow.commands.cost import cost
 from tanflow.commands.drift import drift
 from tanflow.commands.enter import enter
@@ -46,6 +47,7 @@ app.command()(report)
 app.command()(advise)
 app.command()(probe)
 app.command()(scan)
+app.command()(commission)
 app.command()(drift)
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)

@@ -13,6 +13,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
+from config.bindings import bind
 from config.load import Loaded
 from pipeline.quality import describe
 from tanflow.commands.options import plain_table
@@ -22,13 +23,16 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def read_once(loaded: Loaded, deadline_s: float) -> list[Sample]:
-    """Read a sample of every point, with progress on standard error."""
-    gateway = loaded.gateway
-    used = {d.connection for area in gateway.areas.values() for a in area.assets.values() for d in a.devices.values()}
-    err.print(f"reads every point once over {', '.join(sorted(used))}; at most {deadline_s:g} s", markup=False)
-    if owner := _owner(loaded.path.parent / gateway.data.dir):
-        err.print(f"a gateway (process {owner}) is running: devices that serve one master only, and serial ports, are")
+def read_once(loaded: Loaded, deadline_s: float, device: str = "") -> list[Sample]:
+    """Read a sample of every point (of one device, where it is named), with progress on standard error."""
+    chosen = [d for d in bind(loaded.gateway, loaded.templates) if device in ("", d.key)]
+    which = f"{device}, every point" if device else "every point"
+    ways = ", ".join(sorted({d.device.connection for d in chosen}))
+    err.print(f"reads {which} once, over {ways}; at most {deadline_s:g} s", markup=False)
+    if process := owner(loaded.path.parent / loaded.gateway.data.dir):
+        err.print(
+            f"a gateway (process {process}) is running: devices that serve one master only, and serial ports, are"
+        )
         err.print("busy with it; look at its page instead, or stop it meanwhile")
 
     def told(done: int, total: int) -> None:
@@ -36,7 +40,7 @@ def read_once(loaded: Loaded, deadline_s: float) -> list[Sample]:
             sys.stderr.write(f"\r{done} of {total} points ")
             sys.stderr.flush()
 
-    found = asyncio.run(sample(loaded, deadline_s, told))
+    found = asyncio.run(sample(loaded, chosen, deadline_s, told))
     if sys.stderr.isatty():
         err.print()
     return found
@@ -85,7 +89,7 @@ def _told(one: Sample) -> dict[str, Any]:
     }
 
 
-def _owner(data: Path) -> int | None:
+def owner(data: Path) -> int | None:
     """Return the process that owns a data directory and lives; its lock is left alone."""
     try:
         process = int((data / "owner").read_text())

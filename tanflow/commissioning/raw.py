@@ -37,7 +37,7 @@ def _modbus(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, 
         bit = spot.address - block.read.address
         return str(block.data[bit // 8] >> bit % 8 & 1), ""
     raw = raw_of(block, spot) or b""
-    return raw.hex(" ", 2), decode_text(raw, spot.byte_order) if spot.type == "string" else ""
+    return raw.hex(" ", 2), (decode_text(raw, spot.byte_order) or "(empty)") if spot.type == "string" else ""
 
 
 def _mqtt(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, str]:

@@ -75,9 +75,8 @@ class Sample:
         return not self.text and (math.isnan(self.value) or bool(self.quality & BAD))
 
 
-async def sample(loaded: Loaded, deadline_s: float, told: Told, only: str = "") -> list[Sample]:
-    """Return a sample of every point (`only`: of the devices of one asset), all connections at a time."""
-    devices = [d for d in bind(loaded.gateway, loaded.templates) if only in ("", d.asset_name)]
+async def sample(loaded: Loaded, devices: Sequence[BoundDevice], deadline_s: float, told: Told) -> list[Sample]:
+    """Return a sample of every point of some devices, all connections at a time."""
     plan = compile_plan(loaded.gateway, list(bind(loaded.gateway, loaded.templates)), loaded.path.parent)
     ids = {spec.key: number for number, spec in enumerate(plan.specs)}
     with _own_directory(loaded.path.parent / loaded.gateway.data.dir) as directory:

@@ -30,7 +30,7 @@ from tanflow.web.alerts.routes import Alerts
 from tanflow.web.encode import answered, as_csv, as_json
 from tanflow.web.history import query
 from tanflow.web.history.series import SeriesList
-from tanflow.web.inside import commissioning, deadletters
+from tanflow.web.inside import commissioning, comparisons, deadletters
 from tanflow.web.inside.health import health
 from tanflow.web.inside.metrics import CONTENT_TYPE, metrics
 from tanflow.web.parameters import only, series_filter
@@ -92,6 +92,7 @@ def _routes(gateway: Gateway, acts: Acts, alerts: AlertList) -> list[Route]:
         *report.routes(gateway, acts),
         *deadletters.routes(gateway),
         *commissioning.routes(gateway),
+        *comparisons.routes(gateway, acts),
     ]
 
 

@@ -42,6 +42,7 @@ TABLE: Final[Mapping[str, Methods]] = {
     "/api/report": {"GET": "export"},
     "/api/deadletters": _READ,
     "/api/commissioning": {"GET": "commission"},
+    "/api/commissioning/records": {"GET": "read", "POST": "commission"},
     "/api/documents": {"GET": "read", "POST": "enter"},
     "/api/documents/file": {"POST": "enter"},
     "/api/documents/approve": {"POST": "approve"},
