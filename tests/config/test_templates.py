@@ -1,4 +1,4 @@
-"""Every template against register maps collected independently of it."""
+"""Every template: sourced, readable in blocks, and as register maps collected independently of it say."""
 
 import re
 from collections import defaultdict
@@ -95,11 +95,12 @@ def test_templates_hold_nothing_undocumented() -> None:
         for d in DEVICES.values()
         if d["protocol"].startswith("modbus")
     }
-    for template in TEMPLATES.values():
-        known = documented[template.id]
-        for name, point in template.points.items():
+    for id_, known in documented.items():
+        if id_ not in TEMPLATES:
+            continue
+        for name, point in TEMPLATES[id_].points.items():
             repeated = re.fullmatch(r"alarm_word_[2-5]", name)  # 40021-40025 are documented as one entry
-            assert repeated or (point.modbus and point.modbus.address in known), f"{template.id}.{name}"
+            assert repeated or (point.modbus and point.modbus.address in known), f"{id_}.{name}"
 
 
 @pytest.mark.parametrize(
@@ -122,10 +123,12 @@ def test_known_traps(template: str, point: str, expected: dict[str, Any]) -> Non
 
 
 def test_names_that_assets_are_accounted_by() -> None:
-    meters = [t for t in TEMPLATES.values() if any(p.quantity == "voltage" for p in t.points.values())]
-    assert len(meters) >= 10
-    for template in meters:
-        assert template.points["energy_import"].quantity == "energy_index", template.id
+    counting = [t for t in TEMPLATES.values() if any(p.quantity == "energy_index" for p in t.points.values())]
+    assert len(counting) >= 30
+    for template in counting:  # what only generates exports
+        named = [template.points[n] for n in ("energy_import", "energy_export") if n in template.points]
+        assert named, template.id
+        assert all(p.quantity == "energy_index" and p.effective_kind == "counter" for p in named), template.id
     assert all(QUANTITIES[p.quantity] for t in TEMPLATES.values() for p in t.points.values())
 
 
