@@ -1,19 +1,53 @@
-"""What a test saw of a peer nobody here wrote → a line for the table of interoperability (see scripts/interop)."""
+"""What tests saw of peers nobody here wrote → docs/INTEROP.md (`make interop`)."""
 
 from __future__ import annotations
 
 import os
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import orjson
 
-FOLDER: Final = Path(__file__).parent.parent / ".interop"
+_ROOT: Final = Path(__file__).parent.parent
+_SEEN: Final = _ROOT / ".interop"
+_TABLE: Final = _ROOT / "docs" / "INTEROP.md"
+_HEAD: Final = """# Interoperability
+
+Peers written by others, and what the tests saw of them. Written by `make interop`, never by hand.
+
+{when}, {where}.
+
+| protocol | peer | what was done | result |
+|---|---|---|---|
+"""
 
 
 def saw(area: str, peer: str, what: str, result: str) -> None:
     """Note what was done with a peer and what came of it; `area`, `peer` and `what` name the row of the table."""
-    FOLDER.mkdir(exist_ok=True)
+    _SEEN.mkdir(exist_ok=True)
     line = orjson.dumps({"area": area, "peer": peer, "what": what, "result": result})
-    with (FOLDER / f"{os.getpid()}.jsonl").open("ab") as file:
+    with (_SEEN / f"{os.getpid()}.jsonl").open("ab") as file:
         file.write(line + b"\n")
+
+
+def table() -> str:
+    """Return the table of all that was seen, the newest of each row."""
+    rows = {(s["area"], s["peer"], s["what"]): s["result"] for s in _noted()}
+    when = datetime.now(UTC).strftime("%Y-%m-%d")
+    head = _HEAD.format(
+        when=when, where=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    )
+    cells = ((*key, result) for key, result in sorted(rows.items()))
+    return head + "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in cells)
+
+
+def _noted() -> Iterator[dict[str, str]]:
+    files = sorted(_SEEN.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+    yield from (orjson.loads(line) for path in files for line in path.read_bytes().splitlines())
+
+
+if __name__ == "__main__":
+    _TABLE.write_text(table(), "utf-8")
