@@ -1,4 +1,4 @@
-"""One unit asked once, for whoever commissions it: a block to read in, its bytes or why there are none out.
+"""Units asked once, for whoever commissions them: a block to read in, its bytes or why there are none out.
 
 It never writes to a field device: a request is made from a `Read`, and nothing else is ever sent.
 """
@@ -6,15 +6,21 @@ It never writes to a field device: a request is made from a `Read`, and nothing 
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, cast
+from typing import Any, Final, NamedTuple, Protocol, Self
 
-from collectors.modbus_frames import Failure, Malformed, Read, encode, read_reply, take_frame
-from config.errors import Unavailable
+from collectors.modbus_client import Exchange, Link, Way
+from collectors.modbus_deadlines import Deadlines
+from collectors.modbus_frames import Failure, Read
+from collectors.modbus_line import RtuWay
+from collectors.modbus_tcp import TcpWay
+from config.protocols.modbus import ModbusConnection
 from config.protocols.serial import Serial
-from pipeline.gaps import Gap
+from pipeline.counters import Counters
+
+_TICK_S: Final = 0.01
 
 
 class Answer(NamedTuple):
@@ -31,108 +37,68 @@ class Asker(Protocol):
     async def ask(self, read: Read) -> Answer: ...
 
 
-class _Ear(asyncio.Protocol):
-    """Collects what arrives and wakes whoever waits for it."""
+class _PatientLink(Link):
+    """A link on which nobody is passed over for having been silent: everyone is asked once."""
+
+    def _passed_over(self, exchange: Exchange, now: float) -> bool:
+        return False
+
+
+class _Waiting:
+    """Waits for what comes of one exchange."""
 
     def __init__(self) -> None:
-        self.buffer = bytearray()
-        self.news = asyncio.Event()
-        self.lost = False
-        self.transport: asyncio.Transport | None = None
+        self.came: asyncio.Future[bytes | Failure] = asyncio.get_running_loop().create_future()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+    def answered(self, exchange: Exchange, data: bytes) -> None:
+        self.came.set_result(data)
 
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        self.news.set()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.lost = True
-        self.news.set()
+    def failed(self, exchange: Exchange, failure: Failure) -> None:
+        self.came.set_result(failure)
 
 
-class TcpAsker:
-    """A connection to one Modbus TCP server that makes one exchange at a time; an async context."""
+class LinkAsker:
+    """The way to units over a gateway's own link, opened when first asked; an async context."""
 
-    def __init__(self, host: str, port: int, timeout_s: float) -> None:
-        self.name = f"{host}:{port}"
-        self._at = (host, port)
-        self._timeout_s = timeout_s
-        self._number = 0
-        self._ear = _Ear()
+    def __init__(self, way: Way, timeout_s: float) -> None:
+        self._deadlines = Deadlines(_TICK_S)
+        self._tasks: set[asyncio.Task[None]] = set()
+        manners = ModbusConnection(protocol="modbus", timeout_s=timeout_s, backoff_max_s=1.0)
+        self._link = _PatientLink(way, manners, self._deadlines, self._spawn, Counters())
 
     async def __aenter__(self) -> Self:
-        await self._open()
+        self._spawn(self._sweep(), "modbus deadlines")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self._link.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def ask(self, read: Read) -> Answer:
-        """Make one exchange; a connection lost by the one before is opened anew.
-
-        Raises Unavailable where there is no connection, ValueError for what cannot be asked.
-        """
-        if self._ear.lost:
-            await self._open()
-        began = time.monotonic()
-        answer = await self._exchange(read)
+        """Make one exchange. Raises ValueError for what cannot be asked."""
+        began, waiting = time.monotonic(), _Waiting()
+        self._link.ask(Exchange(waiting, read, self._link))
+        came = await waiting.came
         took_s = time.monotonic() - began
-        if isinstance(answer, bytes):
-            return Answer(answer, None, took_s)
-        if answer.cause in (Gap.MALFORMED, Gap.DISCONNECTED):
-            self._close()
-        return Answer(b"", answer, took_s)
+        return Answer(came, None, took_s) if isinstance(came, bytes) else Answer(b"", came, took_s)
 
-    async def _exchange(self, read: Read) -> bytes | Failure:
-        self._number = self._number % 0xFFFF + 1
-        transaction = self._number.to_bytes(2, "big")
-        assert self._ear.transport is not None
-        self._ear.transport.write(transaction + encode(read))
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                while (frame := take_frame(self._ear.buffer)) is None or frame[:2] != transaction:
-                    if frame is None and self._ear.lost:
-                        return Failure(Gap.DISCONNECTED, f"{read}: {self.name} closed the connection")
-                    if frame is None:
-                        self._ear.news.clear()
-                        await self._ear.news.wait()
-        except TimeoutError:
-            return Failure(Gap.TIMEOUT, f"{read}: no answer within {self._timeout_s:g} s")
-        except Malformed as error:
-            return Failure(Gap.MALFORMED, str(error))
-        return read_reply(read, frame)
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._deadlines.sweep()
 
-    async def _open(self) -> None:
-        self._close()
-        ear = _Ear()
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await asyncio.get_running_loop().create_connection(lambda: ear, *self._at)
-        except (OSError, UnicodeError) as error:  # a TimeoutError is an OSError
-            raise Unavailable(f"no connection to {self.name}: {self._unreachable(error)}") from None
-        self._ear = ear
-
-    def _unreachable(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return f"nothing answers within {self._timeout_s:g} s: it is off, in another network, or behind a firewall"
-        if isinstance(error, ConnectionRefusedError):
-            return "the host is there, but nothing listens: another port (502 is usual), or Modbus is off in it"
-        if isinstance(error, socket.gaierror | UnicodeError):
-            return "this name is not known; write its address, e.g. 192.168.1.20"
-        return str(error)
-
-    def _close(self) -> None:
-        if self._ear.transport is not None:
-            self._ear.transport.abort()
-        self._ear.lost = True
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-def asker(host: str, port: int, serial: Serial | None, timeout_s: float, *, rtu: bool) -> TcpAsker:
+def asker(host: str, port: int, serial: Serial | None, timeout_s: float, *, rtu: bool) -> LinkAsker:
     """Return the way to units over TCP, as RTU through a serial server, or on a serial port of this machine."""
-    if rtu:
-        raise Unavailable("RTU is not read yet")
-    return TcpAsker(host, port, timeout_s)
+    if serial is not None:
+        return LinkAsker(RtuWay(serial, None, timeout_s), timeout_s)
+    return LinkAsker(RtuWay(Serial(), (host, port), timeout_s) if rtu else TcpWay(host, port), timeout_s)

@@ -85,6 +85,8 @@ def _wanted(asked: Asked) -> Read:
     most = 123 if table in ("holding", "input") else 1_998  # two more are read beside them
     if not 1 <= count <= most or address + count > 65_536:
         raise Rejected(f"address={address}, count={count}: 1 to {most} registers within 0 to 65535")
+    if asked.way.rtu and not 1 <= (asked.unit or 1) <= 247:
+        raise Rejected(f"unit {asked.unit} does not exist on a serial line: 1 to 247")
     return Read(1 if asked.unit is None else asked.unit, table, address, count)  # type: ignore[arg-type]
 
 

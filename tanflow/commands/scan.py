@@ -58,9 +58,9 @@ def _wanted(url: str) -> tuple[Asked, list[int]]:
     options = dict(asked.options)
     if asked.unit is not None and "units" in options:
         raise Rejected("say either one unit (/7) or several (?units=1-40), not both")
-    wanted = units(options.pop("units", "1-247" if asked.unit is None else str(asked.unit)))
+    wanted = options.pop("units", "1-247" if asked.unit is None else str(asked.unit))
     nothing_left(options, ("units",))
-    return asked, wanted
+    return asked, units(wanted, on_line=asked.way.rtu)
 
 
 def _announce(asked: Asked, wanted: list[int], timeout_s: float, pause_s: float) -> None:

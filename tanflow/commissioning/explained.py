@@ -19,6 +19,8 @@ def explained(failure: Failure, read: Read, way: Way) -> list[str]:
         return known[failure.code](read, way)
     if failure.code:
         return [f"unit {read.unit} refuses: {failure.words}", "the device's manual says what it means by this code"]
+    if failure.cause is Gap.REFUSED:
+        return _unreachable(failure, way)
     told = {Gap.TIMEOUT: _silent, Gap.MALFORMED: _garbage, Gap.DISCONNECTED: _hung_up}
     return told[failure.cause](read, way) if failure.cause in told else [failure.words]
 
@@ -71,6 +73,16 @@ def _busy(read: Read, way: Way) -> list[str]:
     return [
         f"unit {read.unit} is busy: it answers, but not with values yet",
         "wait a little and ask again; another master may be asking it at the same time",
+    ]
+
+
+def _unreachable(failure: Failure, way: Way) -> list[str]:
+    if way.serial is not None:
+        return [failure.words]
+    return [
+        failure.words,
+        "is the address right, and the device on the same network? ping it",
+        "502 is the usual port, serial servers have others (4196, 8899 …); in some meters Modbus TCP is to be switched on",
     ]
 
 

@@ -16,6 +16,8 @@ def raw_of(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, s
     tellers: dict[str, Callable[[BoundDevice, str, Sequence[Any]], tuple[str, str]]] = {
         "modbus": _modbus,
         "mqtt": _mqtt,
+        "dlt645": _dlt645,
+        "sparkplug": _sparkplug,
     }
     if heard:
         return tellers.get(protocol, _named)(device, name, heard)
@@ -48,6 +50,20 @@ def _mqtt(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, st
     topic = matcher(point.topic or device.device.address)
     last = max((h for h in heard if topic.fullmatch(h.topic)), key=lambda h: h.at_ns, default=None)
     return (_short(last.payload.decode("utf-8", "backslashreplace")) if last else ""), ""
+
+
+def _dlt645(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, str]:
+    point = device.points[name].dlt645
+    assert point is not None
+    answer = next((h for h in heard if h.identifier.upper() == point.data.upper()), None)
+    return (_short(answer.data.hex(" ")) if answer else ""), ""
+
+
+def _sparkplug(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, str]:
+    point = device.points[name].sparkplug
+    assert point is not None
+    metric = next((h for h in heard if h.metric == point.metric), None)
+    return (f"{metric.type} {metric.value}" if metric else ""), ""
 
 
 def _named(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, str]:

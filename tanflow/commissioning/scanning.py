@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from collectors.modbus_ask import Answer, Asker
 from collectors.modbus_frames import Read
-from config.errors import Rejected
+from config.errors import Rejected, Unavailable
 from pipeline.gaps import Gap
 
 _GATEWAY: Final = (10, 11)  # exceptions by which a gateway says that nobody is there behind it
@@ -37,13 +37,13 @@ class Found(NamedTuple):
         return failure.words.partition(": ")[2] or failure.words
 
 
-def units(text: str) -> list[int]:
-    """Return the numbers of `1-40,247`; raises Rejected for anything else."""
+def units(text: str, *, on_line: bool) -> list[int]:
+    """Return the numbers of `1-40,247`; raises Rejected for anything else, and for 0 and 248 on on a serial line."""
     found: dict[int, None] = {}
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,3})\s*(?:[-–]\s*(\d{1,3})\s*)?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not 0 <= first <= last <= _ALL:
+        if not int(on_line) <= first <= last <= (_LAST if on_line else _ALL):
             raise Rejected(f"units={text[:60]!r} are no units; write e.g. 1-{_LAST} or 1-40,100")
         found |= dict.fromkeys(range(first, last + 1))
     return list(found)
@@ -64,4 +64,7 @@ async def scan(asker: Asker, wanted: Sequence[int], pause_s: float) -> AsyncGene
     for number, unit in enumerate(wanted):
         if number:
             await asyncio.sleep(pause_s)
-        yield Found(unit, await asker.ask(request(unit)))
+        answer = await asker.ask(request(unit))
+        if answer.failure is not None and answer.failure.cause is Gap.REFUSED:
+            raise Unavailable(answer.failure.words)
+        yield Found(unit, answer)
