@@ -195,7 +195,10 @@ class EdgeNode:
         except Rejected:
             bd_seq = -1
         if self.trusted and -1 not in (bd_seq, self.bd_seq) and bd_seq != self.bd_seq:
-            return  # the will of an earlier connection, which the broker found dead only now
+            # The will of an earlier connection, which the broker found dead only now.
+            reason = f"NDEATH with bdSeq {bd_seq} is passed over: the birth certificate has {self.bd_seq}"
+            self._listener.on_refused(next(iter(self.sources.values())), reason)
+            return
         self.forget()
         for source in self.sources.values():
             source.dead = True
