@@ -72,17 +72,19 @@ class Bank:
     """Units at one place, however they are reached.
 
     Function codes 1-4 are answered. Anything else gets exception 1; what would have been a write is kept in
-    `write_attempts`. `requests` counts all of them by function code.
+    `write_attempts`. `requests` counts all of them by function code, `asked` by unit.
     """
 
     def __init__(self, units: Mapping[int, Unit] | None = None) -> None:
         self.units: dict[int, Unit] = dict(units or {})
         self.requests: Counter[int] = Counter()
+        self.asked: Counter[int] = Counter()
         self.write_attempts: deque[WriteAttempt] = deque(maxlen=10_000)
 
     def pdu(self, unit: Unit | None, number: int, function: int, body: bytes) -> bytes:
         """Return the answer to one request as a PDU, as if no fault were on."""
         self.requests[function] += 1
+        self.asked[number] += 1
         if function in _WRITES:
             self.write_attempts.append(WriteAttempt(number, function, body))
             log.warning("write attempt on unit %d, function %d", number, function)
