@@ -42,6 +42,7 @@ class Meter:
         self.tried_s = 0.0
         self.silent = False
         self.withheld = False
+        self.state = ""
 
     @property
     def rests(self) -> bool:
@@ -101,17 +102,14 @@ class Round:
             meter.withheld = False
             self._gap(meter, Failed(Gap.STOPPED, "too much waited for commit"))
         if meter.rests:
-            words = f"no answer; rests between attempts, up to {self._line.backoff_max_s:g} s"
-            self._gap(meter, Failed(Gap.BREAKER, words))
+            self._gap(meter, Failed(Gap.BREAKER, self._counters.links[self._rows.name(meter.index)]))
             return
-        words = f"the line {self._line.name} is too busy for its period of {meter.period_s:g} s" if late else ""
         if late:
-            self._gap(meter, Failed(Gap.MISSED, words))
-        well = await self._cycle(meter)
-        name = self._rows.name(meter.index)
-        if well and (late or name in self._counters.slow):
-            self._counters.links[name] = words
-        (self._counters.slow.add if late else self._counters.slow.discard)(name)
+            self._gap(meter, Failed(Gap.MISSED, self._too_busy(meter)))
+        await self._cycle(meter, late=late)
+
+    def _too_busy(self, meter: Meter) -> str:
+        return f"the line {self._line.name} is too busy for its period of {meter.period_s:g} s"
 
     # ── meters that rest ──────────────────────────────────────────────────────────────────────────
 
@@ -127,15 +125,15 @@ class Round:
 
     async def _try(self, meter: Meter) -> None:
         began = time.monotonic()
-        await self._cycle(meter)
+        await self._cycle(meter, late=False)
         ended = time.monotonic()
         if meter.rests:
             self._trial_s = ended + (ended - began) * (1.0 / TRIAL_SHARE - 1.0)
 
     # ── one cycle ─────────────────────────────────────────────────────────────────────────────────
 
-    async def _cycle(self, meter: Meter) -> bool:
-        """Ask all questions; account for the values, and for why there are none. Return whether all is well."""
+    async def _cycle(self, meter: Meter, *, late: bool) -> None:
+        """Ask all questions; account for the values, and for why there are none."""
         meter.tried_s = time.monotonic()
         self._counters.retried += meter.failures > 0
         trouble: Failed | None = None
@@ -146,17 +144,22 @@ class Round:
                 told = Failed(error.cause, f"{question.name}: {error.words}")
                 if error.cause is not Gap.EXCEPTION:
                     self._silent(meter, told)
-                    return False
+                    return
                 trouble = trouble or told
             else:
                 trouble = self._take(question, data) or trouble
         meter.failures = 0
         meter.silent = False
+        now_ns = self._clock.now_ns()
         if trouble:
             self._gap(meter, trouble)
+            self._say(meter, trouble.cause.name, trouble.words)
+        elif late:
+            self._rows.heard(meter.index, now_ns)
+            self._say(meter, "slow", self._too_busy(meter))
         else:
-            self._well(meter)
-        return not trouble
+            self._rows.answered(meter.index, now_ns)
+            self._say(meter, "well", "")
 
     def _take(self, question: Question, data: bytes) -> Failed | None:
         """Add the values of an answer; return what is wrong with the first that is not as its point says."""
@@ -176,15 +179,25 @@ class Round:
         meter.silent = True
         if failure.cause in _OF_METER:
             meter.failures += 1
+        state, words = failure.cause.name, failure.words
         if meter.rests:
             meter.rest_until = time.monotonic() + backoff_s(meter.failures, self._line.backoff_max_s)
+            state, words = "resting", f"{words}; rests between attempts, up to {self._line.backoff_max_s:g} s"
         self._gap(meter, failure)
-
-    def _well(self, meter: Meter) -> None:
-        if self._rows.in_gap(meter.index):
-            log.info("%s on %s answers", self._rows.name(meter.index), self._line.name)
-        self._rows.answered(meter.index, self._clock.now_ns())
+        self._say(meter, state, words)
 
     def _gap(self, meter: Meter, failure: Failed) -> None:
-        if self._rows.missed(meter.index, failure.cause, self._clock.now_ns(), failure.words):
-            log.warning("%s on %s: %s", self._rows.name(meter.index), self._line.name, failure.words)
+        self._rows.missed(meter.index, failure.cause, self._clock.now_ns(), failure.words)
+
+    def _say(self, meter: Meter, state: str, words: str) -> None:
+        """Keep what is wrong current, and say it once when it changes."""
+        name = self._rows.name(meter.index)
+        self._counters.links[name] = words
+        (self._counters.slow.add if state == "slow" else self._counters.slow.discard)(name)
+        if words:
+            self._counters.last_error = f"{name}: {words}"
+        if state != meter.state:
+            meter.state = state
+            log.log(
+                logging.WARNING if words else logging.INFO, "%s on %s: %s", name, self._line.name, words or "answers"
+            )
