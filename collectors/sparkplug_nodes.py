@@ -141,7 +141,9 @@ class EdgeNode:
         self.trusted = False
         self.bd_seq = -1
         self._listener = listener
+        self._patience_ns = patience_ns
         self._order = Sequence(patience_ns)
+        self._birth_ms = self._born_ns = 0  # of the node's last birth: its own time, and when it was heard
 
     @property
     def waiting(self) -> bool:
@@ -163,6 +165,10 @@ class EdgeNode:
             self._node_death(message.payload)
         elif not self.trusted:
             self._unborn(message)
+        elif self._is_of_earlier_birth(message.payload, now_ns):
+            self._listener.on_refused(
+                next(iter(self.sources.values())), f"{message.kind} was sent before the last birth"
+            )
         elif message.payload.seq < 0:
             self.lose(f"a {message.kind} without a sequence number: nothing tells whether one is missing")
         else:
@@ -185,9 +191,18 @@ class EdgeNode:
             return
         self.bd_seq = _bd_seq(metrics)
         self.trusted = True
+        self._birth_ms, self._born_ns = payload.time_ms, now_ns
         self._order.begin(max(payload.seq, 0))
         if "" in self.sources:
             self._birth(self.sources[""], payload, metrics, now_ns)
+
+    def _is_of_earlier_birth(self, payload: Payload, now_ns: int) -> bool:
+        """Return whether a birth has overtaken this message, whose number could be taken for the next one.
+
+        Only soon after the birth: later, an older time means that the node's clock was set back.
+        """
+        soon = now_ns - self._born_ns < self._patience_ns
+        return soon and 0 < payload.time_ms < self._birth_ms
 
     def _node_death(self, payload: Payload) -> None:
         try:

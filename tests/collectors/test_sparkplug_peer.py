@@ -1,4 +1,4 @@
-"""Edge nodes of sparkplug-client (npm) on the real Mosquitto: births, data, rebirths, deaths, as foreign code does them."""
+"""Edge nodes of sparkplug-client (npm) on the real Mosquitto: births, data, rebirths and deaths, foreign made."""
 
 from __future__ import annotations
 
