@@ -5,47 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import aclosing
 from typing import Final, Self
 
 from asyncua import ua
 
-from collectors.opcua_session import HEARTBEAT, Session, connect, explain
-from collectors.opcua_values import NO_SUCH_NODE, Heard, heard, number_of, overflowed, quality_of, time_of
+from collectors.opcua_history import History
+from collectors.opcua_intake import Intake, items_of
+from collectors.opcua_poll import poll
+from collectors.opcua_recover import conclude, missed_of, told
+from collectors.opcua_session import Session, connect, explain
+from collectors.opcua_subscription import Subscription
+from collectors.opcua_values import Heard
 from collectors.rows import Rows
-from config.bindings import BoundDevice, series_key
-from config.errors import GatewayError, Rejected, Unavailable
+from config.bindings import BoundDevice
+from config.errors import Unavailable
 from config.protocols.opcua import OpcuaConnection
-from pipeline.batch import Batch, Reject, Times
-from pipeline.clock import SECOND_NS
+from pipeline.batch import Batch, Times
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 from pipeline.ports import Origin
-from pipeline.quality import CLOCK, UNCERTAIN
 
 logger = logging.getLogger("tanflow.opcua")
 
-_MAX_ROWS: Final = 100_000  # that may wait for one commit; what comes on top is counted and recorded as lost
-_RETRY_MISSING_S: Final = 60.0  # a server may load parts of its address space late
-
-
-@dataclass(slots=True)
-class _Item:
-    """One point on its node, with what was last seen of it."""
-
-    node: ua.NodeId
-    point: str
-    name: str  # device, point and node, for a person
-    series: int
-    device: int
-    last_ns: int = 0
-    status: int = -1
-    fresh: bool = True  # nothing heard since it is monitored: the next value may be one already seen
-    trouble: str = ""
-    heard: ua.DataValue | None = None  # the last value as it came, for whoever commissions
-    heard_ns: int = 0
+_BACKFILL_S: Final = 120.0  # for reading back what was missed; then the live values go on without the rest
+_BATCH_ROWS: Final = 50_000  # of what is read back, in one commit
+_FIRST_S: Final = 5.0  # how long the first values of a server are waited for before its history is asked
+_RETRY_S: Final = 1.0  # after an attempt that met silence, which took its time already
 
 
 class OpcuaCollector:
@@ -63,24 +50,18 @@ class OpcuaCollector:
         self._connection = connection
         self._counters = counters
         self._rows = Rows(origin, devices, ids, counters)
-        self._items = list(_items(devices, ids))
-        self._missing: set[int] = set()  # items whose node the server does not have
-        self._incomplete: set[int] = set()  # devices of those
-        self._overflow: set[int] = set()  # devices with rows lost since the last batch
+        self._intake = Intake(origin, items_of(devices, ids), len(devices), self._rows, counters)
         self._session: Session | None = None
+        self._subscription: Subscription | None = None
         self._poller: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._failure: Exception | None = None
+        self._told = ""  # what was last said of the server's history
 
     async def __aenter__(self) -> Self:
         self._failure = None
-        self._missing.clear()
-        self._incomplete.clear()
-        self._subscription = 0
-        self._sequence = 0
-        self._beats = 0
-        self._stale_s = self._connection.stale_s
-        self._published_at = self._data_at = self._tried_at = asyncio.get_running_loop().time()
+        self._intake.missing.clear()
+        self._intake.hold()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -88,26 +69,33 @@ class OpcuaCollector:
             self._poller.cancel()
             await asyncio.wait([self._poller])
             self._poller = None
+        self._subscription = None
         if self._session is not None:
             await self._session.close(within_s=2.0 if self._failure is None else 0.5)
             self._session = None
 
     def resume(self, tokens: Sequence[bytes], newest_ns: Times) -> None:
-        """Take nothing back: what a server sends is not acknowledged by commit."""
+        """Take back up to when each node's values are accepted: what came since is asked of the server's history."""
+        self._intake.resume(newest_ns)
 
     def heard(self, device: str) -> list[Heard]:
         """Return the last value of each node of a device as it came."""
-        mine = self._rows.index(device)
-        return [heard(item.point, item.node, item.heard, item.heard_ns) for item in self._items if item.device == mine]
+        return self._intake.heard(self._rows.index(device))
 
     async def batches(self) -> AsyncGenerator[Batch]:
-        """Yield what has arrived since the last commit; raises Unavailable when the server must be opened again."""
+        """Yield what was missed, then what has arrived since the last commit.
+
+        Raises Unavailable when the server must be opened again.
+        """
         await self._open()
+        async with aclosing(self._read_back()) as missed:
+            async for batch in missed:
+                yield batch
         while True:
             if self._failure is None:
                 await self._news()
                 await self._watch()
-            self._record_overflow()
+            self._intake.record_overflow()
             if len(self._rows):
                 yield self._rows.take()
             if self._failure is not None:
@@ -117,144 +105,76 @@ class OpcuaCollector:
 
     async def _open(self) -> None:
         try:
-            self._session = await connect(self._connection, self._lost, self._origin.directory / "certs")
+            session = await connect(self._connection, self._lost, self._origin.directory / "certs")
+            self._session = session
+            self._intake.element = session.elements.of
+            clock, counters = self._origin.clock, self._counters
             if self._connection.mode == "poll":
-                self._poller = asyncio.create_task(self._poll(self._session), name=f"opcua {self._origin.connection}")
+                work = poll(session, self._intake, clock, counters, self._wake.set, self._missed)
+                self._poller = asyncio.create_task(work, name=f"opcua {self._origin.connection}")
                 self._poller.add_done_callback(self._poll_ended)
             else:
-                await self._subscribe(self._session)
+                news, gap, error = self._wake.set, self._lacks, self._ended
+                self._subscription = Subscription(session, self._intake, clock, counters, news, gap, error)
+                await self._subscription.open()
         except Unavailable as error:
+            if isinstance(error.__cause__, TimeoutError):  # a frozen server; it is met soon after it thaws
+                error.after_s = _RETRY_S
             self._fail(Gap.REFUSED, error)
         except (TimeoutError, OSError, ua.UaError) as error:
-            self._fail(Gap.REFUSED, Unavailable(f"{self._connection.url} cannot be subscribed: {explain(error)}"))
+            after_s = _RETRY_S if isinstance(error, TimeoutError) else None
+            words = f"{self._connection.url} cannot be subscribed: {explain(error)}"
+            self._fail(Gap.REFUSED, Unavailable(words, after_s))
 
-    async def _subscribe(self, session: Session) -> None:
-        seconds = self._origin.clock.wall_seconds
-        every_s = seconds(self._connection.every_s)
-        for item in self._items:
-            item.fresh = True
-        self._subscription, granted_s = await session.subscribe(every_s, self._published)
-        self._stale_s = max(self._connection.stale_s, 3 * granted_s)
-        await session.monitor_heartbeat(self._subscription, max(granted_s, self._stale_s / 4))
-        await self._monitor(session, range(len(self._items)))
+    # ── what was missed ───────────────────────────────────────────────────────────────────────────
 
-    async def _monitor(self, session: Session, chosen: Sequence[int]) -> None:
-        self._tried_at = asyncio.get_running_loop().time()
-        sampling_s = self._connection.sampling_s
-        sampling_s = self._origin.clock.wall_seconds(self._connection.every_s if sampling_s is None else sampling_s)
-        nodes = {i + 1: self._items[i].node for i in chosen}  # handle 0 is the heartbeat
-        statuses = await session.monitor(self._subscription, nodes, sampling_s)
-        for handle, status in statuses.items():
-            self._exists(handle - 1, status if status >> 30 else 0)
-
-    # ── what arrives ──────────────────────────────────────────────────────────────────────────────
-
-    def _published(self, result: ua.PublishResult) -> None:
+    async def _read_back(self) -> AsyncGenerator[Batch]:
+        """Yield what the server's history holds of the time nobody listened, then what waited meanwhile."""
         try:
-            self._take_notifications(result)
-        except Exception as error:  # noqa: BLE001  the library would only log it; `batches` raises it
-            self._failure = error
-        if len(self._rows) or self._failure is not None:
-            self._wake.set()
+            if self._failure is None and self._connection.backfill_h:
+                async with aclosing(self._history()) as history:
+                    async for batch in history:
+                        yield batch
+        except (TimeoutError, OSError, ua.UaError) as error:
+            self._lost(error)
+        while self._intake.release():
+            if len(self._rows) >= _BATCH_ROWS:
+                yield self._rows.take()
 
-    def _take_notifications(self, result: ua.PublishResult) -> None:
+    async def _history(self) -> AsyncGenerator[Batch]:
+        known_ns = self._intake.accepted_ns()
+        await self._first_values(known_ns)
         now_ns = self._origin.clock.now_ns()
-        self._published_at = asyncio.get_running_loop().time()
-        message = result.NotificationMessage
-        if not message.NotificationData:
+        missed = missed_of(self._intake, known_ns, now_ns, self._connection.backfill_h)
+        if not missed or self._session is None or self._failure is not None:
             return
-        if self._sequence and message.SequenceNumber not in (self._sequence + 1, 1, 0):
-            self._rows.all_missed(Gap.OVERFLOW, now_ns, "notifications of the server were lost")
-        self._sequence = message.SequenceNumber
-        for part in message.NotificationData:
-            if isinstance(part, ua.DataChangeNotification):
-                self._data_at = self._published_at
-                for change in part.MonitoredItems:
-                    if change.ClientHandle == HEARTBEAT:
-                        self._beats += 1
-                        self._counters.came((time.time_ns() - time_of(change.Value)) / SECOND_NS)  # the server's clock
-                    else:
-                        self._accept(self._items[change.ClientHandle - 1], change.Value, now_ns)
-            elif isinstance(part, ua.StatusChangeNotification):
-                self._lost(ua.UaStatusCodeError(part.Status.value))
-
-    async def _poll(self, session: Session) -> None:
-        clock, every_ns = self._origin.clock, int(self._connection.every_s * SECOND_NS)
-        nodes = [item.node for item in self._items]
-        due_ns = clock.now_ns()
-        while True:
-            asked_s = time.monotonic()
-            values = await session.read(nodes)
-            self._counters.took(time.monotonic() - asked_s)
-            now_ns = clock.now_ns()
-            skipped = max(0, now_ns - due_ns) // every_ns
-            if skipped:
-                self._rows.all_missed(Gap.MISSED, now_ns, "reading takes longer than the period")
-            for index, (item, data) in enumerate(zip(self._items, values, strict=True)):
-                status = data.StatusCode.value if data.StatusCode else 0
-                if self._exists(index, status if status in NO_SUCH_NODE else 0):
-                    item.fresh = True  # a poll may read again what it has read before
-                    self._accept(item, data, now_ns)
-            self._wake.set()
-            due_ns += (skipped + 1) * every_ns
-            await clock.sleep((due_ns - clock.now_ns()) / SECOND_NS)
-
-    def _accept(self, item: _Item, data: ua.DataValue, now_ns: int) -> None:
-        """Turn one value into a row; one already seen (same source time and status) is passed over."""
-        item.heard, item.heard_ns = data, now_ns
-        status = data.StatusCode.value if data.StatusCode else 0
-        time_ns = time_of(data)
-        if item.device in self._incomplete:
-            self._rows.heard(item.device, now_ns)
-        else:
-            self._rows.answered(item.device, now_ns)
-        # Only the very same instant: a source whose clock is set back must not fall silent.
-        seen = item.fresh and 0 < time_ns == item.last_ns and status == item.status
-        item.fresh = False
-        if seen:
-            return
-        if len(self._rows) >= _MAX_ROWS:
-            self._counters.rejected += 1
-            self._overflow.add(item.device)
-            return
-        quality = quality_of(status)
-        if not time_ns:
-            time_ns = now_ns
-            quality |= 0 if self._origin.clock.trusted else UNCERTAIN | CLOCK
-        item.last_ns, item.status = time_ns, status
-        if overflowed(status):
-            self._overflow.add(item.device)
-        try:
-            self._rows.add(time_ns, item.series, number_of(data, quality), quality)
-            item.trouble = ""
-        except Rejected as error:
-            self._reject(item, str(error), data)
-
-    def _reject(self, item: _Item, reason: str, data: ua.DataValue) -> None:
-        raw = repr(data.Value.Value if data.Value is not None else None).encode()[:1024]
-        self._rows.reject(Reject(item.name, reason, raw))
-        self._tell(item, reason)
+        history = History(self._session, missed, _BACKFILL_S)
+        async with aclosing(history.read()) as found:
+            async for columns in found:
+                self._intake.take_back(columns)
+                if len(self._rows) >= _BATCH_ROWS:
+                    yield self._rows.take()
+        conclude(self._intake, self._rows, missed, known_ns, self._origin.clock.now_ns())
+        words = told(history, self._intake.items)
+        if words != self._told:
+            self._told = words
+            logger.log(logging.WARNING if words else logging.INFO, "%s: %s", self._connection.url, words)
 
     # ── what goes wrong ───────────────────────────────────────────────────────────────────────────
 
-    def _exists(self, index: int, status: int) -> bool:
-        """Note whether an item's node can be had (status 0) or not; return which."""
-        if (status != 0) == (index in self._missing):
-            return status == 0
-        item = self._items[index]
-        self._missing ^= {index}
-        self._incomplete = {self._items[i].device for i in self._missing}
-        if status:
-            reason = f"{ua.StatusCode(status).name}; correct the node id, or the rights of the user"
-            self._rows.missed(item.device, Gap.EXCEPTION, self._origin.clock.now_ns(), f"{item.name}: {reason}")
-            self._tell(item, reason)
-            self._wake.set()
-        return status == 0
+    def _lacks(self, reason: str) -> None:
+        self._rows.all_missed(Gap.OVERFLOW, self._origin.clock.now_ns(), reason)
 
-    def _tell(self, item: _Item, trouble: str) -> None:
-        if item.trouble != trouble:
-            item.trouble = trouble
-            logger.warning("%s: %s", item.name, trouble)
+    def _missed(self, reason: str) -> None:
+        self._rows.all_missed(Gap.MISSED, self._origin.clock.now_ns(), reason)
+
+    def _ended(self, error: Exception) -> None:
+        """Take what ended the subscription: the server's word, or a defect of ours."""
+        if isinstance(error, ua.UaError):
+            self._lost(error)
+        elif self._failure is None:
+            self._failure = error
+            self._wake.set()
 
     def _lost(self, error: Exception) -> None:
         self._fail(Gap.DISCONNECTED, Unavailable(f"{self._connection.url} is lost: {explain(error)}"))
@@ -262,7 +182,9 @@ class OpcuaCollector:
     def _poll_ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, (TimeoutError, OSError, ua.UaError)):
-            self._fail(Gap.TIMEOUT, Unavailable(f"{self._connection.url} does not answer: {explain(error)}"))
+            after_s = _RETRY_S if isinstance(error, TimeoutError) else None
+            words = f"{self._connection.url} does not answer: {explain(error)}"
+            self._fail(Gap.TIMEOUT, Unavailable(words, after_s))
         elif isinstance(error, Exception):
             self._failure = error
             self._wake.set()
@@ -273,48 +195,30 @@ class OpcuaCollector:
             self._rows.all_missed(cause, self._origin.clock.now_ns(), str(error))
             self._wake.set()
 
-    def _record_overflow(self) -> None:
-        for device in self._overflow:
-            reason = "values were lost: raise 'queue', or lower 'every_s' or the sampling rate"
-            if self._rows.missed(device, Gap.OVERFLOW, self._origin.clock.now_ns(), reason):
-                logger.warning("%s: %s", self._rows.name(device), reason)
-        self._overflow.clear()
-
     # ── waiting and watching ──────────────────────────────────────────────────────────────────────
 
-    async def _news(self) -> None:
+    async def _news(self, within_s: float | None = None) -> None:
+        patience_s = self._subscription.patience_s if self._subscription else self._connection.stale_s / 4
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._stale_s / 4):
+            async with asyncio.timeout(patience_s if within_s is None else within_s):
                 await self._wake.wait()
         self._wake.clear()
 
+    async def _first_values(self, known_ns: Times) -> None:
+        """Wait until each node that had values has one again; a server sends the present one of each at once."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _FIRST_S
+        while self._failure is None and self._intake.awaited(known_ns) and (left := until - loop.time()) > 0:
+            await self._news(left)
+
     async def _watch(self) -> None:
-        """Take a silent subscription for dead; look again for nodes that were missing."""
-        if self._session is None or self._poller is not None:
+        """Take a silent subscription for dead."""
+        if self._subscription is None:
             return
-        now = asyncio.get_running_loop().time()
-        # Where the server publishes its own clock, data must come; else at least its keep-alive messages must.
-        silent_s = now - (self._data_at if self._beats > 1 else self._published_at)
-        if silent_s > self._stale_s:
-            message = f"{self._connection.url}: the subscription is silent for {silent_s:.0f} s and is built anew"
-            self._fail(Gap.STALE, Unavailable(message, after_s=0.1))
-        elif self._missing and now - self._tried_at > _RETRY_MISSING_S:
-            try:
-                await self._monitor(self._session, sorted(self._missing))
-            except (TimeoutError, OSError, ua.UaError) as error:
-                self._lost(error)
-
-
-def _items(devices: Sequence[BoundDevice], ids: Mapping[str, int]) -> list[_Item]:
-    items = []
-    for index, device in enumerate(devices):
-        for name, point in device.points.items():
-            if point.opcua is None:
-                continue
-            where = f"{device.key}.{name} ({point.opcua.node})"
-            try:
-                node = ua.NodeId.from_string(point.opcua.node)
-            except (ValueError, ua.UaError) as error:
-                raise GatewayError(f"{where}: not a node id; write e.g. ns=2;s=Furnace.Power or i=2258") from error
-            items.append(_Item(node, name, where, ids[series_key(device.asset_name, name, point.quantity)], index))
-    return items
+        try:
+            silence = await self._subscription.watch()
+        except (TimeoutError, OSError, ua.UaError) as error:
+            self._lost(error)
+            return
+        if silence:
+            self._fail(Gap.STALE, Unavailable(f"{self._connection.url}: {silence}", after_s=0.1))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from config.bindings import BoundDevice
-from pipeline.batch import Batch, Reject, make
+from pipeline.batch import Batch, Qualities, Reject, Series, Times, Values, concat, make
 from pipeline.counters import Counters
 from pipeline.gaps import Gap, gap_key
 from pipeline.ports import Origin
@@ -38,17 +39,33 @@ class Rows:
         self._value: list[float] = []
         self._quality: list[int] = []
         self._rejects: list[Reject] = []
+        self._before: list[Batch] = []  # rows that came in columns, and those one by one before them
+        self._length = 0
 
     def __len__(self) -> int:
-        return len(self._time) + len(self._rejects)
+        return self._length + len(self._rejects)
 
     def add(self, time_ns: int, series: int, value: float, quality: int, span_ns: int = 0) -> None:
         """Append one row."""
+        self._length += 1
         self._time.append(time_ns)
         self._span.append(span_ns)
         self._series.append(series)
         self._value.append(value)
         self._quality.append(quality)
+
+    def extend(self, time_ns: Times, series: Series, value: Values, quality: Qualities) -> None:
+        """Append rows in columns; span 0."""
+        self._close()
+        self._length += len(series)
+        self._before.append(make(self._origin.header(), time_ns, series, value, quality))
+
+    def _close(self) -> None:
+        """Put the rows that came one by one into columns, so that others may follow them."""
+        if self._time:
+            columns = (self._time, self._series, self._value, self._quality, self._span)
+            self._before.append(make(self._origin.header(), *columns))
+            self._time, self._span, self._series, self._value, self._quality = [], [], [], [], []
 
     def reject(self, reject: Reject) -> None:
         """Append an input that could not become a row; ingest counts it with the bad rows, once it is committed."""
@@ -82,6 +99,13 @@ class Rows:
             self._counters.links[self._names[device]] = ""
             self.add(now_ns, self._gap_series[device], Gap.NONE, GOOD)
 
+    def recovered(self, device: int, now_ns: int, span_ns: int) -> None:
+        """Note that the device is heard and what was missed of it is here: a row of value 0 over the time it covers."""
+        self._known_ns[device] = now_ns
+        self._cause[device] = Gap.NONE
+        self._counters.links[self._names[device]] = ""
+        self.add(now_ns, self._gap_series[device], Gap.NONE, GOOD, span_ns)
+
     def missed(self, device: int, cause: Gap, now_ns: int, reason: str) -> bool:
         """Append a gap row over the time since the device was last known; True when the cause is a new one."""
         span_ns = max(0, now_ns - self._known_ns[device])
@@ -99,16 +123,8 @@ class Rows:
 
     def take(self, token: bytes = b"") -> Batch:
         """Return all that waits as one batch and begin anew."""
-        batch = make(
-            self._origin.header(),
-            self._time,
-            self._series,
-            self._value,
-            self._quality,
-            self._span,
-            rejects=self._rejects,
-            token=token,
-        )
+        self._close()
+        batch = replace(concat(self._origin.header(), self._before), rejects=tuple(self._rejects), token=token)
         self._counters.received += len(batch)
         self.clear()
         return batch

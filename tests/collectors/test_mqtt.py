@@ -23,7 +23,7 @@ from config.strict import Secret
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 from pipeline.quality import GOOD, STALE, UNCERTAIN
-from tests.collectors.driving import Driven, bound, ids_of, origin
+from tests.collectors.driving import NOTHING, Driven, bound, ids_of, origin
 from tests.services.mosquitto import Mosquitto
 from tests.waiting import until
 
@@ -137,7 +137,7 @@ async def test_what_is_committed_but_not_acknowledged_is_not_taken_twice(mosquit
             await until(lambda: first.hangs)
         assert numbers(first)
         plant.collector = plant.make()  # another process, which knows only what is on disk
-        plant.collector.resume([batch.token for batch in first.batches])
+        plant.collector.resume([batch.token for batch in first.batches], NOTHING)
         await asyncio.to_thread(publish_numbers, client, 101, 151)
         async with plant.run() as second:
             await until(lambda: len(numbers(first, second)) >= 150)
@@ -357,7 +357,7 @@ async def test_dying_at_20_random_moments_loses_and_doubles_nothing(mosquitto: M
     publishing = asyncio.create_task(asyncio.to_thread(publish_all))
     for _ in range(20):
         plant.collector = plant.make()
-        plant.collector.resume([batch.token for driven in runs for batch in driven.batches])
+        plant.collector.resume([batch.token for driven in runs for batch in driven.batches], NOTHING)
         async with plant.run(commit_s=chance.uniform(0.0, 0.05)) as driven:
             runs.append(driven)
             await asyncio.sleep(chance.uniform(0.02, 0.15))
@@ -365,7 +365,7 @@ async def test_dying_at_20_random_moments_loses_and_doubles_nothing(mosquitto: M
             await asyncio.sleep(chance.uniform(0.0, 0.05))
     await publishing
     plant.collector = plant.make()
-    plant.collector.resume([batch.token for driven in runs for batch in driven.batches])
+    plant.collector.resume([batch.token for driven in runs for batch in driven.batches], NOTHING)
     async with plant.run() as last:
         await until(lambda: len(set(numbers(*runs, last))) == 4000)
         with publisher(mosquitto) as client:
