@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from asyncua import Client, ua
 
+from collectors.opcua_elements import Elements
+from collectors.opcua_limits import LIMITS, Limits, limits_of, parts
+from collectors.opcua_nodes import Places
+from collectors.opcua_publish import use_columns
 from collectors.opcua_security import SecuredClient, refusal, secured
 from config.errors import Unavailable
-from config.protocols.opcua import OpcuaConnection
+from config.protocols.opcua import OpcuaConnection, OpcuaPoint
 
 # The library tells every lost connection with several tracebacks; what ends a session reaches us as an exception.
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
-_T = TypeVar("_T")
-
 HEARTBEAT: Final = 0  # client handle of the server's own clock, which moves even where no process value does
 _CURRENT_TIME: Final = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
-_LIMITS: Final = (
-    ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
-    ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
-)
-_AT_ONCE: Final = 1_000  # nodes in one request to a server that states no limit
 _NO_FILTER: Final = frozenset(
     (ua.StatusCodes.BadFilterNotAllowed, ua.StatusCodes.BadMonitoredItemFilterUnsupported,
      ua.StatusCodes.BadDeadbandFilterInvalid)
@@ -35,24 +32,40 @@ _NO_FILTER: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open session with what the server can take in one request."""
+    """An open session with what the server can take in one request, and where its points stand."""
 
     client: Client
     connection: OpcuaConnection
-    nodes_per_read: int
-    items_per_call: int
+    limits: Limits
+    places: Places
+    elements: Elements
 
-    async def read(self, nodes: Sequence[ua.NodeId]) -> list[ua.DataValue]:
-        """Return the values of `nodes` with both timestamps, in as few requests as the server allows."""
-        values: list[ua.DataValue] = []
-        for part in _parts(nodes, self.nodes_per_read):
+    async def locate(self, points: Sequence[OpcuaPoint], again_s: float = 0.0) -> None:
+        """Find the nodes of points that have none and were not looked for within `again_s` [s].
+
+        `places` says afterwards which node each has, or why it has none.
+        """
+        if lost := self.places.lost(points, again_s):
+            await self.places.locate(lost)
+            await self.elements.prepare([(p, node) for p in lost if (node := self.places[p].node) is not None])
+
+    async def read(self, points: Sequence[OpcuaPoint]) -> list[ua.DataValue]:
+        """Return the values of points with both timestamps, in as few requests as the server allows.
+
+        A point without a node has a value with the status that says so; what is missing is not looked for here.
+        """
+        values = [ua.DataValue(StatusCode_=ua.StatusCode(self.places[p].status)) for p in points]
+        there = [(i, self._asked(p, node)) for i, p in enumerate(points) if (node := self.places[p].node) is not None]
+        for some in parts(there, self.limits.read):
             request = ua.ReadParameters(
-                MaxAge=0,
-                TimestampsToReturn=ua.TimestampsToReturn.Both,
-                NodesToRead=[ua.ReadValueId(node, ua.AttributeIds.Value) for node in part],
+                MaxAge=0, TimestampsToReturn=ua.TimestampsToReturn.Both, NodesToRead=[asked for _, asked in some]
             )
-            values += await self.client.uaclient.session.read(request)
+            for (i, _), value in zip(some, await self.client.uaclient.session.read(request), strict=True):
+                values[i] = value
         return values
+
+    def _asked(self, point: OpcuaPoint, node: ua.NodeId) -> ua.ReadValueId:
+        return ua.ReadValueId(node, ua.AttributeIds.Value, self.elements.range(point))
 
     async def subscribe(self, interval_s: float, notify: Callable[[ua.PublishResult], None]) -> tuple[int, float]:
         """Open a subscription publishing every `interval_s`; return its id and the interval the server grants [s]."""
@@ -65,32 +78,33 @@ class Session:
         granted = await self.client.uaclient.session.create_subscription(request, notify)
         return granted.SubscriptionId, granted.RevisedPublishingInterval / 1000
 
-    async def monitor(self, subscription: int, nodes: dict[int, ua.NodeId], sampling_s: float) -> dict[int, int]:
-        """Monitor `nodes` (client handle → node); return the status of each handle.
+    async def monitor(self, subscription: int, points: dict[int, OpcuaPoint], sampling_s: float) -> dict[int, int]:
+        """Monitor points (client handle → point); return the status of each handle.
 
-        A node whose type takes no deadband (a Boolean) is monitored without.
+        A point without a node is looked for first. One whose type takes no deadband (a Boolean) is monitored without.
         """
-        statuses = await self._create(subscription, nodes, sampling_s, _filter(self.connection.deadband))
-        plain = {handle: nodes[handle] for handle, status in statuses.items() if status in _NO_FILTER}
+        await self.locate(list(points.values()))
+        found = {handle: (point, self.places[point]) for handle, point in points.items()}
+        asked = {h: self._asked(point, place.node) for h, (point, place) in found.items() if place.node is not None}
+        statuses = {handle: place.status for handle, (_, place) in found.items()}
+        statuses |= await self._create(subscription, asked, sampling_s, _filter(self.connection.deadband))
+        plain = {handle: asked[handle] for handle, status in statuses.items() if status in _NO_FILTER}
         return statuses | await self._create(subscription, plain, sampling_s, None)
 
     async def monitor_heartbeat(self, subscription: int, sampling_s: float) -> None:
         """Monitor the server's clock in the same subscription, so that its silence means something."""
-        await self._create(subscription, {HEARTBEAT: _CURRENT_TIME}, sampling_s, None)
+        clock = ua.ReadValueId(_CURRENT_TIME, ua.AttributeIds.Value)
+        await self._create(subscription, {HEARTBEAT: clock}, sampling_s, None)
 
     async def _create(
-        self, subscription: int, nodes: dict[int, ua.NodeId], sampling_s: float, chosen: ua.DataChangeFilter | None
+        self, subscription: int, asked: dict[int, ua.ReadValueId], sampling_s: float, chosen: ua.DataChangeFilter | None
     ) -> dict[int, int]:
         statuses: dict[int, int] = {}
-        for part in _parts(list(nodes.items()), self.items_per_call):
+        for part in parts(list(asked.items()), self.limits.monitor):
             items = []
-            for handle, node in part:
+            for handle, what in part:
                 wanted = ua.MonitoringParameters(handle, sampling_s * 1000, chosen, self.connection.queue)
-                items.append(
-                    ua.MonitoredItemCreateRequest(
-                        ua.ReadValueId(node, ua.AttributeIds.Value), ua.MonitoringMode.Reporting, wanted
-                    )
-                )
+                items.append(ua.MonitoredItemCreateRequest(what, ua.MonitoringMode.Reporting, wanted))
             request = ua.CreateMonitoredItemsParameters(subscription, ua.TimestampsToReturn.Both, items)
             results = await self.client.uaclient.session.create_monitored_items(request)
             statuses |= {handle: r.StatusCode.value for (handle, _), r in zip(part, results, strict=True)}
@@ -120,11 +134,12 @@ async def connect(connection: OpcuaConnection, on_lost: Callable[[Exception], No
     client: SecuredClient | None = None
     try:
         client = await secured(connection, certs)
+        use_columns(client)
         # Small servers hold few sessions: one left behind must not occupy its place for the library's hour.
         client.session_timeout = int(max(60.0, 3 * connection.every_s) * 1000)
         client.connection_lost_callback = lost
         await client.connect()
-        return Session(client, connection, *await _limits(client))
+        return await _session(client, connection)
     except (TimeoutError, OSError, ua.UaError) as error:
         words = (refusal(error, client) if client is not None else "") or explain(error)
         _cut(client)
@@ -146,14 +161,15 @@ def explain(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-async def _limits(client: Client) -> tuple[int, int]:
+async def _session(client: Client, connection: OpcuaConnection) -> Session:
+    """Ask what the server takes in one request."""
     request = ua.ReadParameters(
         TimestampsToReturn=ua.TimestampsToReturn.Neither,
-        NodesToRead=[ua.ReadValueId(ua.NodeId(i), ua.AttributeIds.Value) for i in _LIMITS],
+        NodesToRead=[ua.ReadValueId(node, ua.AttributeIds.Value) for node in LIMITS],
     )
-    values = [v.Value.Value if v.Value else None for v in await client.uaclient.session.read(request)]
-    per_read, per_call = (min(v, _AT_ONCE) if isinstance(v, int) and v > 0 else _AT_ONCE for v in values)
-    return per_read, per_call
+    asked = client.uaclient.session
+    limits = limits_of([v.Value.Value if v.Value else None for v in await asked.read(request)])
+    return Session(client, connection, limits, Places(asked, limits), Elements(asked, limits))
 
 
 def _filter(deadband: float) -> ua.DataChangeFilter:
@@ -162,8 +178,3 @@ def _filter(deadband: float) -> ua.DataChangeFilter:
     if deadband == 0:
         return ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
     return ua.DataChangeFilter(ua.DataChangeTrigger.StatusValue, ua.DeadbandType.Absolute, deadband)
-
-
-def _parts(whole: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(whole), size):
-        yield whole[start : start + size]

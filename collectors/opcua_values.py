@@ -8,10 +8,12 @@ from typing import Final, NamedTuple
 from asyncua import ua
 
 from config.errors import Rejected
+from config.protocols.opcua import OpcuaPoint
 from pipeline.quality import BAD, COMM, GOOD, RANGE, STALE, UNCERTAIN
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NO_TIME: Final = 2200  # from this year on a time is one that a server uses for none
 
 # Status codes that say why, without their 16 info bits. Source: OPC UA Part 4 table 178, Part 8 table 24.
 _Codes = ua.StatusCodes
@@ -31,8 +33,8 @@ _REASONS: dict[int, int] = {
 
 # The node itself is wrong, not its value.
 NO_SUCH_NODE = frozenset(
-    (_Codes.BadNodeIdUnknown, _Codes.BadNodeIdInvalid, _Codes.BadAttributeIdInvalid, _Codes.BadNotReadable,
-     _Codes.BadUserAccessDenied)
+    (_Codes.BadNodeIdUnknown, _Codes.BadNoMatch, _Codes.BadNodeIdInvalid, _Codes.BadAttributeIdInvalid,
+     _Codes.BadNotReadable, _Codes.BadUserAccessDenied)
 )  # fmt: skip
 
 _INFO_BITS = 0xFFFF
@@ -53,7 +55,7 @@ def overflowed(status: int) -> bool:
 def time_of(data: ua.DataValue) -> int:
     """Return the source's time, else the server's [ns UTC]; 0 where neither stands in the value."""
     for stamp in (data.SourceTimestamp, data.ServerTimestamp):
-        if stamp is not None and stamp.year >= 1970:
+        if stamp is not None and 1970 <= stamp.year < _NO_TIME:  # what 64 bits of nanoseconds hold, with room
             return nanoseconds(stamp)
     return 0
 
@@ -90,12 +92,12 @@ class Heard(NamedTuple):
 _LONGEST: Final = 200  # characters of a value that are shown
 
 
-def heard(point: str, node: ua.NodeId, data: ua.DataValue | None, at_ns: int) -> Heard:
+def heard(point: str, node: OpcuaPoint, data: ua.DataValue | None, at_ns: int) -> Heard:
     """Return what is known of a node's last value."""
     if data is None:
-        return Heard(point, node.to_string(), "", "", "", 0, 0)
+        return Heard(point, str(node), "", "", "", 0, 0)
     variant = data.Value
     kind = "" if variant is None else variant.VariantType.name + (" array" if variant.is_array else "")
     shown = "" if variant is None or variant.Value is None else str(variant.Value)[:_LONGEST]
     status = data.StatusCode.name if data.StatusCode else "Good"
-    return Heard(point, node.to_string(), kind, shown, status, time_of(data), at_ns)
+    return Heard(point, str(node), kind, shown, status, time_of(data), at_ns)

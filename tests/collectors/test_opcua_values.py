@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.opcua_values import nanoseconds, number_of, overflowed, quality_of, time_of
-from config.errors import GatewayError, Rejected
+from config.errors import Rejected
 from pipeline.gaps import Gap
 from pipeline.quality import BAD, COMM, GOOD, RANGE, SEVERITY, STALE, UNCERTAIN
 from tests.collectors.driving import bound
@@ -155,9 +155,3 @@ async def test_a_restarted_second_server_is_read_again(peer: Peer) -> None:
         await peer.set("power", 7.0, at_s=1)
         await until(lambda: driven.values(key("power"))[-1] == 7.0)
         await until(lambda: driven.gaps(device)[-1] == Gap.NONE)
-
-
-def test_what_is_no_node_id_is_told_with_its_point() -> None:
-    described = {"power": {"quantity": "power", "unit": "kW", "opcua": {"node": "i=power"}}}
-    with pytest.raises(GatewayError, match=r"furnace\.plc\.power \(i=power\): not a node id"):
-        Plant("opc.tcp://127.0.0.1:9", bound("plc", described))
