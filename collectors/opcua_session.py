@@ -54,7 +54,7 @@ class Session:
 
         A point without a node has a value with the status that says so; what is missing is not looked for here.
         """
-        values = [ua.DataValue(StatusCode_=ua.StatusCode(self.places[p].status)) for p in points]
+        values = [ua.DataValue(StatusCode=ua.StatusCode(self.places[p].status)) for p in points]
         there = [(i, self._asked(p, node)) for i, p in enumerate(points) if (node := self.places[p].node) is not None]
         for some in parts(there, self.limits.read):
             request = ua.ReadParameters(
