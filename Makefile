@@ -9,7 +9,7 @@ SETUP := scripts/venv pyproject.toml
 
 export PYTHON
 
-.PHONY: help venv dev needs demo test check format bench lock schema dashboards interop clean
+.PHONY: help venv dev needs demo test check format bench lock schema dashboards devices interop clean
 
 help:
 	@echo 'make demo        a simulated factory, the gateway and its page on http://127.0.0.1:8800/'
@@ -21,6 +21,7 @@ help:
 	@echo 'make format      let ruff lay the code out'
 	@echo 'make schema      write the JSON schema of gateway.yaml'
 	@echo 'make dashboards  write the Grafana dashboards'
+	@echo 'make devices     write docs/devices.md from the device templates'
 	@echo 'make interop     try all peers written by others -> docs/INTEROP.md'
 	@echo 'make lock        resolve both lock files anew (ARGS=--upgrade for newer versions)'
 	@echo 'make clean       remove the environment and caches'
@@ -53,6 +54,7 @@ check: $(DEV)
 	$(BIN)/lint-imports
 	$(BIN)/python -m config.schema --check
 	$(BIN)/python -m dashboards.generate --check
+	$(BIN)/python -m tests.devices --check
 
 format: $(DEV)
 	$(BIN)/ruff check --fix
@@ -67,6 +69,9 @@ schema: $(RUNTIME)
 
 dashboards: $(RUNTIME)
 	@$(BIN)/python -m dashboards.generate
+
+devices: $(DEV)
+	@$(BIN)/python -m tests.devices
 
 interop: $(DEV) needs
 	@rm -rf .interop

@@ -13,7 +13,7 @@ from config.points import Point
 from config.quantities import conversion
 
 FOLDER: Final = Path(__file__).parent / "data" / "templates"
-KINDS: Final = ("capture", "manual", "second implementation")
+KINDS: Final = ("capture", "manual", "program", "transcription")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pymodbus.client.mixin import ModbusClientMixin
 
 from collectors.modbus_plan import compile_plan, place
 from config.points import Point, Template
-from config.protocols.modbus import ModbusPoint
+from config.protocols.modbus import ModbusPoint, absent_values
 from config.quantities import conversion
 from config.templates import load_all
 from simulators.registers import RegisterMap
@@ -72,16 +72,33 @@ def test_registers_mean_what_others_say(template: Template) -> None:
                 assert found[name] == pytest.approx(wanted, rel=1e-9, abs=1e-9), f"{name}: {vector.source}"
 
 
-async def read(client: AsyncModbusTcpClient, unit: int, template: Template, spot: ModbusPoint) -> float:
-    """Return a raw value as pymodbus reads and converts it."""
-    function = {"holding": client.read_holding_registers, "input": client.read_input_registers}
-    table = spot.table or template.modbus.table
-    reply = await function[table](spot.address, count=spot.registers, device_id=unit)
-    assert not reply.isError(), reply
-    order = spot.word_order or template.modbus.word_order
-    number = client.convert_from_registers(reply.registers, DATATYPES[spot.type], word_order=order)
-    assert isinstance(number, int | float)
-    return number
+class Reader:
+    """pymodbus reading one unit: its converter gives the raw value, what makes it plain is said once more here."""
+
+    def __init__(self, client: AsyncModbusTcpClient, unit: int, template: Template) -> None:
+        self.client = client
+        self.unit = unit
+        self.shared = template.modbus
+
+    async def registers(self, table: str, address: int, count: int) -> list[int]:
+        ask = {"holding": self.client.read_holding_registers, "input": self.client.read_input_registers}[table]
+        reply = await ask(address, count=count, device_id=self.unit)
+        assert not reply.isError(), reply
+        return reply.registers
+
+    async def value(self, place: ModbusPoint) -> float:
+        table, order = place.table or self.shared.table, place.word_order or self.shared.word_order
+        words = await self.registers(table, place.address, place.registers)
+        number = self.client.convert_from_registers(words, DATATYPES[place.type], word_order=order)
+        assert isinstance(number, int | float)
+        for scale in place.scale_by:
+            assert scale.as_ == "sign"
+            assert scale.bit is not None
+            signs = await self.registers(table, scale.address, 1)
+            number *= -1 if signs[0] >> scale.bit & 1 else 1
+        if place.form == "quadrants" and abs(number) > 1:
+            number = (2 if number > 0 else -2) - number
+        return number
 
 
 async def test_every_template_is_served_to_a_client_of_others() -> None:
@@ -102,10 +119,11 @@ async def test_every_template_is_served_to_a_client_of_others() -> None:
             for name, (value, unit) in vector.expected.items():
                 point = template.points[name]
                 assert point.modbus is not None
-                raw = await read(client, number, template, point.modbus)
+                raw = await Reader(client, number, template).value(point.modbus)
                 where = f"{template.id}.{name}: {vector.source}"
                 if value is None:
-                    assert raw in (point.modbus.not_available or ()), where
+                    convention = point.modbus.absent or template.modbus.absent
+                    assert raw in (point.modbus.not_available or absent_values(point.modbus.type, convention)), where
                 else:
                     step = abs(point.scale) * conversion(point.unit, point.quantity)[0] / 2
                     wanted = canonical(point, value, unit)
