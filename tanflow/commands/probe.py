@@ -18,6 +18,7 @@ from collectors.modbus_frames import Read
 from collectors.modbus_readings import words
 from config.errors import GatewayError, Rejected
 from tanflow.commands.options import meant, plain_table
+from tanflow.commands.sunspec import probe_sunspec
 from tanflow.commissioning.addresses import Asked, nothing_left, option, parse
 from tanflow.commissioning.explained import explained
 from tanflow.commissioning.pasted import yaml_of
@@ -53,6 +54,9 @@ def probe(
         raise typer.BadParameter("--expect: is a number as the display shows it, e.g. 230.1")
     with meant():
         asked = parse(url)
+        if asked.scheme == "sunspec":
+            probe_sunspec(asked, timeout, as_json=as_json)
+            return
         wanted = _wanted(asked)
     expected = None if expect is None else Expected(expect, unit, tolerance / 100)
     err.print(f"reading {wanted} of unit {wanted.unit} at {asked.way.name}, once", markup=False)
