@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from config.errors import ConfigError, Problem
 from config.explain import explain, visible
 from config.heat_checks import doubt_cooling
+from config.line_checks import check_lines
 from config.meter_checks import doubt_meters
 from config.model import Asset, Gateway
 from config.plant_checks import Finding, Loc, Plant, check_plant
@@ -57,7 +58,7 @@ def load(path: Path | str) -> Loaded:
         raise ConfigError([Problem(str(path), 1, "gateway", "the file is empty; begin with 'version: 1'")])
     problems = [_told(path, line, where, message) for line, where, message in issues]
     plant, errors = _validate(data, top, path.parent)
-    findings = errors + ([*check_plant(plant), *check_references(plant)] if plant else [])
+    findings = errors + ([*check_plant(plant), *check_lines(plant), *check_references(plant)] if plant else [])
     problems += [_problem(path, top, finding) for finding in findings]
     if problems or plant is None:
         raise ConfigError(_in_order(str(path), problems))

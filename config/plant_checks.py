@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from config.address_checks import address_mistakes
@@ -12,7 +12,6 @@ from config.carriers import about
 from config.explain import nearest
 from config.model import Asset, Device, Gateway
 from config.points import DeviceMap, Point
-from config.protocols.modbus import ModbusAddress, modbus_address
 from config.quantities import QUANTITIES
 from config.strict import NAME
 
@@ -71,7 +70,6 @@ def check_plant(plant: Plant) -> Iterator[Finding]:
         if device.prefix and not re.fullmatch(NAME, device.prefix + "x"):
             yield (*path, "prefix"), f"'{device.prefix}' cannot begin a name; letters, digits, '-' and '_' only"
     yield from _point_names(plant)
-    yield from _doubled_units(plant)
 
 
 def _asset_names(plant: Plant) -> Iterator[Finding]:
@@ -156,31 +154,3 @@ def _point_names(plant: Plant) -> Iterator[Finding]:
                     f"'{owner[shared[0]]}'; tell them apart with e.g. prefix: {name}-"
                 )
                 yield (*path, "devices", name), message
-
-
-@dataclass(slots=True)
-class _Unit:
-    """What is read from one Modbus unit, and which device reads it first."""
-
-    readers: dict[tuple[object, ...], str] = field(default_factory=dict)
-
-
-def _doubled_units(plant: Plant) -> Iterator[Finding]:
-    units: dict[ModbusAddress, _Unit] = {}
-    for path, asset_name, _, name, device in plant.devices():
-        try:
-            unit = units.setdefault(modbus_address(device.address), _Unit())
-        except ValueError:
-            continue
-        template = plant.templates.get(device.template or "")
-        table = template.modbus.table if template else "holding"
-        me = f"{asset_name}.{name}"
-        for point in plant.points(device).values():
-            if point.modbus is None:
-                continue
-            first = unit.readers.setdefault(
-                (point.modbus.table or table, point.modbus.address, point.modbus.type, point.modbus.bit), me
-            )
-            if first != me:
-                yield (*path, "address"), f"{device.address} is read by device '{first}' already; is the unit right?"
-                break

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from carbon.books import Books
 from carbon.factors.steam import mistake_of
-from config.bindings import bind
+from config.bindings import BoundDevice, bind
 from config.errors import ConfigError
 from config.kpis import Figures, figures, points_of
 from config.load import Loaded, located
@@ -24,13 +24,34 @@ def check_more(loaded: Loaded) -> None:
 
 
 def _impossible(loaded: Loaded) -> Iterator[Finding]:
-    """Yield states of steam and hot water that are none, which only their tables of enthalpy can tell."""
-    for device in bind(loaded.gateway, loaded.templates):
+    """Yield periods no bus can keep, and states of steam and hot water that are none."""
+    devices = list(bind(loaded.gateway, loaded.templates))
+    yield from _overloaded(loaded, devices)
+    for device in devices:
         for name, point in device.points.items():
             state = point.steam or point.hot_water
             if state is not None and (message := mistake_of(state)):
                 at = ("areas", device.area, "assets", device.asset_name, "devices", device.name)
                 yield (*at, "points", name, "steam" if point.steam else "hot_water"), message
+
+
+def _overloaded(loaded: Loaded, devices: list[BoundDevice]) -> Iterator[Finding]:
+    if _speaks_modbus(loaded):
+        from collectors.modbus_budget import buses, overloads
+
+        yield from overloads(buses(loaded.gateway, devices))
+
+
+def _buses(loaded: Loaded, devices: list[BoundDevice]) -> Iterator[str]:
+    if _speaks_modbus(loaded):
+        from collectors.modbus_budget import buses, words
+
+        yield from (f"  {line}" for bus in buses(loaded.gateway, devices) for line in words(bus))
+
+
+def _speaks_modbus(loaded: Loaded) -> bool:
+    """Return whether there may be a bus; a protocol nobody configured is not imported."""
+    return any(connection.protocol == "modbus" for connection in loaded.gateway.connections.values())
 
 
 def summary(loaded: Loaded) -> str:
@@ -44,7 +65,7 @@ def summary(loaded: Loaded) -> str:
     found = figures(gateway, points_of(devices), known)
     to_compare = commissioning(loaded.path.parent / gateway.data.dir, devices)
     valid = f"{loaded.path}: valid — {counts}, {len(gateway.sinks)} sinks"
-    return "\n".join([valid, *_figures(found), *([to_compare] if to_compare else [])])
+    return "\n".join([valid, *_buses(loaded, devices), *_figures(found), *([to_compare] if to_compare else [])])
 
 
 def _figures(found: Figures) -> Iterator[str]:
