@@ -23,7 +23,7 @@ class Link:
 
     drop: Literal["", "close", "silent"] = ""
     lag_s: float = 0.0
-    exception: int = 0  # Modbus exception code
+    exception: int = 0  # Modbus exception code, or the error byte of a DL/T 645 meter
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Lag(_Lasting):
 
 
 class ExceptionCode(_Lasting):
-    """Every Modbus request is answered with this exception."""
+    """Every Modbus request is answered with this exception, every DL/T 645 request with this error byte."""
 
     fault: Literal["exception"]
     code: Annotated[int, Field(ge=1, le=11)] = 4
@@ -114,7 +114,7 @@ class Zero(_Lasting):
 
 
 class BadStatus(_Lasting):
-    """The points (default all but `sequence`) carry an OPC UA status that is not good."""
+    """The points (default all but `sequence`) carry an OPC UA status that is not good (Sparkplug: quality bad)."""
 
     fault: Literal["bad_status"]
     status: Annotated[str, Field(pattern=r"^(Bad|Uncertain)\w*$")] = "BadSensorFailure"
@@ -155,9 +155,9 @@ Fault = Annotated[
 ]
 # What a fault needs to be seen at all.
 _PROTOCOL: Mapping[type[_Fault], tuple[str, ...]] = {
-    ExceptionCode: ("modbus",),
-    BadStatus: ("opcua",),
-    ClockSkew: ("opcua", "mqtt"),
+    ExceptionCode: ("modbus", "dlt645"),
+    BadStatus: ("opcua", "sparkplug"),
+    ClockSkew: ("opcua", "mqtt", "sparkplug"),
 }
 
 

@@ -12,7 +12,7 @@ import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from config import secrets
@@ -20,20 +20,28 @@ from config.bindings import BoundDevice, bind
 from config.errors import ConfigError, Problem
 from config.model import Gateway
 from config.points import DeviceMap
+from config.protocols.dlt645 import Dlt645Connection, dlt645_address
 from config.protocols.modbus import ModbusAddress, ModbusConnection, modbus_address
 from config.protocols.mqtt import MqttConnection
 from config.protocols.opcua import OpcuaConnection
+from config.protocols.sparkplug import SparkplugConnection, sparkplug_address
 from pipeline.clock import SECOND_NS, Clock
 from simulators.broker import Broker
 from simulators.device import Device
 from simulators.faults import DeviceFaults, Fault, Link, Shown
+from simulators.meter_items import MeterItems
 from simulators.registers import RegisterMap
+from simulators.serve_dlt645 import OTHER_ERROR, Meter, PortLine, TcpLine
+from simulators.serve_dlt645 import Line as MeterLine
 from simulators.serve_modbus import BUSY, Bank, ModbusServer, Unit
 from simulators.serve_modbus_rtu import RtuLine, RtuPort, RtuServer
 from simulators.serve_mqtt import Messages, Publisher
-from simulators.serve_opcua import OpcuaServer
+from simulators.serve_opcua import OpcuaServer, secured_for
+from simulators.serve_sparkplug import EdgeNode, SparkplugDevice
 
 log = logging.getLogger("tanflow.simulators")
+
+_ON_BROKERS: Final = ("mqtt", "sparkplug")
 
 Step = Callable[[int, float], object]
 
@@ -66,7 +74,7 @@ class _Placed:
         self.faults = DeviceFaults(faults, bound.points)
         self.outlet = outlet
         # Registers and nodes are looked at; only messages have a period of their own.
-        self.every_s = (bound.device.every_s or 0.0) if isinstance(outlet, Messages) else 0.0
+        self.every_s = (bound.device.every_s or 0.0) if isinstance(outlet, Messages | SparkplugDevice) else 0.0
         self.period = 0
         self.waiting: deque[tuple[float, Shown]] = deque()  # until (elapsed [s]) a lag lets them through
 
@@ -80,7 +88,8 @@ class _Placed:
         if period > self.period:
             self.period = period
             shown = self.faults.show(elapsed_s, now_ns, self.readings())
-            late = shown.link is not None and not isinstance(self.outlet, _Registers)  # a late answer is the unit's own
+            # A late answer is the unit's own.
+            late = shown.link is not None and not isinstance(self.outlet, _Registers | MeterItems)
             self.waiting.append((elapsed_s + (shown.link.lag_s if late and shown.link else 0.0), shown))
         while self.waiting and self.waiting[0][0] <= elapsed_s + 1e-9:
             await self.outlet.show(self.waiting.popleft()[1])
@@ -95,9 +104,12 @@ class Served:
         self.elapsed_s = 0.0
         self.modbus: dict[str, ModbusServer] = {}  # by host:port of `gateway`
         self.lines: dict[str, RtuLine] = {}  # of Modbus RTU, by host:port or path of `gateway`
+        self.meters: dict[str, MeterLine] = {}  # lines of DL/T 645 meters, by host:port or serial port of `gateway`
         self.opcua: dict[str, OpcuaServer] = {}  # by connection
         self.mqtt: dict[str, Publisher] = {}  # by connection
         self.messages: dict[str, Messages] = {}  # by asset.device
+        self.edge_nodes: dict[tuple[str, str], EdgeNode] = {}  # by connection and group/node
+        self.brokers: set[tuple[str, int]] = set()
         self.units: dict[str, Unit] = {}  # by asset.device
         self._step = step
         self.placed: list[_Placed] = []
@@ -108,8 +120,9 @@ class Served:
         self.elapsed_s += dt_s
         for placed in self.placed:
             await placed.show(self.elapsed_s, now_ns)
-        for publisher in self.mqtt.values():
-            publisher.settle()
+        clients: list[Publisher | EdgeNode] = [*self.mqtt.values(), *self.edge_nodes.values()]
+        for client in clients:
+            client.settle()
         if self.elapsed_s == dt_s:
             for key, names in self.unread().items():
                 log.info("%s: no simulated value for %s", key, ", ".join(names))
@@ -176,10 +189,14 @@ async def _open(served: Served, stack: AsyncExitStack, bound: BoundDevice, own_b
     connection = served.gateway.connections[bound.device.connection]
     if isinstance(connection, ModbusConnection):
         return await _open_modbus(served, stack, bound, connection)
+    if isinstance(connection, Dlt645Connection):
+        return await _open_dlt645(served, stack, bound, connection)
     if isinstance(connection, OpcuaConnection):
         return await _open_opcua(served, stack, bound, connection)
     if isinstance(connection, MqttConnection):
         return await _open_mqtt(served, stack, bound, connection, own_broker)
+    if isinstance(connection, SparkplugConnection):
+        return await _open_sparkplug(served, stack, bound, connection, own_broker)
     raise ConfigError([Problem("scenario", 1, bound.key, f"nothing is simulated on {connection.protocol}")])
 
 
@@ -208,10 +225,23 @@ async def _bank(
     return served.lines[key], at.unit
 
 
+async def _open_dlt645(
+    served: Served, stack: AsyncExitStack, bound: BoundDevice, connection: Dlt645Connection
+) -> Outlet:
+    host, port, digits = dlt645_address(bound.device.address)
+    key = f"{host}:{port}" if host else str(connection.serial.port)
+    if key not in served.meters:
+        line = TcpLine(host, port) if host else PortLine(connection.serial)
+        served.meters[key] = await stack.enter_async_context(line)
+    meter = served.meters[key].meters[digits] = Meter(digits)
+    meter.link = Link(exception=OTHER_ERROR)  # until it has something to show
+    return MeterItems(bound.points, meter)
+
+
 async def _open_opcua(served: Served, stack: AsyncExitStack, bound: BoundDevice, connection: OpcuaConnection) -> Outlet:
     name = bound.device.connection
     if name not in served.opcua:
-        served.opcua[name] = await stack.enter_async_context(OpcuaServer(connection.url))
+        served.opcua[name] = await stack.enter_async_context(OpcuaServer(connection.url, secured_for(connection)))
     return await served.opcua[name].add(bound.key, bound.points)
 
 
@@ -220,17 +250,37 @@ async def _open_mqtt(
 ) -> Outlet:
     name = bound.device.connection
     if name not in served.mqtt:
-        served.mqtt[name] = await _publish(stack, connection, own_broker)
+        port = await _broker(served, stack, connection, own_broker)
+        served.mqtt[name] = await stack.enter_async_context(Publisher(connection, port, _password(connection)))
     messages = served.messages[bound.key] = served.mqtt[name].add(bound.asset_name, bound.device.address, bound.points)
     return messages
 
 
-async def _publish(stack: AsyncExitStack, connection: MqttConnection, own_broker: bool) -> Publisher:
+async def _open_sparkplug(
+    served: Served, stack: AsyncExitStack, bound: BoundDevice, connection: SparkplugConnection, own_broker: bool
+) -> Outlet:
+    group, node, _ = sparkplug_address(bound.device.address)
+    key = bound.device.connection, f"{group}/{node}"
+    if key not in served.edge_nodes:
+        port = await _broker(served, stack, connection, own_broker)
+        edge_node = EdgeNode(connection, port, key[1], _password(connection))
+        served.edge_nodes[key] = await stack.enter_async_context(edge_node)
+    return served.edge_nodes[key].add(bound.device.address, bound.points)
+
+
+async def _broker(
+    served: Served, stack: AsyncExitStack, connection: MqttConnection | SparkplugConnection, own_broker: bool
+) -> int:
+    """Return the port of a connection's broker, started at first need where it is to be our own."""
     port = connection.port or (8883 if connection.tls else 1883)
-    if own_broker:
+    if own_broker and (connection.host, port) not in served.brokers:
+        served.brokers.add((connection.host, port))
         await stack.enter_async_context(Broker(connection.host, port))
-    password = secrets.read(connection.password) if connection.password else None
-    return await stack.enter_async_context(Publisher(connection, port, password))
+    return port
+
+
+def _password(connection: MqttConnection | SparkplugConnection) -> str | None:
+    return secrets.read(connection.password) if connection.password else None
 
 
 def _check(
@@ -271,23 +321,30 @@ def _as_served(gateway: Gateway, own: str | None, own_broker: bool) -> Gateway:
     free_ports = own is not None
     data: dict[str, Any] = gateway.model_dump()
     for connection in data["connections"].values():
-        if connection["protocol"] == "mqtt" and own_broker:  # all the small broker speaks
+        if connection["protocol"] in _ON_BROKERS and own_broker:  # all the small broker speaks
             connection |= {"version": "3.1.1", "tls": None, "username": None, "password": None}
-        if free_ports and connection["protocol"] == "mqtt":
+        if free_ports and connection["protocol"] in _ON_BROKERS:
             connection["port"] = free_port()
         if free_ports and connection["protocol"] == "opcua":
             url = urlsplit(connection["url"])
             connection["url"] = url._replace(netloc=f"{url.hostname}:{free_port()}").geturl()
-        if free_ports and connection["protocol"] == "modbus" and (connection["serial"] or {}).get("port"):
+        if free_ports and (connection.get("serial") or {}).get("port"):
             connection["serial"] |= {"port": f"{own}/{connection['serial']['port'].replace('/', '-')}", "parity": "N"}
+    if free_ports:
+        _move(data)
+    return Gateway.model_validate(data)
+
+
+def _move(data: dict[str, Any]) -> None:
+    """Give every device that is reached by host and port a free port, those of one place the same."""
     moved: dict[str, int] = {}
     for area in data["areas"].values():
         for asset in area["assets"].values():
             for device in asset["devices"].values():
                 connection = data["connections"][device["connection"]]
-                on_port = (connection.get("serial") or {}).get("port")
-                if free_ports and connection["protocol"] == "modbus" and not on_port:
-                    host, port, unit = modbus_address(device["address"])
-                    at = moved.setdefault(f"{host}:{port}", free_port(host))
-                    device["address"] = f"[{host}]:{at}/{unit}" if ":" in host else f"{host}:{at}/{unit}"
-    return Gateway.model_validate(data)
+                parts = {"modbus": modbus_address, "dlt645": dlt645_address}.get(connection["protocol"])
+                if parts is None or (connection["serial"] or {}).get("port"):
+                    continue
+                host, port, unit = parts(device["address"])
+                at = moved.setdefault(f"{host}:{port}", free_port(host))
+                device["address"] = f"[{host}]:{at}/{unit}" if ":" in host else f"{host}:{at}/{unit}"
