@@ -54,7 +54,8 @@ class Round:
 
     A cycle asks question after question; a refused one leaves the others standing, silence ends it. After BREAKER
     silent cycles a meter rests, longer each time, and is tried only while such trials take no more than TRIAL_SHARE of
-    the line's time, the one not tried longest first. The turns it misses meanwhile are gap rows.
+    the line's time, the one not tried longest first. The turns it misses meanwhile are gap rows. When the first of a
+    line that was silent as a whole answers, all are asked again.
     """
 
     def __init__(self, line: Line, rows: Rows, clock: Clock, counters: Counters, told: Callable[[], None]) -> None:
@@ -83,7 +84,7 @@ class Round:
         while True:
             now = time.monotonic()
             due, number = self._due[0]
-            if meter := self._to_try(now):
+            if (due > now or not self._all_silent) and (meter := self._to_try(now)):
                 await self._try(meter)
             elif due > now:
                 await asyncio.sleep(min(due, self._next_trial()) - now)
@@ -95,7 +96,7 @@ class Round:
             self._told()
 
     async def _turn(self, meter: Meter, *, late: bool) -> None:
-        if len(self._rows) >= HELD_ROWS:
+        if self._is_full:
             meter.withheld = True
             return
         if meter.withheld:
@@ -113,12 +114,16 @@ class Round:
 
     # ── meters that rest ──────────────────────────────────────────────────────────────────────────
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._rows) >= HELD_ROWS
+
     def _next_trial(self) -> float:
         rests = [meter.rest_until for meter in self.meters if meter.rests]
-        return max(self._trial_s, min(rests)) if rests else float("inf")
+        return max(self._trial_s, min(rests)) if rests and not self._is_full else float("inf")
 
     def _to_try(self, now: float) -> Meter | None:
-        if now < self._trial_s or len(self._rows) >= HELD_ROWS:
+        if now < self._trial_s or self._is_full:
             return None
         ready = [meter for meter in self.meters if meter.rests and meter.rest_until <= now]
         return min(ready, key=lambda meter: meter.tried_s, default=None)
@@ -127,8 +132,17 @@ class Round:
         began = time.monotonic()
         await self._cycle(meter, late=False)
         ended = time.monotonic()
-        if meter.rests:
+        if meter.rests and not self._all_silent:  # where nobody answers nobody is held up
             self._trial_s = ended + (ended - began) * (1.0 / TRIAL_SHARE - 1.0)
+
+    @property
+    def _all_silent(self) -> bool:
+        return all(meter.silent for meter in self.meters)
+
+    def _line_is_back(self) -> None:
+        """Ask all at their next turn: where all were silent it was the line's, not the meters', fault."""
+        for meter in self.meters:
+            meter.failures = min(meter.failures, BREAKER - 1)
 
     # ── one cycle ─────────────────────────────────────────────────────────────────────────────────
 
@@ -148,6 +162,8 @@ class Round:
                 trouble = trouble or told
             else:
                 trouble = self._take(question, data) or trouble
+        if self._all_silent:
+            self._line_is_back()
         meter.failures = 0
         meter.silent = False
         now_ns = self._clock.now_ns()

@@ -246,7 +246,7 @@ class _Device:
             low=low,
             high=high,
             modulus=_modulus(point) * step if kind == Kind.COUNTER else NAN,
-            resolution=max(point.step * scale if point.step else 0.0, step if _is_integer(point) else 0.0),
+            resolution=max(point.step * scale if point.step else 0.0, step * _last_digit(point)),
             relative=_FLOAT_STEP.get(point.modbus.type, 0.0) if point.modbus else 0.0,
             max_rate=self._max_rate(point, scale, ratios),
             period_ns=int((paced or 0.0) * 1e9),
@@ -313,10 +313,17 @@ def _is_integer(point: Point) -> bool:
     return point.modbus is not None and point.modbus.type not in _FLOAT_STEP and not point.modbus.scale_by
 
 
+def _last_digit(point: Point) -> float:
+    """Return by how many of its scale a value advances at least; 0 when that is not known."""
+    return 10.0**-point.dlt645.decimals if point.dlt645 else 1.0 if _is_integer(point) else 0.0
+
+
 def _modulus(point: Point) -> float:
     """Return after how many steps of its register a counter begins again; NaN if it does not."""
     if point.digits:
         return 10.0**point.digits
+    if point.dlt645:
+        return point.dlt645.counts_to
     if point.modbus is None or not _is_integer(point) or point.modbus.type.startswith("sm"):
         return NAN
     registers = REGISTERS.get(point.modbus.type, 1)

@@ -8,20 +8,27 @@ from datetime import UTC, datetime
 
 from config.points import Point
 from config.protocols.dlt645 import Dlt645Point
+from simulators.faults import Shown
 from simulators.registers import raw_value
+from simulators.serve_dlt645 import Meter
 
 
 class MeterItems:
-    """The points of one meter; `encode` makes the items of one step.
+    """The points of one meter, and `meter` as their outlet; `encode` makes the items of one step.
 
     Values of a row that no point asks for show 0, and so does a point the device has no reading for.
     """
 
-    def __init__(self, points: Mapping[str, Point]) -> None:
+    def __init__(self, points: Mapping[str, Point], meter: Meter) -> None:
+        self._meter = meter
         self._places = {name: (point, point.dlt645) for name, point in points.items() if point.dlt645 is not None}
         self._counts: dict[str, int] = {}
         for _, place in self._places.values():
             self._counts[place.data] = max(self._counts.get(place.data, 1), (place.item or 0) + 1)
+
+    async def show(self, shown: Shown) -> None:
+        self._meter.items = self.encode(shown.readings, shown.time_ns)
+        self._meter.link = shown.link
 
     def encode(self, readings: Mapping[str, float], time_ns: int) -> dict[str, bytes]:
         """Return the data of each identifier; demands are said to have occurred at `time_ns` [ns UTC]."""

@@ -34,7 +34,10 @@ def raw_value(point: Point, value: float) -> float:
 
 def modulus(point: Point) -> float:
     """Return where a counter begins again [canonical units]: by its digits or its register; 0 if it never does."""
-    return states(point, point.modbus) * abs(point.scale) * conversion(point.unit, point.quantity)[0]
+    shown = float(states(point, point.modbus))
+    if point.dlt645 and point.effective_kind == "counter" and not point.digits:
+        shown = point.dlt645.counts_to
+    return shown * abs(point.scale) * conversion(point.unit, point.quantity)[0]
 
 
 def number(point: Point) -> Callable[[float], float]:

@@ -1,20 +1,18 @@
-"""Meters' data items enter, answers to DL/T 645-2007 requests leave: over TCP, on a pseudo-terminal; never a write."""
+"""Meters' data items enter, answers to DL/T 645-2007 requests leave, over TCP or on a serial port; never a write."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import re
-import tty
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Final, NamedTuple, Self, cast
 
+from config.protocols.serial import Serial
 from simulators.faults import Link
+from simulators.serial_port import SerialPort
 
 log = logging.getLogger("tanflow.simulators.dlt645")
 
@@ -169,43 +167,21 @@ class TcpLine(Line):
         await self._server.wait_closed()
 
 
-class PtyLine(Line):
-    """A line on a pseudo-terminal; `path` becomes a link to the end others open, like a serial port.
+class PortLine(Line):
+    """A line on a serial port, which is made where there is none (see SerialPort)."""
 
-    Raises FileExistsError when something stands there already.
-    """
-
-    def __init__(self, path: str) -> None:
+    def __init__(self, line: Serial) -> None:
         super().__init__()
-        self.path = Path(path)
         self._held = bytearray()
+        self._port = SerialPort(line, self._received)
 
     async def __aenter__(self) -> Self:
-        self._near, self._far = os.openpty()  # the far end is held open: nobody there is no hang-up
-        try:
-            tty.setraw(self._near)
-            os.set_blocking(self._near, False)
-            self.path.symlink_to(os.ttyname(self._far))
-        except OSError:
-            self._close()
-            raise
-        asyncio.get_running_loop().add_reader(self._near, self._readable)
+        await self._port.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        asyncio.get_running_loop().remove_reader(self._near)
-        self.path.unlink(missing_ok=True)
-        self._close()
+        await self._port.__aexit__()
 
-    def _close(self) -> None:
-        os.close(self._near)
-        os.close(self._far)
-
-    def _readable(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._held += os.read(self._near, 4_096)
-        self.take(self._held, self._write, self._held.clear)
-
-    def _write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # a late answer after the end, or nobody who reads
-            os.write(self._near, data)
+    def _received(self, data: bytes) -> None:
+        self._held += data
+        self.take(self._held, self._port.write, self._held.clear)

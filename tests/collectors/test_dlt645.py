@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from config.protocols.serial import Serial
 from pipeline.gaps import Gap
 from pipeline.quality import BAD, COMM, GOOD, RANGE
 from simulators.faults import Link
-from simulators.serve_dlt645 import PtyLine
+from simulators.serve_dlt645 import PortLine
 from tests.peers.dlt645_rig import ENERGY, POWER, SHOWN, VOLTAGE, Run, device, meter, point, reading
 from tests.waiting import until
 
@@ -109,6 +110,21 @@ async def test_a_silent_meter_rests_and_costs_the_line_no_more_than_its_share() 
     told = run.gaps(device("2", dead[0].digits))
     assert told[:3] == [Gap.TIMEOUT] * 3
     assert {Gap.BREAKER, Gap.NONE} <= set(told)
+
+
+async def test_when_a_line_that_was_silent_as_a_whole_is_back_all_are_asked_at_once() -> None:
+    meters = [meter(str(n)) for n in range(1, 7)]
+    for one in meters:
+        one.link = Link(drop="silent")
+    async with reading(meters, timeout_s=0.1, every_s=0.5, backoff_max_s=0.2) as (run, _):
+        await until(lambda: all("rests" in words for words in run.counters.links.values()))
+        assert run.counters.state == "down"
+        for one in meters:
+            one.link = None
+        await until(lambda: not any(run.counters.links.values()))
+        rested = [run.gaps(device(str(n), "1")).count(Gap.BREAKER) for n in range(1, 7)]
+        await until(lambda: all(len(run.values(f"m{n}.power.power")) >= 2 for n in range(1, 7)))
+        assert rested == [run.gaps(device(str(n), "1")).count(Gap.BREAKER) for n in range(1, 7)]
 
 
 async def test_gap_rows_of_a_silent_meter_tile_the_time() -> None:
@@ -239,9 +255,9 @@ async def test_what_goes_on_for_ever_is_ended() -> None:
 
 
 async def test_over_a_pseudo_terminal_at_2400_baud(tmp_path: Path) -> None:
-    async with PtyLine(str(tmp_path / "line")) as line:
+    serial = {"port": str(tmp_path / "line"), "baudrate": 2_400, "parity": "N"}
+    async with PortLine(Serial.model_validate(serial)) as line:
         line.meters = {m.digits: m for m in (meter("1"), meter("2"))}
-        serial = {"port": str(tmp_path / "line"), "baudrate": 2_400, "parity": "N"}
         async with (run := Run([device("1", "1"), device("2", "000000000002")], serial=serial, every_s=1.0)):
             await until(lambda: run.values("m1.power.power") and run.values("m2.power.power"))
     assert set(run.values("m1.energy.energy_index") + run.values("m2.energy.energy_index")) == {123456.78}
