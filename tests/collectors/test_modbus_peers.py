@@ -13,11 +13,13 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from pipeline.gaps import Gap
+from tests.interop import saw
 from tests.peers.modbus_rig import bound, running
 from tests.waiting import until
 
 SOURCE = Path(__file__).parents[1] / "peers" / "modbus_server.c"
-Start = Callable[[list[tuple[str, int, int]]], int]
+Content = list[tuple[str, int, int]]
+Start = Callable[..., int]  # (content, port, baud rate and unit of a serial line where it is not TCP) → TCP port
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +36,8 @@ def libmodbus_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def libmodbus(libmodbus_program: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(content: list[tuple[str, int, int]]) -> int:
-        server = subprocess.Popen([libmodbus_program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def start(content: Content, *line: str) -> int:
+        server = subprocess.Popen([libmodbus_program, *line], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(server)
         assert server.stdin is not None
         assert server.stdout is not None
@@ -95,6 +97,8 @@ async def test_libmodbus_serves_every_type_and_order_in_both_register_tables(lib
         await until(lambda: all(run.values(f"all.{key}") for key in points))
         assert {key: run.values(f"all.{key}")[0] for key in points} == expected
         assert run.gaps("all") == [Gap.NONE]
+    what = "every type × order in both register tables"
+    saw("Modbus TCP", "libmodbus 3.1 (C server)", what, f"{len(expected)} values equal")
 
 
 async def test_libmodbus_serves_bits_of_all_four_tables_and_strings(
@@ -161,3 +165,4 @@ async def test_pymodbus_encodes_what_is_decoded_here() -> None:
             assert {name: run.values(f"p.{name}")[0] for name in points} == expected
     finally:
         await server.shutdown()
+    saw("Modbus TCP", "pymodbus 3 (server)", "every type it knows", f"{len(expected)} values equal")
