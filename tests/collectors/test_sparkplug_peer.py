@@ -101,7 +101,7 @@ async def test_births_data_death_and_return(mosquitto: Mosquitto, start_node: St
     saw("Sparkplug B", PEER, "birth, data by alias, sequence around 255, death by kill -9, return", f"{values} values")
 
 
-@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize("allowed", [pytest.param(True, marks=pytest.mark.writes("request_rebirth: true")), False])
 async def test_a_rebirth_is_asked_for_only_where_allowed(
     mosquitto: Mosquitto, start_node: StartNode, allowed: bool
 ) -> None:

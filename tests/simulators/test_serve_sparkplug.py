@@ -83,6 +83,7 @@ class Rig:
         return self.driven.values(f"press.{point}")
 
 
+@pytest.mark.writes("request_rebirth: true")
 @pytest.mark.parametrize("own_broker", [True, False])
 async def test_births_and_what_changes(own_broker: bool, mosquitto: Mosquitto) -> None:
     async with serve(plant(mosquitto.port), {}, {"press": Press()}, free_ports=own_broker, own_broker=own_broker) as s:
@@ -102,6 +103,7 @@ async def test_births_and_what_changes(own_broker: bool, mosquitto: Mosquitto) -
     assert node.rebirths <= 5
 
 
+@pytest.mark.writes("request_rebirth: true")
 async def test_faults_are_seen(mosquitto: Mosquitto) -> None:
     faults: list[Fault] = [
         BadStatus(fault="bad_status", at_s=40, for_s=20, device="press.m"),
