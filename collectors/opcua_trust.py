@@ -205,7 +205,7 @@ def _names_host(names: Sequence[str], host: str) -> bool:
 
 
 def _signer(certificate: x509.Certificate, candidates: Sequence[x509.Certificate]) -> x509.Certificate | None:
-    return next((c for c in candidates if c != certificate and _is_authority(c) and _signed(certificate, c)), None)
+    return next((c for c in candidates if c != certificate and is_authority(c) and _signed(certificate, c)), None)
 
 
 def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -216,7 +216,8 @@ def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Return whether a certificate may sign others."""
     try:
         if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
             return False

@@ -15,9 +15,10 @@ from rich.console import Console
 from config.errors import ConfigError, GatewayError
 from config.explain import visible
 from config.load import Loaded, load
-from tanflow.commands import alerts, factors, gaps, ledger, meters, notify, users
+from tanflow.commands import alerts, certs, factors, gaps, ledger, meters, notify, users
 from tanflow.commands.advise import advise
 from tanflow.commands.allocate import allocate
+from tanflow.commands.browse import browse
 from tanflow.commands.commission import commission
 from tanflow.commands.cost import cost
 from tanflow.commands.drift import drift
@@ -31,8 +32,10 @@ from tanflow.commands.scan import scan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(certs.app, name="certs")
 app.add_typer(gaps.app, name="gaps")
 app.add_typer(factors.app, name="factors")
+app.command()(browse)
 app.command()(enter)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(meters.app, name="meters")
