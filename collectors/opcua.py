@@ -88,10 +88,11 @@ class OpcuaCollector:
         Raises Unavailable when the server must be opened again.
         """
         await self._open()
-        async with aclosing(self._read_back()) as missed:
-            async for batch in missed:
-                yield batch
         while True:
+            if self._intake.holds:  # after opening, and after a server stood still
+                async with aclosing(self._read_back()) as missed:
+                    async for batch in missed:
+                        yield batch
             if self._failure is None:
                 await self._news()
                 await self._watch()

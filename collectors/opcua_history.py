@@ -22,6 +22,7 @@ from config.protocols.opcua import OpcuaPoint
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND_NS: Final = 1_000
+_MARGIN_NS: Final = 2_000_000  # some servers count in whole milliseconds, and leave the end out
 _NODES: Final = 50  # in one request, where the server takes as many
 _VALUES: Final = 1_000  # of a node in one answer
 _TOGETHER_NS: Final = 600 * 1_000_000_000  # nodes whose gaps begin this close to each other share a request
@@ -67,7 +68,7 @@ class Missed:
             self.complete = bool((time_ns >= self.before_ns).any())
             new &= time_ns < self.before_ns
         else:
-            self.complete = not result.ContinuationPoint and status not in _LATER
+            self.complete = not result.ContinuationPoint and status not in _LATER and len(time_ns) < _VALUES
         if not new.any():
             return None
         self.after_ns = int(time_ns[new][-1])
@@ -172,7 +173,7 @@ def _groups(missed: Sequence[Missed], size: int) -> list[list[Missed]]:
 def _details(group: Sequence[Missed]) -> ua.ReadRawModifiedDetails:
     """Return the stretch of a group, with the first value that came again, by which a history is known complete."""
     ends = [m.before_ns for m in group]
-    end = datetime.now(UTC) if 0 in ends else _datetime(max(ends) + _MICROSECOND_NS)
+    end = datetime.now(UTC) if 0 in ends else _datetime(max(ends) + _MARGIN_NS)
     start = _datetime(min(m.after_ns for m in group))
     return ua.ReadRawModifiedDetails(
         IsReadModified=False, StartTime=start, EndTime=end, NumValuesPerNode=_VALUES, ReturnBounds=False

@@ -78,6 +78,8 @@ class Intake:
         self._accepted_ns = np.full(len(items), NEVER)
         # The last value as it came, for whoever commissions: plain ones in columns, others as they are.
         self._shown = _Shown(len(items))
+        # The stretch of each item that was read back: live values within it are here already.
+        self._back_ns = np.zeros((2, len(items)), np.int64)
         # While what was missed is read back, values wait, and the time of the first of each item is where that ends.
         self.first_ns = np.zeros(len(items), np.int64)
         self._held: deque[tuple[int, Columns]] | None = None
@@ -109,10 +111,16 @@ class Intake:
 
     # ── values ────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def holds(self) -> bool:
+        """Whether values wait."""
+        return self._held is not None
+
     def hold(self) -> None:
-        """Let values wait until `release` is through."""
+        """Let values wait until `release` is through; those that wait already stay."""
         self.first_ns[:] = 0
-        self._held, self._waiting = deque(), 0
+        if self._held is None:
+            self._held, self._waiting = deque(), 0
 
     def take(self, columns: Columns, now_ns: int) -> None:
         """Take values that have arrived, in their order; those of items nobody knows are passed over."""
@@ -135,6 +143,10 @@ class Intake:
         """Take values of the past, read back; they are newer than all accepted and older than all that wait."""
         self._append(columns, self._origin.clock.now_ns())
 
+    def covered(self, item: int, after_ns: int, upto_ns: int) -> None:
+        """Note from when to when the values of an item were read back, the beginning excluded."""
+        self._back_ns[:, item] = after_ns, upto_ns
+
     def release(self) -> bool:
         """Accept the oldest values that wait; False when none is left and all that come are accepted again."""
         if self._held:
@@ -146,9 +158,12 @@ class Intake:
 
     def _accept(self, columns: Columns, now_ns: int) -> None:
         self._answered(columns.index, now_ns)
-        seen = self._seen(columns)
-        self._fresh[columns.index] = False
-        if seen is not None:
+        after_ns, upto_ns = self._back_ns[:, columns.index]
+        seen = (columns.time_ns > after_ns) & (columns.time_ns <= upto_ns)
+        if self._fresh[columns.index].any():
+            seen |= self._repeated(columns)
+            self._fresh[columns.index] = False
+        if seen.any():
             columns = columns.take(~seen)
         if len(self._rows) + len(columns) > _MAX_ROWS and len(self._rows):
             self._lose(columns)
@@ -162,23 +177,21 @@ class Intake:
         for device in np.flatnonzero(there).tolist():
             (self._rows.heard if device in incomplete else self._rows.answered)(device, now_ns)
 
-    def _seen(self, columns: Columns) -> npt.NDArray[np.bool_] | None:
-        """Return which values are the very same as the last of their item before it was asked anew; None: no such.
+    def _repeated(self, columns: Columns) -> npt.NDArray[np.bool_]:
+        """Return which values are the very same as the last of their item before it was asked anew.
 
         Only the very same instant: a source whose clock is set back must not fall silent. What was committed before
         this process has no status: then a good value of that instant is the one that was committed.
         """
         index = columns.index
-        if not self._fresh[index].any():
-            return None
         first = np.zeros(len(index), np.bool_)
         first[np.unique(index, return_index=True)[1]] = True
         last = self._status[index]
         same = (columns.status == last) | ((last < 0) & (columns.status >> 30 == 0))
         known = (columns.time_ns > 0) & (columns.time_ns == self._last_ns[index])
-        seen: npt.NDArray[np.bool_] = self._fresh[index] & first & known & same
-        self._status[index[seen]] = columns.status[seen]
-        return seen
+        repeated: npt.NDArray[np.bool_] = self._fresh[index] & first & known & same
+        self._status[index[repeated]] = columns.status[repeated]
+        return repeated
 
     def _append(self, columns: Columns, now_ns: int) -> None:
         if not len(columns):

@@ -38,6 +38,8 @@ def conclude(
     intake: Intake, rows: Rows, missed: Sequence[Missed], known_ns: npt.NDArray[np.int64], now_ns: int
 ) -> None:
     """Say of each device all of whose points are whole again over what time that is."""
+    for m in missed:
+        intake.covered(m.item, int(known_ns[m.item]), m.after_ns)
     whole = np.ones(len(intake.items), np.bool_)
     whole[list(intake.missing)] = False
     whole[[m.item for m in missed if not m.complete]] = False
@@ -58,6 +60,10 @@ def told(history: History, items: Sequence[Item]) -> str:
             return f"the server keeps no history for us ({name}): what was missed stays missing"
         example = items[next(m.item for m in refused if m.refused == status)].name
         return f"no history of {len(refused)} of {len(history.missed)} points ({name} for {count}, e.g. {example})"
+    short = [m for m in history.missed if m.open and not history.late]
+    if short:
+        example = items[short[0].item].name
+        return f"the history of {len(short)} of {len(history.missed)} points does not reach up to now, e.g. {example}"
     if history.late:
         return f"reading back took too long and was ended after {history.values} values: the rest stays missing"
     return ""

@@ -91,7 +91,11 @@ class Subscription:
 
     def _take(self, message: ua.NotificationMessage) -> None:
         now_ns = self._clock.now_ns()
-        self._published_at = asyncio.get_running_loop().time()
+        silent_s = asyncio.get_running_loop().time() - self._published_at
+        self._published_at += silent_s
+        # Keep-alive messages come at least three times as often: it stood still, and its queues may not hold it all.
+        if self._id and silent_s > self._stale_s / 2 and self._session.connection.backfill_h:
+            self._intake.hold()
         if not message.NotificationData:
             return
         if self._sequence and message.SequenceNumber not in (self._sequence + 1, 1, 0):

@@ -24,7 +24,7 @@ class NodeOpcua:
     """node-opcua's server with the variables of opcua_server.js, in namespace 1 (`ns=1;s=power` …)."""
 
     def __init__(self, node: str, keys: Path, folder: Path) -> None:
-        self._command = [node, str(PEERS / "opcua_server.js")]
+        self._node = node
         self._keys = keys
         self._errors = folder / "node-opcua.err"
         self.port = free_port()
@@ -35,10 +35,14 @@ class NodeOpcua:
     def url(self) -> str:
         return f"opc.tcp://127.0.0.1:{self.port}"
 
+    def command(self) -> list[str]:
+        """Return what is started."""
+        return [self._node, str(PEERS / "opcua_server.js"), str(self.port), str(self._keys)]
+
     def start(self) -> None:
         with self._errors.open("a") as errors:
             self._process = subprocess.Popen(
-                [*self._command, str(self.port), str(self._keys)],
+                self.command(),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1,
             )  # fmt: skip
         assert self._process.stdout is not None

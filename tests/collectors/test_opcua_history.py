@@ -1,0 +1,194 @@
+"""What an OPC UA server's history holds of an outage comes before the live values, once each, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from collectors.opcua import OpcuaCollector
+from config.bindings import BoundDevice
+from config.protocols.opcua import OpcuaConnection
+from pipeline.batch import Batch
+from pipeline.counters import Counters
+from pipeline.gaps import Gap
+from tests.collectors.driving import Driven, bound, ids_of, origin
+from tests.interop import saw
+from tests.services.opcua_history import HistoryServer, Start
+from tests.waiting import until
+
+MAKES = ("node-opcua", "asyncua")
+PEER = {"node-opcua": "node-opcua 2.182 server", "asyncua": "asyncua 2.1 server"}
+
+
+def points(count: int) -> dict[str, dict[str, Any]]:
+    return {f"v{i}": {"quantity": "power", "unit": "kW", "opcua": {"node": f"ns=1;s=v{i}"}} for i in range(count)}
+
+
+def key(item: int) -> str:
+    return f"furnace.v{item}.power"
+
+
+class Plant:
+    """A collector of all items of a history server; each `run` is a process that knows what is committed."""
+
+    def __init__(self, server: HistoryServer, items: int, **settings: Any) -> None:
+        self.device: BoundDevice = bound("plc", points(items))
+        self.ids = ids_of([self.device])
+        self.counters = Counters()
+        self.committed: list[Batch] = []
+        self.items = items
+        settings = {"every_s": 0.1, "sampling_s": 0.01, "timeout_s": 4.0, "queue": 100} | settings
+        self.connection = OpcuaConnection(protocol="opcua", url=server.url, **settings)
+
+    def run(self) -> Driven:
+        collector = OpcuaCollector(origin(), self.connection, [self.device], self.ids, self.counters)
+        return Driven(collector, self.ids, after=self.committed)
+
+    def end(self, driven: Driven) -> None:
+        self.committed += driven.batches
+        self.last = driven
+
+    def values(self, item: int) -> list[float]:
+        series = self.ids[key(item)]
+        return np.concatenate([b.value[b.series == series] for b in self.committed]).tolist()
+
+    def gaps(self) -> list[tuple[float, int]]:
+        """Return (cause, span) of the gap rows in the order committed."""
+        series = self.ids["furnace.plc-gap.gap"]
+        return [
+            (float(b.value[i]), int(b.span_ns[i])) for b in self.committed for i in np.flatnonzero(b.series == series)
+        ]
+
+
+def assert_whole(values: list[float]) -> None:
+    """Each number once and in order, none left out; the first may be the one from before the count began."""
+    counted = values[1:] if values[0] == -1 else values
+    assert counted == list(np.arange(counted[0], counted[0] + len(counted))), _holes(counted)
+
+
+def _holes(values: list[float]) -> str:
+    steps = np.diff(values)
+    return f"steps {[(values[i], steps[i]) for i in np.flatnonzero(steps != 1)][:10]}"
+
+
+@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("mode", ["subscribe", "poll"])
+async def test_after_a_restart_of_the_gateway_the_time_between_is_read_back(
+    start_history: Start, make: str, mode: str
+) -> None:
+    # Polled, each value is met by the poll or is not: what it passes over is no gap, so only the outage is looked at.
+    plant = Plant(start_history(make, items=3, step_ms=50), 3, mode=mode, every_s=0.02 if mode == "poll" else 0.1)
+    async with plant.run() as driven:
+        await until(lambda: all(len(driven.values(key(i))) > 10 for i in range(3)))
+    plant.end(driven)
+    before = [plant.values(i)[-1] for i in range(3)]
+    await asyncio.sleep(3.0)  # the outage itself
+    async with plant.run() as driven:
+        await until(lambda: all(len(driven.values(key(i))) > 60 for i in range(3)))
+    plant.end(driven)
+    for item in range(3):
+        values = plant.values(item)
+        outage = [v for v in values if before[item] - 1 < v < before[item] + 50]
+        assert_whole(outage)
+        assert len(set(values)) == len(values)
+    ((cause, span_ns),) = plant.gaps()
+    assert cause == Gap.NONE
+    assert span_ns > 2_500_000_000  # the row says what time is whole again
+    saw("OPC UA history", PEER[make], f"gap of a stopped gateway read back ({mode})", "3 nodes, none missing or twice")
+
+
+@pytest.mark.parametrize("make", MAKES)
+async def test_a_long_history_comes_in_parts(start_history: Start, make: str) -> None:
+    limits = {"maxNodesPerHistoryReadData": 2}
+    plant = Plant(start_history(make, items=5, step_ms=2, limits=limits), 5)
+    async with plant.run() as driven:
+        await until(lambda: all(driven.values(key(i)) for i in range(5)))
+    plant.end(driven)
+    before = [plant.values(i)[-1] for i in range(5)]
+    await asyncio.sleep(6.0)  # three thousand values of each: more than an answer holds
+    async with plant.run() as driven:
+        await until(lambda: all(len(driven.values(key(i))) > 2_500 for i in range(5)))
+    plant.end(driven)
+    for item in range(5):
+        assert_whole([v for v in plant.values(item) if before[item] <= v < before[item] + 2_500])
+    total = sum(len(plant.values(i)) for i in range(5))
+    saw("OPC UA history", PEER[make], "continuation points followed", f"{total} values, none missing or twice")
+
+
+@pytest.mark.parametrize("make", MAKES)
+@pytest.mark.parametrize("frozen_s", [8.0, 60.0])
+async def test_a_frozen_server_is_read_within_10_s_and_the_stretch_read_back(
+    start_history: Start, make: str, frozen_s: float
+) -> None:
+    server = start_history(make, items=2, step_ms=50)
+    plant = Plant(server, 2, stale_s=10.0)
+    async with plant.run() as driven:
+        await until(lambda: len(driven.values(key(0))) > 10)
+        server.freeze()
+        await asyncio.sleep(frozen_s)  # what is tested is this very duration
+        frozen = driven.values(key(0))[-1]
+        server.thaw()
+        thawed = time.monotonic()
+        await until(lambda: driven.values(key(0))[-1] > frozen + frozen_s / 0.05 + 10, 60)
+        took_s = time.monotonic() - thawed
+        await until(lambda: len(driven.values(key(1))) >= len(driven.values(key(0))))
+    plant.end(driven)
+    print(f"{make}, {frozen_s:.0f} s: reading again after {took_s:.1f} s; {driven.failures}")
+    for item in range(2):
+        # Live, a value may be over before it is sampled; of the outage the history holds each.
+        values = plant.values(item)
+        assert len(set(values)) == len(values)
+        assert_whole([v for v in values if frozen <= v < frozen + frozen_s / 0.05 - 5])
+    assert took_s < 10
+    result = f"live after {took_s:.1f} s, {frozen_s / 0.05:.0f} values of the stretch, none missing or twice"
+    saw("OPC UA frozen", PEER[make], f"SIGSTOP {frozen_s:.0f} s", result)
+
+
+@pytest.mark.parametrize("make", MAKES)
+async def test_points_without_a_history_say_so_once_and_their_gap_stands(
+    start_history: Start, make: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Plant(start_history(make, items=3, plain=1, step_ms=50), 3)
+    for _ in range(2):
+        async with plant.run() as driven:
+            await until(lambda d=driven: all(len(d.values(key(i))) > 10 for i in range(3)))
+        plant.end(driven)
+        last = plant.values(0)[-1]
+        await asyncio.sleep(0.5)  # something is missed
+    async with plant.run() as driven:
+        await until(lambda: len(driven.values(key(0))) > 15)
+    plant.end(driven)
+    assert_whole([v for v in plant.values(0) if last <= v < last + 8])
+    assert plant.gaps() == []  # nothing says that the device is whole: it is not
+    told = [r.message for r in caplog.records if "history" in r.message]
+    assert "1 of 3 points" in told[0]
+    assert "furnace.plc.v2" in told[0]
+
+
+async def test_a_server_without_any_history(start_history: Start, caplog: pytest.LogCaptureFixture) -> None:
+    plant = Plant(start_history("node-opcua", items=2, plain=2, step_ms=50), 2)
+    for _ in range(2):
+        async with plant.run() as driven:
+            await until(lambda d=driven: len(d.values(key(0))) > 10)
+        plant.end(driven)
+    assert any("keeps no history for us" in r.message for r in caplog.records)
+    assert plant.gaps() == []
+
+
+async def test_a_history_is_not_asked_further_back_than_configured(start_history: Start) -> None:
+    plant = Plant(start_history("node-opcua", items=1, step_ms=50), 1, backfill_h=1 / 3600)
+    async with plant.run() as driven:
+        await until(lambda: len(driven.values(key(0))) > 10)
+    plant.end(driven)
+    last = plant.values(0)[-1]
+    await asyncio.sleep(4.0)  # the outage itself, longer than the second that is asked for
+    async with plant.run() as driven:
+        await until(lambda: len(driven.values(key(0))) > 10)
+    plant.end(driven)
+    again = driven.values(key(0))[0]
+    assert again > last + 30
+    assert_whole(driven.values(key(0)))
