@@ -63,12 +63,18 @@ def _energies(template: Template) -> Iterator[str]:
 
 
 def _register(point: Point) -> str:
+    if point.dlt645:
+        return f"{point.dlt645.form.text} {point.unit}"
     kind = point.modbus.type if point.modbus else "number"
     return f"{kind}, {point.unit}" if kind.startswith("float") else f"{kind}, {point.scale:g} {point.unit}"
 
 
 def _pins(template: Template) -> str:
+    if template.protocol == "dlt645":
+        return "frames of meters, PyPI dlt645"
     pinned = vectors(template.id)
+    if not pinned:
+        return "frames of its protocol's tests"
     kinds = Counter(v.kind for v in pinned)
     told = [f"{count} × {kind}" if count > 1 else kind for kind, count in sorted(kinds.items())]
     return f"{', '.join(told)}: {sum(len(v.expected) for v in pinned)} values"
