@@ -20,7 +20,7 @@ from collectors.sparkplug_payload import decode
 from collectors.sparkplug_points import Wants
 from collectors.sparkplug_publish import parse_state, rebirth, state, state_topic
 from collectors.sparkplug_rows import Told
-from collectors.sparkplug_types import name_of
+from collectors.sparkplug_types import name_of, shown
 from config.bindings import BoundDevice
 from config.errors import Rejected, Unavailable
 from config.protocols.sparkplug import SparkplugConnection
@@ -37,7 +37,6 @@ _ASK_NS: Final = 2 * SECOND_NS  # before a node is asked for its birth, doubling
 _ASK_MOST_NS: Final = 60 * SECOND_NS
 _MOST_ROWS: Final = 50_000  # that wait for a commit; more wait at the broker
 _KEPT: Final = 1_024  # of a payload in a dead letter [bytes]
-_SHOWN: Final = 80  # characters of a text that is a metric's value
 
 
 class Heard(NamedTuple):
@@ -119,10 +118,17 @@ class SparkplugCollector:
         self._told.resume(newest_ns)
 
     def heard(self, device: str) -> list[Heard]:
-        """Return the metrics of the node or device that feeds a device, as last told."""
-        address = self._wants.addresses[self._rows.index(device)]
-        source = self._nodes[f"{address.group}/{address.node}"].sources[address.device]
-        return [_heard(known) for known in source.metrics.values()]
+        """Return the metrics of the node or device that feeds a device, as last told, and the wanted parts of them."""
+        index = self._rows.index(device)
+        group, node, name = self._wants.addresses[index]
+        source = self._nodes[f"{group}/{node}"].sources[name]
+        wants = [w for w in self._wants.nodes[source.node][name] if w.device == index]
+        parts = [w for w in wants if w.path not in source.metrics and w.series in self._told.last]
+        last = self._told.last
+        return [
+            *map(_heard, source.metrics.values()),
+            *(Heard(w.path, None, "part", f"{last[w.series][0]!r}", "", 0, 0, last[w.series][1]) for w in parts),
+        ]
 
     async def batches(self) -> AsyncGenerator[Batch]:
         """Yield what has arrived since the last commit; raises Unavailable when the link must be opened again."""
@@ -246,13 +252,11 @@ class SparkplugCollector:
 
 
 def _heard(known: Known) -> Heard:
-    value = None if known.last is None else known.last.value
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return Heard(
         known.name,
         known.alias if known.alias >= 0 else None,
         name_of(known.kind),
-        None if value is None else text[:_SHOWN],
+        None if known.last is None else shown(known.last),
         known.unit,
         known.quality,
         known.born_ns,

@@ -56,6 +56,7 @@ class Told:
         self._period_ns = [int((d.device.every_s or 0) * SECOND_NS) for d in devices]
         self._recent: dict[int, array[int]] = defaultdict(lambda: array("q"))
         self._trouble: dict[int, tuple[Gap, str]] = {}  # device → why nothing of it is known
+        self.last: dict[int, tuple[float, int]] = {}  # series → number and when it came [ns]
         self._once: set[tuple[str, str]] = set()  # what was said, and of what
         self.begin()
 
@@ -183,8 +184,10 @@ class Told:
             del recent[:_RECENT]
         if not math.isfinite(value):
             value, quality = math.nan, quality | BAD | RANGE
+        now_ns = self._clock.now_ns()
+        self.last[want.series] = value, now_ns
         self._rows.add(time_ns, want.series, value, quality)
-        self._rows.answered(want.device, self._clock.now_ns())
+        self._rows.answered(want.device, now_ns)
 
     def _time(self, metric: Metric, payload: Payload) -> tuple[int, int]:
         """Return the metric's own time, else the message's, else the gateway's, and what is doubtful of it."""

@@ -36,6 +36,7 @@ _ARRAYS: Final = {
         "FloatArray": "<f4", "DoubleArray": "<f8", "DateTimeArray": "<i8",
     }.items()
 }  # fmt: skip
+_SHOWN: Final = 80  # characters
 _INDEXED: Final = re.compile(r"(.+)\[(\d{1,6})\]")
 
 
@@ -79,6 +80,18 @@ def number(typed: Typed) -> float:
     if kind in _BITS or kind in _REAL or kind == BOOLEAN:
         raise Rejected(f"is said to be {name_of(kind)}, but its value stands as {field or 'nothing'}")
     raise Rejected(f"is a {name_of(kind)}, not a number" if kind else "has no data type")
+
+
+def shown(typed: Typed) -> str:
+    """Return the value for a person: a number as it is meant, a text cut, bytes in hex."""
+    if typed.field == "string":
+        return str(typed.value.decode("utf-8", "replace"))[:_SHOWN]
+    if isinstance(typed.value, bytes):
+        return f"{len(typed.value)} bytes: {typed.value[: _SHOWN // 4].hex(' ')}"
+    try:
+        return str(_integer(typed.kind, typed.value) if typed.kind in _BITS else typed.value)
+    except (Rejected, TypeError):
+        return str(typed.value)
 
 
 def element(typed: Typed, index: int) -> float:

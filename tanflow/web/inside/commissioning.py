@@ -23,7 +23,7 @@ from tanflow.web.encode import answered, iso
 from tanflow.web.parameters import alike, only
 
 if TYPE_CHECKING:
-    from collectors import mqtt, opcua_values
+    from collectors import mqtt, opcua_values, sparkplug
     from collectors.modbus_plan import Place
     from collectors.modbus_readings import Heard
     from tanflow.gateway import Gateway
@@ -54,7 +54,7 @@ def told(gateway: Gateway, device: BoundDevice, heard: Sequence[Any]) -> dict[st
     """Return what a device said as JSON-ready data, by its protocol."""
     protocol = gateway.config.connections[device.device.connection].protocol
     now_ns = gateway.clock.now_ns()
-    tellers: dict[str, Teller] = {"modbus": _modbus, "opcua": _opcua, "mqtt": _mqtt}
+    tellers: dict[str, Teller] = {"modbus": _modbus, "opcua": _opcua, "mqtt": _mqtt, "sparkplug": _sparkplug}
     about = {"device": device.key, "protocol": protocol, "address": device.device.address, "now_ns": now_ns}
     found = tellers[protocol](device, heard, now_ns)
     for point in found["points"]:
@@ -239,3 +239,56 @@ def _leaves(node: Any, path: tuple[str, ...], depth: int) -> Iterator[tuple[str,
     elif depth < _DEEPEST and isinstance(node, list):
         for index, part in enumerate(node):
             yield from _leaves(part, (*path, str(index)), depth + 1)
+
+
+# ── Sparkplug B ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _sparkplug(device: BoundDevice, heard: Sequence[sparkplug.Heard], now_ns: int) -> dict[str, Any]:
+    """Return the metrics of the last birth certificate with their last values, and the points they feed."""
+    numbers = {h.metric: raw for h in heard[:_LEAVES] if (raw := _raw(h)) is not None}
+    points = []
+    for name, point in device.points.items():
+        if point.sparkplug is None:
+            continue
+        metric = next((h for h in heard if h.metric == point.sparkplug.metric), None)
+        raw = _raw(metric) if metric else None
+        readings = [
+            {"path": path, "raw": number, "value": _scaled(point, number), "configured": path == point.sparkplug.metric}
+            for path, number in numbers.items()
+        ]
+        points.append(
+            {
+                "name": name,
+                "path": point.sparkplug.metric,
+                "type": metric.type if metric else None,
+                "raw": raw,
+                "value": None if raw is None else _scaled(point, raw),
+                "unit": point.unit,
+                "readings": readings,
+            }
+        )
+    metrics = [h._asdict() | {"born": iso(np.array([h.born_ns]))[0]} for h in heard]
+    return {"blocks": [], "messages": _births(device, heard, now_ns), "metrics": metrics, "points": points}
+
+
+def _births(device: BoundDevice, heard: Sequence[sparkplug.Heard], now_ns: int) -> list[dict[str, Any]]:
+    """Return the metrics as one text, each with its alias, type, value and unit, as a message is shown."""
+    if not heard:
+        return []
+    lines = [
+        f"{h.metric} (alias {'none' if h.alias is None else h.alias}, {h.type}): {h.value} {h.unit}".rstrip()
+        for h in heard[:_LEAVES]
+    ]
+    born = {"topic": device.device.address, "payload": "\n".join(lines), "retained": False}
+    return [born | _when(max(max(h.at_ns, h.born_ns) for h in heard), now_ns)]
+
+
+def _raw(metric: sparkplug.Heard) -> float | None:
+    """Return the value of a metric as a number; None where it is none."""
+    if metric.value is None or metric.type in ("String", "Text", "UUID"):
+        return None
+    try:
+        return {"True": 1.0, "False": 0.0}[metric.value] if metric.type == "Boolean" else float(metric.value)
+    except (KeyError, ValueError):
+        return None

@@ -19,7 +19,7 @@ const orderOf = (point) => point.order ?? ([point.word_order, point.byte_order].
 
 /** Return the points with their configured reading; `matches(point)` counts what is near the expected value. */
 export function pointsTable({t, format}, found, {chosen, pick, matches, expected}) {
-  const mqtt = found.protocol === "mqtt";
+  const mqtt = Boolean(found.messages); // values stand by a path: MQTT, Sparkplug B
   const ids = mqtt ? ["point", "path", "raw", "value", "becomes"] : ["point", "address", "type", "raw", "value", "becomes"];
   const columns = ids.map((id) => ({label: t(`page.gateway.commissioning.${id}`), number: ["value", "becomes"].includes(id) || (id === "raw" && mqtt)}));
   if (expected !== null) columns.push({label: t("page.gateway.commissioning.near"), number: true});
@@ -43,7 +43,7 @@ export function readingsTable(context, found, point, expected) {
   const {t, format} = context;
   if (!point.readings?.length) return el("p", {class: "empty"}, t("page.gateway.commissioning.never"));
   const cell = (reading) => readingCell(context, reading, expected);
-  if (found.protocol === "mqtt") {
+  if (found.messages) {
     return table(t("page.gateway.commissioning.readings", {name: point.name}), [{label: t("page.gateway.commissioning.path")}, {label: t("page.gateway.commissioning.value"), number: true}],
       point.readings.map((r) => [el("code", {}, r.path), cell(r)]));
   }
