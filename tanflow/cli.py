@@ -15,7 +15,7 @@ from rich.console import Console
 from config.errors import ConfigError, GatewayError
 from config.explain import visible
 from config.load import Loaded, load
-from tanflow.commands import alerts, certs, factors, gaps, ledger, meters, notify, users
+from tanflow.commands import alerts, certs, factors, gaps, ledger, meters, notify, points, users
 from tanflow.commands.advise import advise
 from tanflow.commands.allocate import allocate
 from tanflow.commands.browse import browse
@@ -40,7 +40,9 @@ app.command()(enter)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(meters.app, name="meters")
 app.add_typer(notify.app, name="notify")
+app.add_typer(points.app, name="points")
 app.add_typer(users.app, name="users")
+app.command("import")(points.import_)
 app.command()(reload)
 app.command()(restate)
 app.command()(allocate)

@@ -59,7 +59,8 @@ def read_sheet(name: str, content: bytes, worksheet: str = "") -> Sheet:
     if len(content) > MAX_BYTES:
         raise _unreadable(name, f"is larger than {MAX_BYTES >> 20} MiB; split it")
     if content.startswith(b"PK\x03\x04"):
-        return _xlsx(name, content, worksheet)
+        ((title, records),) = worksheets(name, content, worksheet).items()
+        return _table(Sheet(name, worksheet=title), records)
     if content.startswith(b"\xd0\xcf\x11\xe0"):
         raise _unreadable(name, "is an old .xls or a workbook with a password; save it as plain .xlsx")
     if worksheet:
@@ -106,7 +107,11 @@ def _decoded(name: str, content: bytes) -> tuple[str, str]:
 # ── XLSX ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _xlsx(name: str, content: bytes, worksheet: str) -> Sheet:
+def worksheets(name: str, content: bytes, wanted: str | None = None) -> dict[str, list[tuple[int, Sequence[Any]]]]:
+    """Return the filled rows (line, cells) of an XLSX by worksheet: of `wanted` alone, of the first where it is "".
+
+    A formula nobody has computed is an `Uncomputed`. Raises ConfigError for a file that is none, or too large.
+    """
     from openpyxl import load_workbook  # here: 8 MB a gateway that is sent no workbook need not carry
 
     _bounded(name, content)
@@ -117,19 +122,26 @@ def _xlsx(name: str, content: bytes, worksheet: str) -> Sheet:
         names = [sheet.title for sheet in values.worksheets]
     except Exception as error:  # the parser raises whatever a broken part makes it stumble over
         raise _unreadable(name, f"cannot be read as an XLSX workbook ({type(error).__name__})") from error
-    title = worksheet or next(iter(names), "")
-    if title not in names:
-        raise _unreadable(name, f"has no worksheet '{title}'; it has {', '.join(names[:20]) or 'none'}")
+    titles = names if wanted is None else [wanted or next(iter(names), "")]
+    found: dict[str, list[tuple[int, Sequence[Any]]]] = {}
     try:
-        records = list(_cells(name, values[title], formulas[title]))
+        for title in titles:
+            if title not in names:
+                raise _unreadable(name, f"has no worksheet '{title}'; it has {', '.join(names[:20]) or 'none'}")
+            found[title] = _records(name, title, values, formulas)
+    finally:
+        values.close()
+        formulas.close()
+    return found
+
+
+def _records(name: str, title: str, values: Any, formulas: Any) -> list[tuple[int, Sequence[Any]]]:
+    try:
+        return list(_cells(name, values[title], formulas[title]))
     except ConfigError:
         raise
     except Exception as error:
         raise _unreadable(name, f"worksheet {title} cannot be read ({type(error).__name__}: {error})") from error
-    finally:
-        values.close()
-        formulas.close()
-    return _table(Sheet(name, worksheet=title), records)
 
 
 def _bounded(name: str, content: bytes) -> None:
@@ -161,11 +173,11 @@ def _cells(name: str, values: Any, formulas: Any) -> Iterator[tuple[int, Sequenc
         if not blank:
             yield (
                 line,
-                [_Uncomputed() if s is None and w is not None else s for s, w in zip(shown, written, strict=True)],
+                [Uncomputed() if s is None and w is not None else s for s, w in zip(shown, written, strict=True)],
             )
 
 
-class _Uncomputed:
+class Uncomputed:
     """Stands for a formula whose file holds no value of it."""
 
 
@@ -225,7 +237,7 @@ def _named(
 
 def _text(cell: Any) -> str:
     """Return a cell as it would be typed; raises ValueError for what has no meaning in a table of documents."""
-    if isinstance(cell, _Uncomputed):
+    if isinstance(cell, Uncomputed):
         raise ValueError("is a formula without a value; open the file in a spreadsheet and save it, or write the value")
     if isinstance(cell, bool | time):
         raise ValueError(f"'{cell}' is neither text, number nor date")

@@ -82,7 +82,7 @@ def _unreachable(failure: Failure, way: Way) -> list[str]:
     return [
         failure.words,
         "is the address right, and the device on the same network? ping it",
-        "502 is the usual port, serial servers have others (4196, 8899 …); in some meters Modbus TCP is to be switched on",
+        "502 is the usual port, serial servers have others (4196, 8899 …); in some meters Modbus TCP is off at first",
     ]
 
 
