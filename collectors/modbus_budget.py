@@ -8,11 +8,10 @@ turnaround.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from collectors.modbus_frames import Read
 from collectors.modbus_plan import compile_plan
 from collectors.modbus_ration import SHARE
 from collectors.modbus_rtu import on_line_s
@@ -29,27 +28,23 @@ Found = tuple[tuple[str | int, ...], str]  # where in the configuration, and wha
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one device uses of its bus: the reads of a cycle, its turnaround [s], how often [s]."""
+    """What one device uses of its bus: the requests of a cycle and what they cost on a line [s], how often [s]."""
 
     device: str
-    reads: tuple[Read, ...]
+    requests: int
+    cost_s: Callable[[Serial], float]
     line: Serial
-    turnaround_s: float
     period_s: float
 
     @property
     def busy_s(self) -> float:
         """The bus' time for one cycle."""
-        return self.at(self.line)
+        return self.cost_s(self.line)
 
     @property
     def load(self) -> float:
         """The share of the bus' time, 1 = all of it."""
         return self.busy_s / self.period_s
-
-    def at(self, line: Serial) -> float:
-        """Return the time of one cycle [s] on a line."""
-        return sum(on_line_s(read, line) + self.turnaround_s for read in self.reads)
 
 
 @dataclass(slots=True)
@@ -94,25 +89,28 @@ def overloads(found: Iterable[Bus]) -> Iterator[Found]:
 def words(bus: Bus) -> Iterator[str]:
     """Yield lines for a person: the bus, then what its devices use of it, equal ones together."""
     form = f"{bus.line.baudrate} baud, {bus.line.data_bits}{bus.line.parity}{bus.line.stop_bits}"
-    requests = sum(len(share.reads) for share in bus.shares)
+    requests = sum(share.requests for share in bus.shares)
     yield (
         f"bus {bus.name} ({form}): {_count(len(bus.shares), 'device')}, {_count(requests, 'request')}, "
         f"cycle {_seconds(bus.cycle_s)}, busy {bus.load:.0%} of the time"
     )
     alike: dict[tuple[int, float, float], list[Share]] = {}
     for share in bus.shares:
-        alike.setdefault((len(share.reads), round(share.busy_s, 6), share.period_s), []).append(share)
+        alike.setdefault((share.requests, round(share.busy_s, 6), share.period_s), []).append(share)
     for first, *others in alike.values():
         more = f" and {len(others)} more, each" if others else ""
         cost = f"{_seconds(first.busy_s)} every {first.period_s:g} s, {first.load:.1%}"
-        yield f"  {first.device}{more}: {_count(len(first.reads), 'request')}, {cost}"
+        yield f"  {first.device}{more}: {_count(first.requests, 'request')}, {cost}"
 
 
 def _share(bound: BoundDevice, connection: ModbusConnection, unit: int) -> Share:
     blocks = compile_plan(places_of(bound), *limits_of(bound)).blocks
     reads = tuple(block.read(unit) for block in blocks)
-    period_s = bound.device.every_s or connection.every_s
-    return Share(bound.key, reads, connection.line, connection.turnaround_s, period_s)
+
+    def cost_s(line: Serial) -> float:
+        return sum(on_line_s(read, line) + connection.turnaround_s for read in reads)
+
+    return Share(bound.key, len(reads), cost_s, connection.line, bound.device.every_s or connection.every_s)
 
 
 def _told(bus: Bus) -> str:
@@ -135,7 +133,7 @@ def _remedy(bus: Bus) -> str:
     )
     for rate in _BAUD_RATES:
         faster = bus.line.model_copy(update={"baudrate": rate})
-        if rate > bus.line.baudrate and sum(s.at(faster) / s.period_s for s in bus.shares) <= 1 - SHARE:
+        if rate > bus.line.baudrate and sum(s.cost_s(faster) / s.period_s for s in bus.shares) <= 1 - SHARE:
             return f"{slower} would do, or {rate} baud if all units can, or fewer points"
     return f"{slower} would do, or fewer points, or a second line"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from carbon.books import Books
 from carbon.factors.steam import mistake_of
@@ -36,22 +37,30 @@ def _impossible(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _overloaded(loaded: Loaded, devices: list[BoundDevice]) -> Iterator[Finding]:
-    if _speaks_modbus(loaded):
-        from collectors.modbus_budget import buses, overloads
+    for of_protocol in _budgets(loaded):
+        from collectors.modbus_budget import overloads
 
-        yield from overloads(buses(loaded.gateway, devices))
+        yield from overloads(of_protocol(loaded.gateway, devices))
 
 
 def _buses(loaded: Loaded, devices: list[BoundDevice]) -> Iterator[str]:
-    if _speaks_modbus(loaded):
-        from collectors.modbus_budget import buses, words
+    for of_protocol in _budgets(loaded):
+        from collectors.modbus_budget import words
 
-        yield from (f"  {line}" for bus in buses(loaded.gateway, devices) for line in words(bus))
+        yield from (f"  {line}" for bus in of_protocol(loaded.gateway, devices) for line in words(bus))
 
 
-def _speaks_modbus(loaded: Loaded) -> bool:
-    """Return whether there may be a bus; a protocol nobody configured is not imported."""
-    return any(connection.protocol == "modbus" for connection in loaded.gateway.connections.values())
+def _budgets(loaded: Loaded) -> Iterator[Any]:
+    """Yield what knows the buses of each protocol that has any; a protocol nobody configured is not imported."""
+    spoken = {connection.protocol for connection in loaded.gateway.connections.values()}
+    if "modbus" in spoken:
+        from collectors import modbus_budget
+
+        yield modbus_budget.buses
+    if "dlt645" in spoken:
+        from collectors import dlt645_budget
+
+        yield dlt645_budget.buses
 
 
 def summary(loaded: Loaded) -> str:
