@@ -13,7 +13,7 @@ from pipeline.quality import BAD, COMM, GOOD, RANGE, STALE, UNCERTAIN
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_NO_TIME: Final = 2200  # from this year on a time is one that a server uses for none
+_NO_TIME: Final = 2200  # from this year on a time is one that servers use for none
 
 # Status codes that say why, without their 16 info bits. Source: OPC UA Part 4 table 178, Part 8 table 24.
 _Codes = ua.StatusCodes
@@ -55,8 +55,8 @@ def overflowed(status: int) -> bool:
 def time_of(data: ua.DataValue) -> int:
     """Return the source's time, else the server's [ns UTC]; 0 where neither stands in the value."""
     for stamp in (data.SourceTimestamp, data.ServerTimestamp):
-        if stamp is not None and 1970 <= stamp.year < _NO_TIME:  # what 64 bits of nanoseconds hold, with room
-            return nanoseconds(stamp)
+        if stamp is not None and 1970 <= stamp.year < _NO_TIME and (time_ns := nanoseconds(stamp)):
+            return time_ns
     return 0
 
 
