@@ -1,4 +1,4 @@
-"""The folder of a device template in tests/data/templates → registers as others read them: see SOURCE.md there."""
+"""The folder of a device template in tests/data/templates → bytes as others read them: see SOURCE.md there."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ KINDS: Final = ("capture", "manual", "program", "transcription")
 
 @dataclass(frozen=True)
 class Vector:
-    """Registers by table and address, and what someone else says they mean: by point (value or None, unit)."""
+    """What a device shows and what someone else says it means: by point (value or None, unit).
+
+    Of Modbus its registers by table and address, of MQTT its message.
+    """
 
     kind: str
     source: str
     licence: str
     how: str
     registers: dict[str, dict[int, int]]
+    message: bytes
     expected: dict[str, tuple[float | None, str]]
 
     def raw(self, table: str, address: int, count: int) -> bytes:
@@ -43,7 +47,7 @@ def vectors(template: str) -> tuple[Vector, ...]:
 
 
 def _vector(entry: dict[str, object]) -> Vector:
-    tables, expected = entry["registers"], entry["expected"]
+    tables, expected = entry.get("registers", {}), entry["expected"]
     assert isinstance(tables, dict)
     assert isinstance(expected, dict)
     registers = {
@@ -51,7 +55,8 @@ def _vector(entry: dict[str, object]) -> Vector:
         for table, runs in tables.items()
     }
     texts = (str(entry[key]) for key in ("kind", "source", "licence", "how"))
-    return Vector(*texts, registers, {name: (value, unit) for name, (value, unit) in expected.items()})
+    message = str(entry.get("message", "")).encode()
+    return Vector(*texts, registers, message, {name: (value, unit) for name, (value, unit) in expected.items()})
 
 
 def canonical(point: Point, value: float, unit: str) -> float:
