@@ -4,7 +4,8 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "tests.services.alertmanager", "tests.services.influxd", "tests.services.mosquitto", "tests.services.node",
-    "tests.services.smtp", "tests.strict",
+    "tests.services.opcua_history",
+    "tests.services.recorder", "tests.services.smtp", "tests.strict",
 ]  # fmt: skip
 
 # How fast examples come says something about the machine, not about the code.

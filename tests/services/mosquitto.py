@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.recording import Recorder, published
 from tests.services.ports import free_port
 from tests.waiting import until_sync
 
@@ -32,6 +33,7 @@ log_type warning
 log_type notice
 log_type information
 log_type subscribe
+log_type debug
 """
 _TLS = """\
 cafile {folder}/ca.pem
@@ -96,7 +98,7 @@ class Mosquitto:
 
 
 @pytest.fixture
-def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+def start_mosquitto(tmp_path: Path, recorder: Recorder) -> Iterator[Callable[..., Mosquitto]]:
     """Start a broker; `password` asks for user `reader`, `tls` for a client certificate (client.pem, client.key)."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -114,6 +116,8 @@ def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     yield start
     for broker in started:
         broker.kill()
+        for topic in published(broker.log):
+            recorder.note(f"MQTT publish to {topic}", False)
 
 
 @pytest.fixture

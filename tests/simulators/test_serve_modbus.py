@@ -56,6 +56,7 @@ async def test_what_does_not_exist_is_refused(client: AsyncModbusTcpClient) -> N
         assert answer.exception_code == code, (address, count, unit)
 
 
+@pytest.mark.writes("pymodbus writes")
 async def test_writes_are_refused_and_kept(client: AsyncModbusTcpClient, server: ModbusServer) -> None:
     answers = (
         await client.write_register(0, 7, device_id=1),

@@ -22,6 +22,8 @@ from tests.services.ports import free_port
 from tests.sinks.notify_parts import NOW, episode, message, put, sender, words
 from tests.waiting import until, until_sync
 
+pytestmark = pytest.mark.writes("the user lets alerts be published")
+
 TOPIC = "plant/alerts"
 CONFIG = Config.model_validate({"type": "mqtt", "connection": "broker", "topic": TOPIC, "may_publish": True})
 
