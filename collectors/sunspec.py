@@ -1,7 +1,7 @@
 """A Modbus unit in; the SunSpec models it shows out, and the device map that reads them.
 
 A SunSpec map is "SunS" and a chain of models, each its number, its length and its registers, up to 0xFFFF (SunSpec
-Device Information Model Specification V1.1 §6). It never writes to a field device: all it can send are reads.
+Device Information Model Specification V1.1). It never writes to a field device: all it can send are reads.
 """
 
 from __future__ import annotations

@@ -119,19 +119,11 @@ def _connection(plant: Plant, path: Loc, device: Device) -> Iterator[Finding]:
 
 
 def _points(plant: Plant, path: Loc, asset: Asset, device: Device) -> Iterator[Finding]:
-    template = plant.templates.get(device.template or "")
-    limit = template.max_registers if template else MAX_REGISTERS
+    yield from _too_wide(plant, path, device)
     for name, point in device.points.items():
         where = (*path, "points", name)
         if QUANTITIES[point.quantity].measurement in _COMPUTED:
             yield (*where, "quantity"), f"{point.quantity} is computed by the gateway; a device cannot have it"
-        if point.modbus and point.modbus.span > limit:
-            message = f"{point.modbus.span} registers are more than one read of this device may ask for ({limit})"
-            if point.modbus.scale_by:
-                message += (
-                    "; a value and what it is multiplied by must come in one answer, or they are not of one instant"
-                )
-            yield (*where, "modbus"), message
         gas = about(point.carrier or asset.carrier).state == "gas" and point.quantity == "volume_index"
         if gas and point.reference is None:
             message = (
@@ -139,6 +131,23 @@ def _points(plant: Plant, path: Loc, asset: Asset, device: Device) -> Iterator[F
                 "as the meter's or corrector's plate says"
             )
             yield where, message
+
+
+def _too_wide(plant: Plant, path: Loc, device: Device) -> Iterator[Finding]:
+    """Yield points that no single read of the device can bring, its template's among them."""
+    template = plant.templates.get(device.template or "")
+    limit = template.max_registers if template else MAX_REGISTERS
+    own = {device.prefix + name: name for name in device.points}
+    for name, point in plant.points(device).items():
+        if point.modbus is None or point.modbus.span <= limit:
+            continue
+        message = f"{point.modbus.span} registers are more than one read of this device may ask for ({limit})"
+        if point.modbus.scale_by:
+            message += "; a value and what it is multiplied by must come in one answer, or they are not of one instant"
+        if name in own:
+            yield (*path, "points", own[name], "modbus"), message
+        else:
+            yield (*path, "template"), f"{name}: {message}"
 
 
 def _point_names(plant: Plant) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def absent_values(kind: str, convention: Absent) -> tuple[int, ...]:
     """Return the raw values of a type that mean "no value" by a convention; none for what has a NaN of its own.
 
     sunspec: all ones, of signed numbers the most negative one. ones: all ones, also of signed numbers. highest: the
-    highest number of the type. (SunSpec Information Model Specification V1.9 §6; ABB B23/B24 user manual, Modbus.)
+    highest number of the type. (SunSpec Information Model Specification V1.9; ABB B23/B24 user manual, Modbus.)
     """
     if convention == "none" or not kind.startswith(("int", "uint", "sm")):
         return ()

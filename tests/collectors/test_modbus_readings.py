@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.modbus_frames import Read
-from collectors.modbus_plan import Place
+from collectors.modbus_plan import Place, Scale
 from collectors.modbus_readings import Heard, is_configured, raw_of, readings, words
 from config.protocols.modbus import REGISTERS, Order, RegisterType, Table
 
@@ -107,3 +107,36 @@ def test_the_bits_of_a_word_beside_each_other() -> None:
     bits = {r.bit: r.value for r in readings(block(b"\x00\x08", 100), spot) if r.type == "bool"}
     expected: dict[int | None, float] = {bit: float(bit == 3) for bit in range(16)}
     assert bits == expected | {None: 1.0}
+
+
+def test_a_sign_in_the_top_bit_is_thought_of_where_it_is_set() -> None:
+    """0x83E4 by thousandths is a power factor of −0.996 on a Schneider CM4000 (FAQ FA357734)."""
+    found = {(r.type, r.order): r.value for r in readings(block(b"\x83\xe4", 100), at(100, "uint16"))}
+    assert found["sm16", "AB"] == -996
+    assert ("sm16", "BA") in found  # 0xE483: also set
+    assert not [r for r in readings(block(b"\x03\x04", 100), at(100, "uint16")) if r.type == "sm16"]
+    assert [
+        r.value for r in readings(block(b"\x03\xe4", 100), at(100, "sm16")) if is_configured(r, at(100, "sm16"))
+    ] == [996]
+
+
+def test_a_reading_is_scaled_by_the_registers_beside_it() -> None:
+    """All types at once, and one address along: a manual that miscounts does so for the scale register too."""
+    scale = Scale("exponent", at(101, "int16"))
+    spot = at(100, "int16")._replace(scales=(scale,))
+    found = {
+        (r.type, r.order, r.offset): r.value for r in readings(block(b"\x09\x03\xff\xff\x09\x04\x00\x01", 100), spot)
+    }
+    assert found["int16", "AB", 0] == pytest.approx(230.7)
+    assert math.isnan(found["uint16", "AB", 1])  # 0xFFFF by what follows it, 10^2308: no exponent
+    alone = readings(block(b"\x09\x03", 100), spot)
+    assert {r.value for r in alone if is_configured(r, spot)} == {2307.0}  # what scales it is not in the block
+
+
+def test_a_clock_is_read_in_every_layout() -> None:
+    spot = Place("holding", 100, 3, "time_bytes", "big", "big", None, (), zone="Asia/Shanghai")
+    heard = Heard(Read(1, "holding", 100, 6), bytes.fromhex("1A03 1412 0030") + bytes(6), 1_774_000_000 * 10**9)
+    found = readings(heard, spot)
+    assert {r.type for r in found} == {"time_unix", "time_words", "time_bytes", "time_bcd", "time_cp56"}
+    (configured,) = [r for r in found if is_configured(r, spot)]
+    assert configured.value == 848.0  # 2026-03-20 18:00:48 in Shanghai is shown at 09:46:40 UTC
