@@ -6,6 +6,7 @@ Where faults change what is shown, events change what is: the truth and every re
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -30,14 +31,18 @@ class _Event(Strict):
     for_s: Annotated[float, Field(gt=0)] = math.inf  # then it is mended
     asset: Name
 
+    @abstractmethod
     def amount(self, since_s: float) -> float:
         """Return by how much the quantity is moved `since_s` after the event began."""
-        raise NotImplementedError
 
     def at(self, elapsed_s: float) -> float:
         """Return by how much the quantity is moved `elapsed_s` after the first step."""
         since_s = elapsed_s - self.at_s
         return self.amount(since_s) if 0.0 <= since_s < self.for_s else 0.0
+
+
+def _grown(per_day: float, most: float, since_s: float) -> float:
+    return min(most, per_day * since_s / _DAY_S)
 
 
 class Leak(_Event):
@@ -51,7 +56,7 @@ class Leak(_Event):
     most_m3_min: Annotated[float, Field(gt=0)] = 5.0
 
     def amount(self, since_s: float) -> float:
-        return min(self.most_m3_min, self.m3_min_per_day * since_s / _DAY_S)
+        return _grown(self.m3_min_per_day, self.most_m3_min, since_s)
 
 
 class Fouling(_Event):
@@ -65,7 +70,7 @@ class Fouling(_Event):
     most: Annotated[float, Field(gt=0)] = 1.0
 
     def amount(self, since_s: float) -> float:
-        return min(self.most, self.per_day * since_s / _DAY_S)
+        return _grown(self.per_day, self.most, since_s)
 
 
 class Idle(_Event):

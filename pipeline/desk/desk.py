@@ -67,9 +67,7 @@ class Desk:
     async def run(self) -> None:
         """Follow the log for ever."""
         self.counters.state = "running"
-        while True:
-            if not await self.step():
-                await self.log.changed()
+        await self.log.follow(self.step)
 
     async def step(self) -> bool:
         """Fold the next windows; False when there are none. What they bring and the cursor are one commit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -208,6 +208,12 @@ class Log:
         """Return at the next commit."""
         self._more.clear()
         await self._more.wait()
+
+    async def follow(self, step: Callable[[], Awaitable[bool]]) -> None:
+        """Take step after step for ever; after one that found nothing, wait for the next commit."""
+        while True:
+            if not await step():
+                await self.changed()
 
     async def close(self) -> None:
         """Commit what waits and close; the reader first, so that the writer's connection is the last."""
