@@ -298,9 +298,10 @@ class EdgeNode:
 
     def _tell(self, source: Source, known: Known, metric: Metric, payload: Payload, now_ns: int) -> None:
         if not metric.null:
-            if metric.typed.kind in (0, known.kind):
-                typed = metric.typed._replace(kind=known.kind)
-                metric = metric._replace(name=known.name, typed=typed)
+            if metric.typed.kind == 0:
+                metric = metric._replace(typed=metric.typed._replace(kind=known.kind))
+            if metric.name != known.name and metric.typed.kind in (TEMPLATE, DATASET):
+                metric = metric._replace(name=known.name)  # members are named after it
             known.last, known.at_ns = metric.typed, now_ns
         self._listener.on_value(source, known, metric, payload)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import socket
@@ -34,12 +35,15 @@ class Plain:
         self._client = Client(CallbackAPIVersion.VERSION2, "plain")
         self._client.on_message = self._on_message
         self._client.on_subscribe = lambda *_: setattr(self, "is_ready", True)
-        self._client.on_connect = lambda *_: self._client.subscribe("#", qos=1)
+        self._client.on_connect = self._on_connect
         self._client.connect(broker.host, broker.port)
         self._client.loop_start()
 
+    def _on_connect(self, client: Client, *_: Any) -> None:
+        client.subscribe("#", qos=1)
+
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self.heard.append((message.topic, message.payload, message.retain))
+        self.heard.append((message.topic, bytes(message.payload), message.retain))
 
     async def say(self, kind: str, data: bytes, *, device: str = "", qos: int = 0, retain: bool = False) -> None:
         topic = NODE.format(kind) + (f"/{device}" if device else "")
@@ -159,13 +163,15 @@ async def test_state_is_published_where_allowed(mosquitto: Mosquitto) -> None:
             await ears.say("NBIRTH", birth())
             await until(lambda: driven.values(POWER))
         await until(lambda: states()[-1] == (False, since))
-        assert states() == [(True, since), (False, since - 1), (True, since), (False, since)]
+        # The broker may find the connection closed before it reads that it was ended: then the will says it once more.
+        once = [told for told, _ in itertools.groupby(states())]
+        assert once == [(True, since), (False, since - 1), (True, since), (False, since)]
         async with host.run():
             await until(lambda: states()[-1][0])
             second = states()[-1][1]
             assert host.collector._link is not None
             connected = host.collector._link._socket
-            assert connected is not None
+            assert isinstance(connected, socket.socket)
             connected.shutdown(socket.SHUT_RDWR)  # as if the gateway were gone
             await until(lambda: (False, second) in states(), what="the will")
     with plain(mosquitto) as late_ears:
