@@ -18,12 +18,13 @@ from starlette.routing import Route
 from config.bindings import BoundDevice, series_key
 from config.errors import Rejected
 from config.points import Point
+from config.protocols.dlt645 import Dlt645Point
 from pipeline.clock import SECOND_NS
 from tanflow.web.encode import answered, iso
 from tanflow.web.parameters import alike, only
 
 if TYPE_CHECKING:
-    from collectors import mqtt, opcua_values, sparkplug
+    from collectors import dlt645, mqtt, opcua_values, sparkplug
     from collectors.modbus_plan import Place
     from collectors.modbus_readings import Heard
     from tanflow.gateway import Gateway
@@ -54,7 +55,13 @@ def told(gateway: Gateway, device: BoundDevice, heard: Sequence[Any]) -> dict[st
     """Return what a device said as JSON-ready data, by its protocol."""
     protocol = gateway.config.connections[device.device.connection].protocol
     now_ns = gateway.clock.now_ns()
-    tellers: dict[str, Teller] = {"modbus": _modbus, "opcua": _opcua, "mqtt": _mqtt, "sparkplug": _sparkplug}
+    tellers: dict[str, Teller] = {
+        "modbus": _modbus,
+        "dlt645": _dlt645,
+        "opcua": _opcua,
+        "mqtt": _mqtt,
+        "sparkplug": _sparkplug,
+    }
     about = {"device": device.key, "protocol": protocol, "address": device.device.address, "now_ns": now_ns}
     found = tellers[protocol](device, heard, now_ns)
     for point in found["points"]:
@@ -145,6 +152,54 @@ def _register(name: str, point: Point, spot: Place, heard: Sequence[Heard]) -> d
         "unit": point.unit,
         "readings": rows,
     }
+
+
+# ── DL/T 645 ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _dlt645(device: BoundDevice, heard: Sequence[dlt645.Heard], now_ns: int) -> dict[str, Any]:
+    """Return the answers as bytes by their identifier, and each point by every form its digits can have."""
+    messages = [
+        {"topic": h.identifier, "payload": h.data.hex(" "), "retained": False, **_when(h.at_ns, now_ns)} for h in heard
+    ]
+    answers = {h.identifier: h.data for h in heard}
+    points = []
+    for name, point in device.points.items():
+        if point.dlt645 is None:
+            continue
+        place = point.dlt645
+        raw = answers.get(place.data, b"")[(place.item or 0) * place.stride :][: place.size]
+        readings = list(_forms(point, place, raw)) if len(raw) == place.size else []
+        configured: dict[str, Any] = next((r for r in readings if r["configured"]), {})
+        points.append(
+            {
+                "name": name,
+                "path": place.data if place.item is None else f"{place.data} [{place.item}]",
+                "raw_hex": raw.hex(" ") or None,
+                "raw": configured.get("raw"),
+                "value": configured.get("value"),
+                "unit": point.unit,
+                "readings": readings,
+            }
+        )
+    return {"blocks": [], "messages": messages, "points": points}
+
+
+def _forms(point: Point, place: Dlt645Point, raw: bytes) -> Iterator[dict[str, Any]]:
+    """Yield what the digits would be with the point in each place, and with the top bit as sign where it is set."""
+    from collectors.dlt645_plan import decode
+
+    for signed in (False, True) if raw[-1] >= 0x80 else (place.form.signed,):
+        for decimals in range(2 * place.size):
+            number = decode(raw, decimals, signed=signed)
+            if number == number:
+                whole = "X" * (2 * place.size - decimals)
+                yield {
+                    "path": f"{'±' if signed else ''}{whole}{'.' if decimals else ''}{'X' * decimals}",
+                    "raw": number,
+                    "value": _scaled(point, number),
+                    "configured": (decimals, signed) == (place.decimals, place.form.signed),
+                }
 
 
 # ── OPC UA ────────────────────────────────────────────────────────────────────────────────────────
