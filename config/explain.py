@@ -22,6 +22,8 @@ _FORMS: Final = {
     r"^https?://[^\s]+$": "must look like http://host:8086",
     r"^(15|30|60)min$": "must be 15min, 30min or 60min",
     r"^(15min|30min|60min|shift|day|month)$": "must be 15min, 30min, 60min, shift, day or month",
+    r"^[0-9A-Fa-f]{8}$": 'must be the eight digits DI3 … DI0 of a data identifier in quotes, e.g. "00010000"',
+    r"^X+(\.X+)?$": "must be a format of digits, e.g. XXXXXX.XX",
     r"^[^\W_][\w-]*(\.[^\W_][\w-]*)?$": "must be the name of a window, or asset.kpi",
 }
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
