@@ -41,7 +41,12 @@ _TABLES = ("holding", "input", "coil", "discrete")
 
 
 def probe(
-    url: Annotated[str, typer.Argument(help="e.g. 'modbus://192.168.1.20:502/1?address=3028&count=4&table=input'")],
+    url: Annotated[
+        str,
+        typer.Argument(
+            help="e.g. 'modbus://192.168.1.20:502/1?address=3028&count=4&table=input', or sunspec://192.168.1.20/1"
+        ),
+    ],
     expect: Annotated[float | None, typer.Option(help="What the display shows.")] = None,
     unit: Annotated[str, typer.Option(help="The display's unit, e.g. V or kWh.")] = "",
     tolerance: Annotated[float, typer.Option(help="How far off it may be [%].", min=0, max=50)] = 2.0,
@@ -68,7 +73,7 @@ def probe(
     with meant():
         best = chosen(found, choose) if choose is not None else next(iter(fitting), None)
     if as_json:
-        out.print(orjson.dumps(_told(probed, found, fitting, best, unit), option=orjson.OPT_INDENT_2).decode())
+        print(orjson.dumps(_told(probed, found, fitting, best, unit), option=orjson.OPT_INDENT_2).decode())
     else:
         _show(probed, found, fitting, expected)
         _paste(asked, wanted, best, unit, expected)

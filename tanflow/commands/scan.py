@@ -40,7 +40,7 @@ def scan(
     look = _Look(asked, wanted, timeout, pause)
     stopped = look.run()
     if as_json:
-        out.print(orjson.dumps(look.told(stopped), option=orjson.OPT_INDENT_2).decode())
+        print(orjson.dumps(look.told(stopped), option=orjson.OPT_INDENT_2).decode())
     else:
         look.show()
     if stopped:

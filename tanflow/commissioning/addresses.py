@@ -14,7 +14,7 @@ from config.protocols.modbus import ModbusAddress, modbus_address, modbus_unit
 from config.protocols.serial import Serial
 
 T = TypeVar("T")
-_SCHEMES: Final = ("modbus", "modbus+rtu", "sunspec", "dlt645")
+_SCHEMES: Final = ("modbus", "modbus+rtu", "sunspec", "sunspec+rtu")
 _ON_PORT: Final = re.compile(r"(?P<port>/.+?)(?:/(?P<unit>\d{1,3}))?")
 _SERIAL: Final = frozenset(Serial.model_fields) - {"port"}
 EXAMPLE: Final = "modbus://192.168.1.20:502/1?address=3028&count=4"
@@ -76,7 +76,7 @@ def parse(url: str) -> Asked:
     except ValueError as error:
         raise Rejected(f"{error}; write e.g. {EXAMPLE}") from None
     named = bool(parts.path.strip("/"))
-    way = Way(found.host, found.port, scheme == "modbus+rtu", None)
+    way = Way(found.host, found.port, scheme.endswith("+rtu"), None)
     return Asked(scheme, way, found.unit if named else None, options)
 
 

@@ -22,7 +22,7 @@ from tanflow.commissioning.sheet_read import MAX_PROBLEMS, Book, Placed
 from tanflow.commissioning.sheet_rows import nested
 
 Addresses = Literal["zero", "one", "modicon"]
-Loc = tuple[str | int, ...]
+Loc = tuple[str | int | None, ...]  # None: a row does not say
 _STAND_IN: Final[dict[str, Any]] = {"version": 1, "site": {"name": "site", "region": "unknown"}}
 _UNITS: Final = {
     "kwh": "kWh", "mwh": "MWh", "wh": "Wh", "kw": "kW", "mw": "MW", "w": "W", "v": "V", "kv": "kV", "a": "A",
@@ -116,7 +116,7 @@ def _point(work: _Import, placed: Placed) -> None:
     _spell_out(work, placed)
     without = ("template", "area", "asset", "device", "name")
     if "devices" in work.book.given and "template" not in row:
-        path: Loc = ("areas", row.get("area"), "assets", row.get("asset"), "devices", row.get("device"))  # type: ignore[assignment]
+        path: Loc = ("areas", row.get("area"), "assets", row.get("asset"), "devices", row.get("device"))
         if path not in work.places:
             named = ".".join(str(row.get(key, "–")) for key in ("area", "asset", "device"))
             message = f"there is no device {named} in the sheet of devices"
