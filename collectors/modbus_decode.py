@@ -37,7 +37,7 @@ class Gather:
     columns: slice
     index: Columns
     shift: npt.NDArray[np.uint8]  # of bits
-    not_available: tuple[tuple[int, int], ...]  # (column within the group, raw value)
+    absent: tuple[Columns, npt.NDArray[np.unsignedinteger]] | None  # columns within the group, raw "no value" of each
 
     def decode(self, raw: Raw) -> Values:
         """Return float64[n, m] of raw uint8[n, bytes]; NaN where there is no value."""
@@ -53,10 +53,10 @@ class Gather:
             values = _from_sign_magnitude(numbers)
         else:
             values = (numbers != 0 if self.type == "bool" else numbers).astype(np.float64)
-        if self.not_available:
-            bits = numbers.view(f"<u{numbers.itemsize}")
-            for column, absent in self.not_available:
-                values[bits[:, column] == absent, column] = np.nan
+        if self.absent is not None:
+            columns, raws = self.absent
+            rows, which = np.nonzero(numbers.view(raws.dtype)[:, columns] == raws)
+            values[rows, columns[which]] = np.nan
         return values
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Final, NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from collectors.modbus_decode import Block, Clocks, Forming, Gather, Scaling, Step
 from collectors.modbus_frames import BITS
@@ -214,10 +215,20 @@ def _gather(kind: str, members: Sequence[Place], start: int, column: int) -> Gat
         index, shift = [[byte] for byte, _ in spots], [bit for _, bit in spots]
     else:
         index, shift = [_bytes(p, start) for p in members], []
-    mask = (1 << 8 * len(index[0])) - 1
-    absent = () if kind == "bit" else tuple((i, raw & mask) for i, p in enumerate(members) for raw in p.not_available)
     columns = slice(column, column + len(members))
-    return Gather(kind, columns, np.array(index, np.intp), np.array(shift, np.uint8), absent)
+    return Gather(kind, columns, np.array(index, np.intp), np.array(shift, np.uint8), _absent_columns(kind, members))
+
+
+def _absent_columns(
+    kind: str, members: Sequence[Place]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.unsignedinteger]] | None:
+    given = [(n, raw) for n, spot in enumerate(members) for raw in spot.not_available]
+    if kind == "bit" or kind.startswith("time_") or not given:
+        return None
+    size = 2 * members[0].registers
+    columns, raws = zip(*given, strict=True)
+    mask = (1 << 8 * size) - 1
+    return np.array(columns, np.intp), np.array([raw & mask for raw in raws], f"<u{size}")
 
 
 def _bytes(spot: Place, start: int) -> list[int]:

@@ -43,13 +43,21 @@ def bind(gateway: Gateway, templates: Mapping[str, DeviceMap]) -> Iterator[Bound
         for asset_name, asset in area.assets.items():
             for name, device in asset.devices.items():
                 template = templates[device.template] if device.template else None
-                points = _points(device, template)
+                points = _points(device, template, gateway.site.zone)
                 if device.template and not device.points:
                     points = shared.setdefault((device.template, device.only or (), device.prefix), points)
                 yield BoundDevice(area_name, asset_name, asset, name, device, template, points)
 
 
-def _points(device: Device, template: DeviceMap | None) -> dict[str, Point]:
-    """Return the template's points as far as they are wanted, and the device's own, which win."""
+def _points(device: Device, template: DeviceMap | None, zone: str) -> dict[str, Point]:
+    """Return the template's points as far as they are wanted, and the device's own, which win; clocks in a zone."""
     chosen = {p: template.points[p] for p in device.only or template.points} if template else {}
-    return {device.prefix + name: point for name, point in (chosen | device.points).items()}
+    return {device.prefix + name: _in_zone(point, zone) for name, point in (chosen | device.points).items()}
+
+
+def _in_zone(point: Point, zone: str) -> Point:
+    """Return a point whose clock, where it is one of no stated zone, shows the site's time; Unix seconds are UTC's."""
+    place = point.modbus
+    if place is None or not place.is_clock or place.zone is not None or place.type == "time_unix":
+        return point
+    return point.model_copy(update={"modbus": place.model_copy(update={"zone": zone})})

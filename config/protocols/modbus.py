@@ -96,7 +96,7 @@ class ModbusPoint(Strict):
     not_available: tuple[int, ...] | None = None  # raw values that mean "no value", instead of those of `absent`
     scale_by: tuple[ModbusScale, ...] = ()  # in this order, before `scale` of the point
     form: Form | None = None  # how a power factor tells its quadrant
-    zone: str | None = None  # in which a clock shows its time, e.g. Asia/Shanghai
+    zone: str | None = None  # in which a clock shows its time; default: the site's, of Unix seconds UTC
 
     @property
     def registers(self) -> int:
@@ -136,8 +136,6 @@ class ModbusPoint(Strict):
             raise ValueError("'form' goes with numbers only")
         if self.zone is not None and not self.is_clock:
             raise ValueError("'zone' goes with a clock only, e.g. type time_words")
-        if self.is_clock and self.type != "time_unix" and self.zone is None:
-            raise ValueError("a clock needs the zone it shows its time in: zone: Asia/Shanghai, or zone: UTC")
         if self.zone is not None:
             _check_zone(self.zone)
         return self
