@@ -13,6 +13,7 @@ import orjson
 
 from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load, located
+from pipeline.clock import SECOND_NS
 from pipeline.log.writer import LogFailed
 from tanflow.checking import check_more
 from tanflow.gateway import Gateway
@@ -34,6 +35,7 @@ class Outcome:
     began: Sequence[str] = ()  # connections that are new, or read in another way
     ended: Sequence[str] = ()
     kept: Sequence[str] = ()  # went on reading all the while
+    held_s: float = 0.0  # how long what was read had to wait
 
     def sentence(self) -> str:
         """Return it in words."""
@@ -105,7 +107,9 @@ class Reload:
         began = [name for name in now if name not in kept]
         await gateway.tell_downtime([name for name in began if name in before], self._held_ns)
         ended = [name for name in before if name not in now]
-        self._tell(gateway, Outcome(gateway.clock.now_ns(), problems, gateway.table.revision, began, ended, kept))
+        now_ns = gateway.clock.now_ns()
+        held_s = round((now_ns - self._held_ns) / SECOND_NS, 3)
+        self._tell(gateway, Outcome(now_ns, problems, gateway.table.revision, began, ended, kept, held_s))
 
     def _read(self) -> tuple[Loaded, Planned]:
         """Return the configuration the file holds now; raises ConfigError for one that cannot run, or not at once."""
