@@ -54,9 +54,15 @@ def _vector(entry: dict[str, object]) -> Vector:
         table: {start + i: int(word, 16) for start, words in runs.items() for i, word in enumerate(words.split())}
         for table, runs in tables.items()
     }
-    texts = (str(entry[key]) for key in ("kind", "source", "licence", "how"))
-    message = str(entry.get("message", "")).encode()
-    return Vector(*texts, registers, message, {name: (value, unit) for name, (value, unit) in expected.items()})
+    return Vector(
+        kind=str(entry["kind"]),
+        source=str(entry["source"]),
+        licence=str(entry["licence"]),
+        how=str(entry["how"]),
+        registers=registers,
+        message=str(entry.get("message", "")).encode(),
+        expected={name: (value, unit) for name, (value, unit) in expected.items()},
+    )
 
 
 def canonical(point: Point, value: float, unit: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ class Reader:
         self.unit = unit
         self.shared = template.modbus
 
-    async def registers(self, table: str, address: int, count: int) -> list[int]:
+    async def registers(self, table: str, address: int, count: int) -> Sequence[int]:
         ask = {"holding": self.client.read_holding_registers, "input": self.client.read_input_registers}[table]
         reply = await ask(address, count=count, device_id=self.unit)
         assert not reply.isError(), reply
