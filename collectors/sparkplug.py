@@ -234,7 +234,7 @@ class SparkplugCollector:
         for name, node in self._nodes.items():
             node.watch(now_ns)
             for source in node.sources.values():
-                self._told.watch(source)
+                self._told.watch(source, node.trusted)
             if node.waiting and self._connection.request_rebirth and link.is_open:
                 self._ask(link, name, now_ns)
             elif not node.waiting:

@@ -52,7 +52,7 @@ class Source:
     node: str
     device: str
     born: bool = False
-    dead: bool = False  # it said so itself: there is nobody who could be asked for a birth
+    missed: bool = False  # its birth must have passed unheard, for there is more of it
     metrics: dict[str, Known] = field(default_factory=dict)
     aliases: dict[int, Known] = field(default_factory=dict)
 
@@ -61,9 +61,9 @@ class Source:
         """Return `group/node` or `group/node/device`."""
         return f"{self.node}/{self.device}" if self.device else self.node
 
-    def forget(self, *, dead: bool = False) -> None:
+    def forget(self, *, missed: bool = False) -> None:
         """Know nothing of it until its next birth."""
-        self.born, self.dead, self.metrics, self.aliases = False, dead, {}, {}
+        self.born, self.missed, self.metrics, self.aliases = False, missed, {}, {}
 
 
 class Listener(Protocol):
@@ -138,7 +138,7 @@ class EdgeNode:
     def __init__(self, name: str, devices: Collection[str], listener: Listener, patience_ns: int) -> None:
         self.name = name  # group/node
         self.sources = {device: Source(name, device) for device in devices}
-        self.trusted = False
+        self.trusted = self.dead = False
         self.bd_seq = -1
         self._listener = listener
         self._patience_ns = patience_ns
@@ -147,12 +147,12 @@ class EdgeNode:
 
     @property
     def waiting(self) -> bool:
-        """Return whether a birth certificate is missing of something that did not say it is dead."""
-        return any(not source.born and not source.dead for source in self.sources.values())
+        """Return whether there is a birth that was not heard; the dead, and devices not there, have none."""
+        return any(s.missed for s in self.sources.values()) if self.trusted else not self.dead
 
-    def forget(self) -> None:
-        """Trust nothing until the next birth: messages may have passed unheard."""
-        self.trusted = False
+    def forget(self, *, dead: bool = False) -> None:
+        """Trust nothing until the next birth: messages may have passed unheard, or the node is dead."""
+        self.trusted, self.dead = False, dead
         self._order.begin(-1)
         for source in self.sources.values():
             source.forget()
@@ -214,15 +214,14 @@ class EdgeNode:
             reason = f"NDEATH with bdSeq {bd_seq} is passed over: the birth certificate has {self.bd_seq}"
             self._listener.on_refused(next(iter(self.sources.values())), reason)
             return
-        self.forget()
+        self.forget(dead=True)
         for source in self.sources.values():
-            source.dead = True
             self._listener.on_lost(source, Gap.STALE, f"edge node {self.name} is dead (NDEATH)")
 
     def _unborn(self, message: Message) -> None:
+        self.dead = False
         source = self.sources.get(message.device)
         if source is not None and message.kind != "DDEATH":
-            source.dead = False
             self._listener.on_lost(source, Gap.SEQUENCE, f"{message.kind} came before the birth of {self.name}")
 
     def _in_turn(self, message: Message, now_ns: int) -> None:
@@ -247,11 +246,12 @@ class EdgeNode:
         if source is None:
             return  # not wanted, but its number counts
         if message.kind == "DDEATH":
-            source.forget(dead=True)
+            source.forget()
             self._listener.on_lost(source, Gap.STALE, f"device {message.device} is dead (DDEATH)")
         elif message.kind == "DBIRTH":
             self._device_birth(source, message.payload, now_ns)
         elif not source.born:
+            source.missed = True
             self._listener.on_lost(source, Gap.SEQUENCE, f"{message.kind} came before its birth certificate")
         else:
             self._data(source, message.payload, now_ns)
@@ -261,6 +261,7 @@ class EdgeNode:
         try:
             metrics = list(payload.metrics())
         except Rejected as error:
+            source.forget(missed=True)
             self._listener.on_lost(source, Gap.MALFORMED, f"its birth certificate cannot be read: {error}")
         else:
             self._birth(source, payload, metrics, now_ns)
@@ -269,7 +270,7 @@ class EdgeNode:
         for metric in metrics:
             known = Known(metric.name, metric.alias, metric.typed.kind, now_ns)
             if metric.alias >= 0 and source.aliases.setdefault(metric.alias, known) is not known:
-                source.forget()
+                source.forget(missed=True)
                 reason = f"its birth certificate gives alias {metric.alias} to two metrics"
                 self._listener.on_lost(source, Gap.MALFORMED, reason)
                 return

@@ -86,14 +86,17 @@ class Told:
         self._rows.all_missed(cause, self._clock.now_ns(), reason)
         self._trouble = dict.fromkeys(range(len(self._devices)), (cause, reason))
 
-    def watch(self, source: Source) -> None:
+    def watch(self, source: Source, node_born: bool) -> None:
         """Append the gap rows of a source that is silent, or not born yet, for too long."""
         now_ns = self._clock.now_ns()
         for index in self._fed_by(source):
             trouble = self._trouble.get(index)
             if not source.born and (trouble is None or trouble[0] in _LINK):
                 if self._rows.silent_ns(index, now_ns) >= _BIRTH_NS <= now_ns - self._since_ns:
-                    self.on_lost(source, Gap.SEQUENCE, f"no birth certificate of {source.name} is heard yet")
+                    if node_born:
+                        self.on_lost(source, Gap.STALE, f"edge node {source.node} is born, {source.name} is not")
+                    else:
+                        self.on_lost(source, Gap.SEQUENCE, f"no birth certificate of {source.name} is heard yet")
             elif trouble is not None:
                 if self._rows.silent_ns(index, now_ns) >= _AGAIN_NS:
                     self._rows.missed(index, trouble[0], now_ns, trouble[1])

@@ -137,7 +137,7 @@ def test_a_missing_message_ends_trust_after_a_while() -> None:
     assert rig.ears.values == []
     assert rig.node.waiting
     rig.hear("NBIRTH", 0, bd_seq(5), value(5.0, 9, "Power"))
-    assert rig.node.waiting  # for the device
+    assert not rig.node.waiting  # a device that is not there has no birth
     rig.hear("DBIRTH", 1, value(6.0, 7, "Speed"), device="line")
     assert not rig.node.waiting
     rig.hear("DDATA", 2, value(7.0, 7), device="line")
@@ -185,6 +185,7 @@ def test_the_death_of_a_device_is_its_own() -> None:
     rig.hear("DDATA", 4, value(2.0, 8), device="line")
     assert rig.ears.values == [("Power", 1.0)]
     assert rig.ears.lost[-1][:2] == ("line", Gap.SEQUENCE)
+    assert rig.node.waiting  # there is one that says so, so its birth was missed
     rig.hear("DBIRTH", 5, value(3.0, 8, "Speed"), device="line")
     assert rig.ears.values[-1] == ("Speed", 3.0)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.mqtt_link import Link, Outgoing
 from collectors.sparkplug import SparkplugCollector
 from config.bindings import BoundDevice
 from config.errors import Rejected
 from config.protocols.sparkplug import SparkplugConnection
+from pipeline.clock import SECOND_NS
 from pipeline.counters import Counters
 from tanflow.web.inside.commissioning import _sparkplug
 from tests.collectors.driving import bound, ids_of, origin
@@ -20,9 +22,59 @@ from tests.collectors.sparkplug_parts import payload, press
 NOW_NS = 2_000_000_000 * 1_000_000_000
 
 
-def collector(*devices: BoundDevice) -> SparkplugCollector:
-    connection = SparkplugConnection(protocol="sparkplug", host="127.0.0.1")
+def collector(*devices: BoundDevice, **settings: Any) -> SparkplugCollector:
+    connection = SparkplugConnection(protocol="sparkplug", host="127.0.0.1", **settings)
     return SparkplugCollector(origin(), connection, devices, ids_of(devices), Counters())
+
+
+class Wire:
+    """Where a link would be: notes what is handed over, and never opens anything."""
+
+    is_open = True
+
+    def __init__(self) -> None:
+        self.sent: list[Outgoing] = []
+
+    def publish(self, message: Outgoing) -> None:
+        self.sent.append(message)
+
+
+def looked_at(of: SparkplugCollector, seconds: int) -> list[int]:
+    """Let gateway time pass second by second; return in which ones something was published."""
+    wire, at = Wire(), []
+    for second in range(1, seconds + 1):
+        of._clock.anchor_ns += SECOND_NS
+        of._watch(cast("Link", wire))
+        at += [second] * len(wire.sent)
+        wire.sent.clear()
+    return at
+
+
+def test_a_node_is_asked_with_longer_and_longer_pauses_and_an_absent_device_never() -> None:
+    of = collector(press(), press("line", address="Hall1/press/line"), request_rebirth=True)
+    asked = looked_at(of, 200)
+    assert asked[:6] == [3, 7, 15, 31, 63, 123]  # the first look begins to wait
+    assert of._rows._counters.links["furnace.press"].startswith("no birth certificate of Hall1/press is heard yet")
+    of._take(["spBv1.0", "Hall1", "NBIRTH", "press"], known, False)
+    assert looked_at(of, 200) == []
+    links = of._rows._counters.links
+    assert links == {"furnace.press": "", "furnace.line": links["furnace.line"]}
+    gaps = of._rows.take()
+    assert len(gaps) > 10  # a row each minute for what is not there
+    of._take(["spBv1.0", "Hall1", "DDATA", "press", "line"], payload(1), False)
+    assert looked_at(of, 10) == [3, 7]
+    of._take(["spBv1.0", "Hall1", "NDEATH", "press"], payload(None), False)
+    assert looked_at(of, 200) == []
+    assert "is dead" in links["furnace.line"]
+
+
+def test_a_device_that_is_not_born_with_its_node_is_stale() -> None:
+    of = collector(press("line", address="Hall1/press/line"))
+    of._take(["spBv1.0", "Hall1", "NBIRTH", "press"], known, False)
+    looked_at(of, 9)
+    assert of._rows._counters.links["furnace.line"] == ""
+    looked_at(of, 3)
+    assert of._rows._counters.links["furnace.line"] == "edge node Hall1/press is born, Hall1/press/line is not"
 
 
 def metrics() -> list[dict[str, Any]]:
