@@ -87,7 +87,7 @@ def _children(parent: Found, references: Sequence[Any], seen: set[ua.NodeId]) ->
         node = ua.NodeId(reference.NodeId.Identifier, reference.NodeId.NamespaceIndex)
         if reference.ReferenceTypeId != _PROPERTY and node not in seen and node != _SERVER:
             name = reference.BrowseName.Name or ""
-            variable = reference.NodeClass_ == ua.NodeClass.Variable
+            variable = reference.NodeClass == ua.NodeClass.Variable
             found.append(Found(node, name, variable, parent.depth + 1, f"{parent.path}/{name}".lstrip("/")))
     return found
 

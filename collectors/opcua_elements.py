@@ -74,9 +74,12 @@ def _wire(index: Sequence[int]) -> str:
 
 def _keeps(whole: ua.DataValue, one: ua.DataValue) -> bool:
     """Return whether asking for one element brought just that, seen where the whole holds more than one."""
-    if whole.Value is None or one.Value is None or not isinstance(whole.Value.Value, list):
+    if whole.Value is None or one.Value is None:
         return False
-    return _size(whole.Value.Value) > 1 and _size(one.Value.Value) == 1
+    all_of_it, part = whole.Value.Value, one.Value.Value
+    if not isinstance(all_of_it, list) or not isinstance(part, list):
+        return False
+    return _size(all_of_it) > 1 and _size(part) == 1
 
 
 def _size(value: Any) -> int:

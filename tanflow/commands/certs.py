@@ -36,7 +36,7 @@ def certs_folder(config: Path | None, data: Path | None) -> Path:
 @app.command("list")
 def list_(config: Config = None, data: DataDir = None) -> None:
     """List the gateway's certificate and those of servers: trusted, issuers, rejected."""
-    from collectors.opcua_certificates import CERTIFICATE, OWN, common_name, read, thumbprint, uris
+    from collectors.opcua_certificates import CERTIFICATE, OWN, common_name, read, thumbprint
     from collectors.opcua_trust import ISSUERS, REJECTED, TRUSTED, TrustList
 
     certs = certs_folder(config, data)
@@ -44,10 +44,10 @@ def list_(config: Config = None, data: DataDir = None) -> None:
     mine = certs / OWN / CERTIFICATE
     rows = [(OWN, read(mine))] if mine.exists() else []
     rows += [(folder, one) for folder in (TRUSTED, ISSUERS, REJECTED) for one in trust.content(folder).values()]
-    table = plain_table("", "name", "thumbprint", "until", "application")
+    table = plain_table("", "name", "thumbprint", "until")
+    table.columns[2].no_wrap = True  # it is copied from here
     for folder, one in rows:
-        until = f"{one.not_valid_after_utc:%Y-%m-%d}"
-        table.add_row(folder, common_name(one), thumbprint(one), until, ", ".join(uris(one)))
+        table.add_row(folder, common_name(one), thumbprint(one), f"{one.not_valid_after_utc:%Y-%m-%d}")
     if rows:
         out.print(table)
     else:

@@ -42,7 +42,7 @@ def configuration(connection: OpcuaConnection, root: Found, namespaces: Sequence
 
 def address(node: ua.NodeId, namespaces: Sequence[str]) -> str:
     """Return a node with its namespace by URI, which stays when the number changes."""
-    bare = ua.NodeId(node.Identifier, 0).to_string()
+    bare: str = ua.NodeId(node.Identifier, 0).to_string()
     if node.NamespaceIndex == 0:
         return bare
     if node.NamespaceIndex >= len(namespaces):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -33,8 +34,8 @@ def ids_of(devices: Sequence[BoundDevice]) -> dict[str, int]:
     return {key: index for index, key in enumerate(keys, start=100)}
 
 
-def origin() -> Origin:
-    return Origin("link", 1, Clock())
+def origin(directory: Path = Path()) -> Origin:
+    return Origin("link", 1, Clock(), directory)
 
 
 NOTHING: Final[Times] = np.empty(0, np.int64)  # times of the newest rows where no row is of interest

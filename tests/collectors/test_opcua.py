@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from asyncua.client.ua_client import UASocketProtocol
 
 from collectors.opcua import OpcuaCollector
+from collectors.opcua_trust import REJECTED, TRUSTED, TrustList
 from config.bindings import BoundDevice
 from config.protocols.opcua import OpcuaConnection
 from config.strict import Secret
@@ -35,12 +37,12 @@ def key(name: str) -> str:
 class Plant:
     """A collector on a server's URL with its counters."""
 
-    def __init__(self, url: str, *devices: BoundDevice, **settings: Any) -> None:
+    def __init__(self, url: str, *devices: BoundDevice, data: Path = Path(), **settings: Any) -> None:
         self.counters = Counters()
         self.ids = ids_of(devices)
         settings = {"every_s": 0.1, "sampling_s": 0.05, "timeout_s": 2.0} | settings
         connection = OpcuaConnection(protocol="opcua", url=url, **settings)
-        self.collector = OpcuaCollector(origin(), connection, devices, self.ids, self.counters)
+        self.collector = OpcuaCollector(origin(data), connection, devices, self.ids, self.counters)
 
     def run(self) -> Driven:
         return Driven(self.collector, self.ids)
@@ -186,15 +188,23 @@ async def test_a_subscription_that_goes_silent_is_built_anew(node_opcua: NodeOpc
     assert driven.rows("furnace.plc-gap.gap")[0][3] >= 2_000_000_000  # [ns] the row spans what is missing
 
 
-async def test_a_user_with_a_password(node_opcua: NodeOpcua, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_user_with_a_password(node_opcua: NodeOpcua, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPCUA_PASSWORD", "meter")
     secret = Secret(env="OPCUA_PASSWORD")
-    plant = Plant(node_opcua.url, bound("plc", points("power")), username="reader", password=secret)
+    signed_in: dict[str, Any] = {"username": "reader", "password": secret, "data": tmp_path}
+    plant = Plant(node_opcua.url, bound("plc", points("power")), **signed_in)
+    async with plant.run() as driven:
+        await until(lambda: driven.failures)
+    assert "it gets no password" in str(driven.failures[0])
+    trust = TrustList(tmp_path / "certs")
+    for shown in trust.content(REJECTED).values():
+        trust.move(shown, TRUSTED)
+    plant = Plant(node_opcua.url, bound("plc", points("power")), **signed_in)
     async with plant.run() as driven:
         await until(lambda: driven.values(key("power")))
     monkeypatch.setenv("OPCUA_PASSWORD", "wrong")
     device = bound("plc", points("power"))
-    plant = Plant(node_opcua.url, device, username="reader", password=secret)
+    plant = Plant(node_opcua.url, device, **signed_in)
     async with plant.run() as driven:
         await until(lambda: driven.failures and driven.gaps(device) == [Gap.REFUSED])
     assert node_opcua.url in str(driven.failures[0])
@@ -224,7 +234,7 @@ async def test_only_services_that_read_are_used(node_opcua: NodeOpcua, monkeypat
         async with plant.run() as driven:
             await until(lambda d=driven: len(d.values(key("ramp"))) > 3)
     session = {"CreateSession", "ActivateSession", "CloseSession", "OpenSecureChannel", "CloseSecureChannel"}
-    assert used - session <= {"Read", "CreateSubscription", "CreateMonitoredItems", "Publish"}
+    assert used - session <= {"Read", "HistoryRead", "CreateSubscription", "CreateMonitoredItems", "Publish"}
     assert {"Read", "Publish"} <= used
 
 

@@ -1,10 +1,11 @@
 // An OPC UA server with variables that a test sets through stdin, one JSON object a line:
 // {"name": "power", "value": 1.5, "status": "Good", "time": "2024-01-01T00:00:00Z"}; each is answered on stdout.
 // {"mute": true} stops all subscriptions' timers, as a stuck server does: reads go on, no notification ever comes.
+// "levels" is an array, "flow/1" has an engineering unit and a range.
 // "ramp" counts up every 100 ms by itself. Arguments: port, folder of the server's keys.
 "use strict";
 const readline = require("readline");
-const { DataType, OPCUACertificateManager, OPCUAServer, StatusCodes, Variant, VariantArrayType } = require("node-opcua");
+const { DataType, OPCUACertificateManager, OPCUAServer, StatusCodes, Variant, VariantArrayType, standardUnits } = require("node-opcua");
 
 const TYPES = {
   power: DataType.Double, energy: DataType.UInt32, count: DataType.Int64, running: DataType.Boolean,
@@ -27,6 +28,7 @@ async function main(port, keys) {
     userManager: users,
     allowAnonymous: true,
     serverCertificateManager: new OPCUACertificateManager({ rootFolder: keys, automaticallyAcceptUnknownCertificate: true }),
+    userCertificateManager: new OPCUACertificateManager({ rootFolder: `${keys}-users`, automaticallyAcceptUnknownCertificate: true }),
     serverCapabilities: { maxSessions: 20 },
   });
   await server.initialize();
@@ -39,6 +41,15 @@ async function main(port, keys) {
       componentOf: folder, browseName: name, nodeId: `s=${name}`, dataType, minimumSamplingInterval: 10,
     });
   }
+  namespace.addVariable({
+    componentOf: folder, browseName: "levels", nodeId: "s=levels", dataType: DataType.Double, valueRank: 1,
+    value: { dataType: DataType.Double, arrayType: VariantArrayType.Array, value: [1.5, 2.5, 3.5] },
+  });
+  namespace.addAnalogDataItem({
+    componentOf: folder, browseName: "flow/1", nodeId: "s=flow", dataType: DataType.Double,
+    engineeringUnitsRange: { low: 0, high: 400 }, engineeringUnits: standardUnits.cubic_metre_per_hour,
+    value: { dataType: DataType.Double, value: 120.5 },
+  });
   const set = ({ name, value, status, time }) => {
     const dataType = TYPES[name];
     const typed = dataType === DataType.Int64 ? [Math.floor(value / 2 ** 32), value >>> 0] : value;

@@ -1,0 +1,104 @@
+"""`tanflow browse` and `tanflow certs` against node-opcua's server, as somebody types them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asyncua.client.ua_client import UASocketProtocol
+from typer.testing import CliRunner, Result
+
+from config.load import load
+from tanflow.cli import app
+from tests.services.node import NodeOpcua
+
+READING = {"Browse", "BrowseNext", "Read", "TranslateBrowsePathsToNodeIds"}
+SESSION = {
+    "GetEndpoints",
+    "CreateSession",
+    "ActivateSession",
+    "CloseSession",
+    "OpenSecureChannel",
+    "CloseSecureChannel",
+}
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """All services asked for; none may be of another kind."""
+    sent: set[str] = set()
+    send = UASocketProtocol._send_request
+
+    def recorded(self: UASocketProtocol, request: Any, *rest: Any, **named: Any) -> Any:
+        sent.add(type(request).__name__.removesuffix("Request"))
+        return send(self, request, *rest, **named)
+
+    monkeypatch.setattr(UASocketProtocol, "_send_request", recorded)
+    yield sent
+    assert sent <= READING | SESSION
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def test_browse_shows_the_tree_and_writes_a_configuration_that_loads(node_opcua: NodeOpcua, tmp_path: Path) -> None:
+    data = ["--data", str(tmp_path / "data")]
+    done = run("browse", node_opcua.url, *data)
+    assert done.exit_code == 0, done.output
+    assert "flow/1 = 120.5 m³/h (0 … 400)  Double  [ns=1;s=flow]" in done.output
+    assert "levels = [1.5, 2.5, 3.5]  Double array" in done.output
+    file = tmp_path / "gateway.yaml"
+    done = run("browse", node_opcua.url, "--match", "*/Plant/*", "--match", "Plant/*", "--output", str(file), *data)
+    assert done.exit_code == 0, done.output
+    text = file.read_text()
+    assert "# power: {quantity: ?, opcua: {node: 'nsu=" in text
+    (device,) = [d for a in load(file).gateway.areas.values() for s in a.assets.values() for d in s.devices.values()]
+    (point,) = device.points.values()
+    assert (point.quantity, point.unit) == ("volume_flow", "m3/h")
+    assert point.opcua is not None
+    assert str(point.opcua.node).startswith("nsu=")
+    assert run("browse", node_opcua.url, "--output", str(file), *data).exit_code == 1
+    assert run("browse", node_opcua.url, "--match", "nothing", "--yaml", *data).exit_code == 1
+    assert run("browse", node_opcua.url, "--security", "Basic128", *data).exit_code == 2
+
+
+def test_certs_from_the_first_refusal_to_a_session(node_opcua: NodeOpcua, tmp_path: Path, sent: set[str]) -> None:
+    (tmp_path / "gateway.yaml").write_text(
+        f"""version: 1
+site: {{name: works, region: GB}}
+data: {{dir: data}}
+connections:
+  plc: {{protocol: opcua, url: "{node_opcua.url}", security: {{accept: [host]}}, timeout_s: 30}}
+areas:
+  hall:
+    assets:
+      m:
+        type: meter
+        devices:
+          m: {{connection: plc, points: {{power: {{quantity: power, unit: kW, opcua: {{path: Plant/power}}}}}}}}
+"""
+    )
+    config = ["-c", str(tmp_path / "gateway.yaml")]
+    done = run("certs", "check", *config)
+    assert done.exit_code == 1
+    assert "is not trusted" in done.output
+    print_ = done.output.split("tanflow certs trust ")[1].split()[0]
+    assert print_ in run("certs", "list", *config).output
+    assert "key           2048 bits" in run("certs", "show", print_[:8], *config).output
+    assert run("certs", "trust", print_[:8], "--issuer", *config).exit_code == 1
+    assert run("certs", "trust", print_[:8], *config).exit_code == 0
+    done = run("certs", "check", "plc", *config)
+    assert done.exit_code == 0, done.output
+    assert "a session opens (anonymous)" in done.output
+    assert run("browse", "plc", *config).exit_code == 0
+    assert run("certs", "export", str(tmp_path / "own.der"), *config).exit_code == 0
+    assert (tmp_path / "own.der").read_bytes()[:1] == b"\x30"
+    assert run("certs", "renew", *config).exit_code == 0
+    assert run("certs", "export", str(tmp_path / "own.der"), *config).exit_code == 1  # another one by now
+    assert run("certs", "reject", print_, *config).exit_code == 0
+    assert run("certs", "check", *config).exit_code == 1
+    assert run("certs", "check", "other", *config).exit_code == 2
+    assert {"Browse", "GetEndpoints"} <= sent
