@@ -318,6 +318,15 @@ def test_a_float_register_does_not_roll_over_and_grows_coarser(kind: str, relati
     assert (index.like.resolution, index.like.relative) == (0.0, relative)
 
 
+def test_a_register_scaled_by_others_has_no_known_end_unless_its_digits_are_stated() -> None:
+    """How many kWh a step is stands in another register, and may change with it."""
+    scaled = {**ON_MODBUS, "scale_by": [{"address": 9}]}
+    index = one({"modbus": scaled})
+    assert (math.isnan(index.like.modulus), index.like.resolution) == (True, 0.0)
+    assert one({"modbus": scaled, "digits": 7}).like.modulus == 1e7
+    assert math.isnan(one({"modbus": {"address": 0, "type": "sm32"}}).like.modulus)
+
+
 def test_the_fastest_advance_comes_from_rated_power_or_is_stated() -> None:
     assert one({}, rated_kw=100).like.max_rate == pytest.approx(120.0)
     assert one({"max_rate": 5, "unit": "MWh"}, rated_kw=100).like.max_rate == pytest.approx(5_000.0)
