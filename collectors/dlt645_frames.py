@@ -61,9 +61,9 @@ class Reply(NamedTuple):
 
     def answers(self, meter: bytes, code: Code, identifier: bytes) -> bool:
         """Return whether this may be the reply to that request; a refusal does not say of what it is one."""
-        if self.code is not code or self.meter != meter:
+        if self.code is not code or meter not in (self.meter, ANY_METER):
             return False
-        return len(self.data) == 1 if self.refused else self.data[:4] == identifier
+        return len(self.data) == 1 if self.refused else self.data.startswith(identifier)
 
 
 def meter_bytes(digits: str) -> bytes:

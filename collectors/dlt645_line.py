@@ -10,14 +10,17 @@ import time
 from typing import Final, cast
 
 from collectors.dlt645_frames import (
+    ANY_METER,
     AROUND,
     MOST_DATA,
     WAKE,
     Code,
     Reassembler,
     Reply,
+    address_request,
     error_words,
     follow_request,
+    meter_digits,
     read_request,
 )
 from collectors.modbus_client import backoff_s
@@ -103,6 +106,13 @@ class Line:
                 raise Failed(Gap.MALFORMED, f"frame {number} of the answer was asked for, another came")
             data += reply.data[4:-1]
         return data
+
+    async def address(self) -> str:
+        """Return the 12 digits of the one meter on this line, which it need not be known by. Raises Failed."""
+        reply = await self._exchange(ANY_METER, Code.ADDRESS, b"", address_request())
+        if reply.data != reply.meter:
+            raise Failed(Gap.MALFORMED, "several meters answered at once; connect one alone")
+        return meter_digits(reply.meter)
 
     def close(self) -> None:
         """Close the connection; it is opened again when something is asked."""

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from collectors.dlt645_line import Failed, Line
+from config.protocols.dlt645 import Dlt645Connection
 from config.protocols.serial import Serial
+from pipeline.counters import Counters
 from pipeline.gaps import Gap
 from pipeline.quality import BAD, COMM, GOOD, RANGE
 from simulators.faults import Link
-from simulators.serve_dlt645 import PortLine
+from simulators.serve_dlt645 import PortLine, TcpLine
 from tests.peers.dlt645_rig import ENERGY, POWER, SHOWN, VOLTAGE, Run, device, meter, point, reading
 from tests.waiting import until
 
@@ -261,6 +264,24 @@ async def test_over_a_pseudo_terminal_at_2400_baud(tmp_path: Path) -> None:
         async with (run := Run([device("1", "1"), device("2", "000000000002")], serial=serial, every_s=1.0)):
             await until(lambda: run.values("m1.power.power") and run.values("m2.power.power"))
     assert set(run.values("m1.energy.energy_index") + run.values("m2.energy.energy_index")) == {123456.78}
+
+
+async def test_a_line_asks_its_one_meter_for_its_address() -> None:
+    async with TcpLine() as served:
+        served.meters["202600000001"] = one = meter("202600000001")
+        manners = Dlt645Connection.model_validate({"protocol": "dlt645", "timeout_s": 0.3})
+        line = Line("127.0.0.1", served.port, manners, Counters())
+        try:
+            assert await line.address() == "202600000001"
+            one.twist = lambda answer, _: answer[:4] + one.frame(0x93, bytes(6))[4:]
+            with pytest.raises(Failed, match="several meters answered at once"):
+                await line.address()
+            one.link = Link(drop="silent")
+            with pytest.raises(Failed, match="no answer within"):
+                await line.address()
+        finally:
+            line.close()
+        assert not served.write_attempts
 
 
 async def test_cancelled_in_the_middle_of_an_exchange_it_ends() -> None:
