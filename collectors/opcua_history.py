@@ -17,6 +17,7 @@ import numpy as np
 from asyncua import ua
 
 from collectors.opcua_columns import Columns
+from collectors.opcua_limits import TOO_MUCH
 from collectors.opcua_session import Session
 from config.protocols.opcua import OpcuaPoint
 
@@ -28,10 +29,6 @@ _VALUES: Final = 1_000  # of a node in one answer
 _TOGETHER_NS: Final = 600 * 1_000_000_000  # nodes whose gaps begin this close to each other share a request
 _LOOKS: Final = 3  # at a history that has not yet written what the subscription has told already
 _LOOK_AGAIN_S: Final = 1.0
-_TOO_MUCH: Final = frozenset(
-    (ua.StatusCodes.BadTooManyOperations, ua.StatusCodes.BadResponseTooLarge, ua.StatusCodes.BadRequestTooLarge,
-     ua.StatusCodes.BadEncodingLimitsExceeded, ua.StatusCodes.BadTcpMessageTooLarge)
-)  # fmt: skip
 # A node that says one of these has more to tell when it is asked anew.
 _LATER: Final = frozenset((ua.StatusCodes.BadNoContinuationPoints, ua.StatusCodes.BadContinuationPointInvalid))
 
@@ -120,7 +117,7 @@ class History:
 
     def _smaller(self, group: list[Missed], status: int) -> list[list[Missed]]:
         """Return the parts in which to ask again where a request was too much; any other refusal is for good."""
-        if status in _TOO_MUCH and len(group) > 1:
+        if status in TOO_MUCH and len(group) > 1:
             self._nodes = len(group) // 2
             return _groups(group, self._nodes)
         for missed in group:

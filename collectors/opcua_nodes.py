@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from asyncua import ua
 
-from collectors.opcua_limits import Limits, parts
+from collectors.opcua_limits import Limits, in_parts
 from config.protocols.opcua import OpcuaPoint, PathName, node_parts, path_names
 
 _WHOLE: Final = 0xFFFF_FFFF  # index of what remains of a path: nothing
@@ -66,11 +66,11 @@ class Places:
                 paths.append(point)
         tried = [(point, names) for point in paths for names in self._variants(path_names(point.path or ""))]
         hits: dict[OpcuaPoint, list[ua.NodeId]] = {point: [] for point in paths}
-        for some in parts(tried, self._limits.translate):
-            results = await self._session.translate_browsepaths_to_nodeids([_browse_path(names) for _, names in some])
-            for (point, _), result in zip(some, results, strict=True):
-                if result.StatusCode.is_good():
-                    hits[point] += [_plain(t.TargetId) for t in result.Targets if t.RemainingPathIndex == _WHOLE]
+        asked = [_browse_path(names) for _, names in tried]
+        results = await in_parts(asked, self._limits, "translate", self._session.translate_browsepaths_to_nodeids)
+        for (point, _), result in zip(tried, results, strict=True):
+            if result.StatusCode.is_good():
+                hits[point] += [_plain(t.TargetId) for t in result.Targets if t.RemainingPathIndex == _WHOLE]
         for point, nodes in hits.items():
             self._found[point] = _of_path(point.path or "", list(dict.fromkeys(nodes)))
 

@@ -12,7 +12,7 @@ from typing import Final
 from asyncua import Client, ua
 
 from collectors.opcua_elements import Elements
-from collectors.opcua_limits import LIMITS, Limits, limits_of, parts
+from collectors.opcua_limits import LIMITS, Limits, in_parts, limits_of
 from collectors.opcua_nodes import Places
 from collectors.opcua_publish import use_columns
 from collectors.opcua_security import SecuredClient, refusal, secured
@@ -56,12 +56,14 @@ class Session:
         """
         values = [ua.DataValue(StatusCode=ua.StatusCode(self.places[p].status)) for p in points]
         there = [(i, self._asked(p, node)) for i, p in enumerate(points) if (node := self.places[p].node) is not None]
-        for some in parts(there, self.limits.read):
-            request = ua.ReadParameters(
-                MaxAge=0, TimestampsToReturn=ua.TimestampsToReturn.Both, NodesToRead=[asked for _, asked in some]
-            )
-            for (i, _), value in zip(some, await self.client.uaclient.session.read(request), strict=True):
-                values[i] = value
+
+        async def ask(nodes: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
+            request = ua.ReadParameters(0, ua.TimestampsToReturn.Both, list(nodes))
+            found: list[ua.DataValue] = await self.client.uaclient.session.read(request)
+            return found
+
+        for (i, _), value in zip(there, await in_parts([n for _, n in there], self.limits, "read", ask), strict=True):
+            values[i] = value
         return values
 
     def _asked(self, point: OpcuaPoint, node: ua.NodeId) -> ua.ReadValueId:
@@ -99,16 +101,15 @@ class Session:
     async def _create(
         self, subscription: int, asked: dict[int, ua.ReadValueId], sampling_s: float, chosen: ua.DataChangeFilter | None
     ) -> dict[int, int]:
-        statuses: dict[int, int] = {}
-        for part in parts(list(asked.items()), self.limits.monitor):
+        async def ask(part: Sequence[tuple[int, ua.ReadValueId]]) -> list[int]:
             items = []
             for handle, what in part:
                 wanted = ua.MonitoringParameters(handle, sampling_s * 1000, chosen, self.connection.queue)
                 items.append(ua.MonitoredItemCreateRequest(what, ua.MonitoringMode.Reporting, wanted))
             request = ua.CreateMonitoredItemsParameters(subscription, ua.TimestampsToReturn.Both, items)
-            results = await self.client.uaclient.session.create_monitored_items(request)
-            statuses |= {handle: r.StatusCode.value for (handle, _), r in zip(part, results, strict=True)}
-        return statuses
+            return [r.StatusCode.value for r in await self.client.uaclient.session.create_monitored_items(request)]
+
+        return dict(zip(asked, await in_parts(list(asked.items()), self.limits, "monitor", ask), strict=True))
 
     async def close(self, within_s: float) -> None:
         """End the session; where the server does not answer `within_s`, cut the connection."""

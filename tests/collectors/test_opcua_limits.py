@@ -1,0 +1,73 @@
+"""Thousands of items over what a server takes at once, and over what it really takes where it says something else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+from asyncua import ua
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.opcua_limits import Limits, in_parts
+from tests.collectors.test_opcua_history import PEER, Plant, assert_whole, key
+from tests.interop import saw
+from tests.services.opcua_history import Start
+from tests.waiting import until
+
+HONEST = {"maxMonitoredItemsPerCall": 300, "maxNodesPerRead": 300, "maxNodesPerHistoryReadData": 20}
+
+
+@given(st.lists(st.integers(), max_size=60), st.integers(1, 40), st.integers(1, 40))
+def test_whatever_a_server_takes_each_is_asked_once_and_in_order(whole: list[int], says: int, takes: int) -> None:
+    answered: list[int] = []
+
+    async def ask(part: Sequence[int]) -> list[int]:
+        assert len(part) <= says
+        if len(part) > takes:
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadTooManyOperations)
+        answered.extend(part)
+        return [-n for n in part]
+
+    limits = Limits(read=says)
+    assert asyncio.run(in_parts(whole, limits, "read", ask)) == [-n for n in whole]
+    assert answered == whole
+    assert limits.read <= says
+
+
+async def test_what_is_no_matter_of_size_is_raised() -> None:
+    def refusing(code: int) -> Callable[[Sequence[int]], Awaitable[Sequence[int]]]:
+        async def ask(part: Sequence[int]) -> list[int]:
+            raise ua.UaStatusCodeError(code)
+
+        return ask
+
+    for code in (ua.StatusCodes.BadSessionIdInvalid, ua.StatusCodes.BadTooManyOperations):
+        with pytest.raises(ua.UaStatusCodeError):
+            await in_parts([1, 2], Limits(), "read", refusing(code))
+
+
+@pytest.mark.parametrize(("mode", "most", "limits"), [("poll", 0, HONEST), ("subscribe", 30, {})])
+async def test_ten_thousand_items_and_their_outage(
+    start_history: Start, mode: str, most: int, limits: dict[str, int]
+) -> None:
+    """Each item moves every two seconds; all are read, and what they did in an outage is read back."""
+    items = 10_000
+    server = start_history("node-opcua", items=items, step_ms=2_000, keep=50, limits=limits, most=most)
+    plant = Plant(server, items, mode=mode, every_s=1.0, sampling_s=0.5, stale_s=60.0, timeout_s=30.0, queue=10)
+    async with plant.run() as driven:
+        await until(lambda: sum(map(len, driven.batches)) > 2 * items, 240)
+    plant.end(driven)
+    await asyncio.sleep(6.0)  # the outage: three values of each
+    async with plant.run() as driven:
+        await until(lambda: sum(map(len, driven.batches)) > 4 * items, 240)
+        await until(lambda: plant.counters.links["furnace.plc"] == "")
+    plant.end(driven)
+    for item in range(0, items, 97):
+        values = plant.values(item)
+        assert len(set(values)) == len(values)
+        assert_whole(driven.values(key(item))[:3])
+    kind = "more than it states is refused" if most else "limits kept"
+    rows = sum(map(len, plant.committed))
+    saw("OPC UA limits", PEER["node-opcua"], f"10,000 items, {kind} ({mode})", f"{rows} rows, none twice")
