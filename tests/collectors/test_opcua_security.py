@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from collectors.opcua_certificates import CERTIFICATE, KEY, OWN, hosts, own, renew, thumbprint, uris
 from collectors.opcua_check import Finding, examine
+from collectors.opcua_security import Offer, offered
 from collectors.opcua_session import Session, connect
 from collectors.opcua_trust import ISSUERS, REJECTED, TRUSTED, Shown, TrustList, judge
 from config.errors import GatewayError, Unavailable
@@ -47,7 +48,8 @@ def pair() -> Pair:
 
 def connection(url: str, *, accept: Sequence[str] = (), **settings: Any) -> OpcuaConnection:
     security = {"accept": tuple(accept)} | (settings.pop("security", None) or {})
-    return OpcuaConnection(protocol="opcua", url=url, timeout_s=LONG_S, security=security, **settings)
+    described = {"protocol": "opcua", "url": url, "timeout_s": LONG_S, "security": security, **settings}
+    return OpcuaConnection.model_validate(described)
 
 
 async def opened(wanted: OpcuaConnection, certs: Path) -> Session:
@@ -137,13 +139,13 @@ async def test_an_unknown_server_is_refused_until_its_certificate_is_trusted(pai
 async def test_what_is_wrong_with_a_trusted_certificate_is_told_and_can_be_accepted(
     tmp_path: Path, fault: str, words: str
 ) -> None:
-    wrong: dict[str, Any] = {
+    wrongs: dict[str, dict[str, Any]] = {
         "expired": {"since": datetime(2023, 1, 1, tzinfo=UTC), "until": datetime(2024, 1, 1, tzinfo=UTC)},
         "early": {"since": datetime(2090, 1, 1, tzinfo=UTC), "until": datetime(2091, 1, 1, tzinfo=UTC)},
         "uri": {"uri": "urn:other"},
         "host": {"hosts": ["plc-7"]},
-    }[fault]
-    pair = made("plc", **({"uri": URI} | wrong))
+    }
+    pair = made("plc", **({"uri": URI} | wrongs[fault]))
     TrustList(tmp_path).move(pair.certificate, TRUSTED)
     async with served(pair) as server:
         told = await refused(connection(server.url), tmp_path)
@@ -272,14 +274,11 @@ def test_the_own_certificate_is_made_once_with_a_key_nobody_else_reads(tmp_path:
 async def test_clocks_that_are_hours_apart(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     TrustList(tmp_path).move(pair.certificate, TRUSTED)
     async with served(pair) as server:
-        from collectors import opcua_check
 
-        offered = opcua_check.offered
-
-        async def behind(wanted: OpcuaConnection) -> Any:
+        async def behind(wanted: OpcuaConnection) -> Offer:
             return (await offered(wanted))._replace(ahead_s=-7_200.0)  # a server whose clock was never set
 
-        monkeypatch.setattr(opcua_check, "offered", behind)
+        monkeypatch.setattr("collectors.opcua_check.offered", behind)
         first = (await examine(connection(server.url), tmp_path))[0]
         assert first == Finding(False, "its clock is 2.0 h behind the gateway's", first.mend)
         assert "NTP" in first.mend
