@@ -122,6 +122,7 @@ async def test_javascript_clients_read_every_table_of_the_simulator(node: str, n
     saw("Modbus TCP", peer_name, "reads the simulator: all tables and types, exceptions", f"{equal} values equal")
 
 
+@pytest.mark.writes("modbus-serial and jsmodbus try to write")
 @pytest.mark.parametrize("name", CLIENTS)
 async def test_javascript_clients_cannot_write_to_the_simulator(node: str, name: str) -> None:
     points, readings = image()
