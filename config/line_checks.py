@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from config.plant_checks import Finding, Plant
-from config.protocols.dlt645 import Dlt645Connection
+from config.points import Point
+from config.protocols.dlt645 import Dlt645Connection, dlt645_address
 from config.protocols.modbus import ModbusConnection
 
-_At = tuple[str, int, int]  # host or serial port, TCP port (0: none), unit
+_At = tuple[str, int, str]  # host or serial port, TCP port (0: none), unit or meter
 _Place = tuple[object, ...]
 
 
@@ -33,20 +34,39 @@ def _doubled_units(plant: Plant) -> Iterator[Finding]:
     readers: dict[tuple[_At, _Place], str] = {}
     for path, asset_name, _, name, device in plant.devices():
         connection = plant.gateway.connections.get(device.connection)
-        if not isinstance(connection, ModbusConnection):
-            continue
         try:
-            host, port, unit = connection.unit_address(device.address)
+            at = _where(connection, device.address)
         except ValueError:
             continue
-        at = (host or str(connection.line.port), port, unit)
+        if at is None:
+            continue
         template = plant.templates.get(device.template or "")
         table = template.modbus.table if template else "holding"
         me = f"{asset_name}.{name}"
         for point in plant.points(device).values():
-            if point.modbus is None:
-                continue
-            place = (point.modbus.table or table, point.modbus.address, point.modbus.type, point.modbus.bit)
-            if (first := readers.setdefault((at, place), me)) != me:
-                yield (*path, "address"), f"{device.address} is read by device '{first}' already; is the unit right?"
+            place = _place(point, table)
+            if place and (first := readers.setdefault((at, place), me)) != me:
+                doubted = "unit" if point.modbus else "address"
+                yield (
+                    (*path, "address"),
+                    f"{device.address} is read by device '{first}' already; is the {doubted} right?",
+                )
                 break
+
+
+def _where(connection: object, address: str) -> _At | None:
+    """Return the line a device is on, and which one it is there; None where there are no lines."""
+    if isinstance(connection, ModbusConnection):
+        host, port, unit = connection.unit_address(address)
+        return host or str(connection.line.port), port, str(unit)
+    if isinstance(connection, Dlt645Connection):
+        host, port, meter = dlt645_address(address)
+        return host or str(connection.serial.port), port, meter
+    return None
+
+
+def _place(point: Point, table: str) -> _Place:
+    """Return what tells a point from others of its device; nothing where it stands on another protocol."""
+    if point.modbus:
+        return point.modbus.table or table, point.modbus.address, point.modbus.type, point.modbus.bit
+    return (point.dlt645.data, point.dlt645.item) if point.dlt645 else ()
