@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -89,7 +88,7 @@ class ModbusCollector:
         except ExceptionGroup as defects:
             raise defects.exceptions[0] from None
 
-    def resume(self, tokens: Sequence[bytes]) -> None:
+    def resume(self, tokens: Sequence[bytes], newest_ns: Times) -> None:
         """Nothing to take back: a register is read anew, not replayed."""
 
     async def batches(self) -> AsyncGenerator[Batch]:
@@ -113,15 +112,20 @@ class ModbusCollector:
         ]
 
     def _schedule(self) -> None:
-        """Spread units of equal period evenly over it; slow ones are met within MEET_S all the same."""
+        """Spread units of equal period evenly over it, those of one link too; slow ones are met within MEET_S."""
         start = time.monotonic()
-        of_period = Counter(unit.period_s for unit in self._units)
-        placed: Counter[float] = Counter()
+        together: dict[float, dict[Link, list[Unit]]] = {}
+        for unit in self._units:
+            together.setdefault(unit.period_s, {}).setdefault(unit.link, []).append(unit)
+        phases = {
+            unit: (place + turn / len(links)) / len(units)
+            for links in together.values()
+            for turn, units in enumerate(links.values())
+            for place, unit in enumerate(units)
+        }
         for index, unit in enumerate(self._units):
-            phase = placed[unit.period_s] / of_period[unit.period_s]
-            placed[unit.period_s] += 1
-            unit.first_slot_s = start + phase * unit.period_s
-            self._heap.append((start + phase * min(unit.period_s, MEET_S), index, unit))
+            unit.first_slot_s = start + phases[unit] * unit.period_s
+            self._heap.append((start + phases[unit] * min(unit.period_s, MEET_S), index, unit))
         heapq.heapify(self._heap)
 
     async def _run(self) -> None:

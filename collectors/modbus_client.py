@@ -149,7 +149,7 @@ class Link:
         exchange.deadline.stop(self)
         self._counters.took(time.monotonic() - self._asked_s)
         self._failures = 0
-        if self._ration.silent:
+        if self._ration.costs:
             self._ration.answered(exchange.owner)
         exchange.owner.answered(exchange, data)
         self._next()
@@ -215,7 +215,7 @@ class Link:
     def _passed_over(self, exchange: Exchange, now: float) -> bool:
         if self._way.owes(exchange.read.unit):
             return True
-        return bool(self._ration.silent) and not self._ration.allows(exchange.owner, now)
+        return bool(self._ration.costs) and not self._ration.allows(exchange.owner, now)
 
     def _open(self) -> None:
         if time.monotonic() < self._rest_until:

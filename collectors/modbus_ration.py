@@ -20,34 +20,34 @@ class Ration:
     def __init__(self, deadline_s: float) -> None:
         self._free_s = _FREE * deadline_s
         self._units: set[object] = set()
-        self.silent: set[object] = set()  # whose last attempt was in vain
-        self._cost: dict[object, tuple[float, float]] = {}  # (cost [s], at [s monotonic])
+        self._silent: set[object] = set()  # whose last attempt was in vain
+        self.costs: dict[object, tuple[float, float]] = {}  # (cost [s], at [s monotonic])
 
     def enrol(self, unit: object) -> None:
         self._units.add(unit)
 
     def waited(self, unit: object, seconds: float, now: float) -> None:
         """Charge a unit with an attempt in vain."""
-        self.silent.add(unit)
-        self._cost[unit] = (self._left(unit, now) + seconds, now)
+        self._silent.add(unit)
+        self.costs[unit] = (self._left(unit, now) + seconds, now)
 
     def answered(self, unit: object) -> None:
         """Note that a unit answers."""
-        if unit in self.silent:
-            if len(self.silent) == len(self._units):
-                self._cost.clear()
-            self.silent.discard(unit)
+        if unit in self._silent:
+            if len(self._silent) == len(self._units):
+                self.costs.clear()
+            self._silent.discard(unit)
 
     def allows(self, unit: object, now: float) -> bool:
         """Return whether the unit may be asked now."""
-        if unit not in self._cost or len(self.silent) == len(self._units):
+        if unit not in self.costs or len(self._silent) == len(self._units):
             return True
         left = self._left(unit, now)
         if left <= 0:
-            del self._cost[unit]
+            del self.costs[unit]
         return left < self._free_s
 
     def _left(self, unit: object, now: float) -> float:
-        cost, at = self._cost.get(unit, (0.0, now))
+        cost, at = self.costs.get(unit, (0.0, now))
         # A cap: what was waited while nobody was held up is not paid for afterwards.
-        return max(0.0, min(cost, 2 * self._free_s) - (now - at) * SHARE / max(1, len(self._cost)))
+        return max(0.0, min(cost, 2 * self._free_s) - (now - at) * SHARE / max(1, len(self.costs)))

@@ -10,7 +10,8 @@ from typing import Final
 from collectors.modbus_client import Exchange, Link, backoff_s
 from collectors.modbus_frames import Failure, Read
 from collectors.modbus_inbox import Inbox, Tray
-from collectors.modbus_plan import Order, decode_text
+from collectors.modbus_plan import decode_text
+from config.protocols.modbus import Order
 from pipeline.clock import Clock
 from pipeline.counters import Counters
 from pipeline.gaps import Gap

@@ -24,6 +24,7 @@ class Link:
     drop: Literal["", "close", "silent"] = ""
     lag_s: float = 0.0
     exception: int = 0  # Modbus exception code, or the error byte of a DL/T 645 meter
+    garbage: bytes = b""  # said on Modbus instead of an answer
 
 
 @dataclass(slots=True)

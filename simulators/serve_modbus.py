@@ -137,6 +137,7 @@ class _Connection(asyncio.Protocol):
         elif not link.drop:
             if link.exception:
                 frame = frame[:4] + bytes((0, 3, number, function | 0x80, link.exception))
+            frame = link.garbage or frame
             asyncio.get_running_loop().call_later(link.lag_s, self.late, frame)
 
     def late(self, frame: bytes) -> None:

@@ -79,6 +79,8 @@ class RtuLine(Bank):
             pdu = bytes((function | 0x80, link.exception))
         frame = bytes((number,)) + pdu
         frame += _crc(frame)
+        if link and link.garbage:
+            frame = link.garbage
         lag_s = link.lag_s if link else 0.0
         self._free_at += self.turnaround_s + len(frame) * self._character_s
         loop.call_at(self._free_at + lag_s, write, frame)
