@@ -19,6 +19,7 @@ from collectors.modbus_ask import Asker
 from collectors.modbus_frames import Failure, Read
 from collectors.modbus_plan import Place, compile_plan, decode_text, place
 from config.errors import Rejected, Unavailable
+from config.explain import visible
 from config.points import Point
 from config.protocols.modbus import ModbusDefaults
 from config.sunspec import COMMON, ModelMap, load_models
@@ -167,7 +168,9 @@ def _about(models: list[Model]) -> dict[str, str]:
     common = next((m for m in models if m.number == _COMMON and len(m.data) >= 2 * 66), None)
     if common is None:
         return {}
-    return {key: decode_text(common.data[2 * at : 2 * (at + count)], "big") for key, (at, count) in COMMON.items()}
+    return {
+        key: visible(decode_text(common.data[2 * at : 2 * (at + count)], "big")) for key, (at, count) in COMMON.items()
+    }
 
 
 def _places(layout: ModelMap) -> list[Place]:

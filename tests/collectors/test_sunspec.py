@@ -183,6 +183,13 @@ async def test_any_chain_comes_to_an_end(tail: list[int]) -> None:
     list(points_of(found))
 
 
+async def test_what_a_device_calls_itself_cannot_steer_a_terminal() -> None:
+    words = recorded("veris_e51c2") | {40_004: 0x1B5B, 40_005: 0x324A}  # ESC [2J clears a screen
+    found = await discover(Memory({a: words.get(a, 0) for a in range(BASE, 40_178)}), 1)
+    assert found.about["maker"].startswith("\\x1b[2J")
+    assert "\x1b" not in str(device_map(found))
+
+
 async def test_a_chain_without_end_says_so() -> None:
     endless = Memory(dict.fromkeys(range(BASE, 50_000), 7) | {BASE: 0x5375, BASE + 1: 0x6E53})
     found = await discover(endless, 1)
