@@ -78,7 +78,7 @@ class SparkplugCollector:
         hint = (
             "a birth certificate is asked for"
             if connection.request_rebirth
-            else "nothing is taken until its next birth certificate: set request_rebirth: true, or restart the node"
+            else "nothing is taken until its next birth certificate: restart the node or set request_rebirth: true"
         )
         self._told = Told(origin, devices, self._wants, self._rows, counters, hint)
         patience_ns = int(connection.reorder_s * SECOND_NS)

@@ -17,6 +17,7 @@ from config.errors import Rejected
 from pipeline.clock import SECOND_NS
 from pipeline.gaps import Gap
 from tests.collectors.sparkplug_parts import payload
+from tests.interop import saw
 
 CAPTURE = Path(__file__).parents[1] / "data" / "sparkplug" / "pcap_patterns.csv"
 PATIENCE_NS = 2 * SECOND_NS
@@ -100,6 +101,8 @@ def test_the_capture_of_a_plant() -> None:
             assert sequence.overdue(PATIENCE_NS)
             sequence.begin(seq)
     assert (steps, skips, wraps) == (485, 16, 2)  # of the skips 14 are of one message, two of two
+    told = f"{steps} steps of one, {skips} gaps, {wraps} times around"
+    saw("Sparkplug B", "a plant's broker (capture, benthos-umh@acf99b9)", "sequence numbers of 502 messages", told)
 
 
 def test_data_in_order_by_alias_and_by_name() -> None:

@@ -19,6 +19,7 @@ from collectors.sparkplug_publish import parse_state, rebirth, state
 from collectors.sparkplug_types import NAMES, Typed, elements, number, split_index
 from config.errors import Rejected
 from tests.collectors.sparkplug_parts import REFERENCE, payload
+from tests.interop import saw
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "sparkplug" / "payload_vectors.json").read_text())
 KIND = {name: kind for kind, name in enumerate(NAMES)}
@@ -36,6 +37,13 @@ def test_payloads_of_others(vector: dict[str, Any]) -> None:
         assert [(m.name, m.alias, number(m.typed)) for m in metrics] == [
             ("bdSeq", 1, 88.0), ("Node Control/Rebirth", 2, 0.0), ("Temperature", 100, 21.5),
         ]  # fmt: skip
+
+
+def test_all_payloads_of_others_are_read() -> None:
+    counts = [len(list(decode(base64.b64decode(v["base64"])).metrics())) for v in VECTORS]
+    assert counts == [v["metric_count"] for v in VECTORS]
+    told = f"{len(counts)} payloads, {sum(counts)} metrics"
+    saw("Sparkplug B", "payloads of benthos-umh@acf99b9 (Go)", "NBIRTH, NDATA, NDEATH decoded", told)
 
 
 # As the specification encodes them (3.0.0, 6.4.16).
