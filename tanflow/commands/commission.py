@@ -28,8 +28,8 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 _STATES: dict[State, str] = {
     "in order": "in order",
     "missing": "no record",
-    "differs": "differs from the display",
-    "changed": "read in another way since",
+    "differs": "differs",
+    "changed": "changed since",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-_LINE: Final = 110  # of a block written on one line [characters]
+_LINE: Final = 80  # of a block written on one line [characters]
 
 
 # Text our reader would take for a number though PyYAML's would not: 1e5, 0o17, 007.

@@ -108,3 +108,20 @@ async def test_a_viewer_is_offered_neither_raw_words_nor_acts(look: Look) -> Non
     assert (await view.text(".parts")).split("\n") == ["State", "Dead letters"]
     await view.show("#/gateway/acts", ".empty")
     assert "auditors" in await view.text("main")
+
+
+async def test_a_display_is_compared_and_the_record_is_shown(look: Look, plant: Plant) -> None:
+    view = await look()
+    await view.show("#/gateway/commissioning?device=main-meter.meter", ".of-records tbody tr")
+    missing = await view.page.locator(".of-records tbody tr:has-text('no record')").count()
+    await view.page.select_option(".of-records select", "main-meter.energy_import")
+    await view.page.fill(".of-records input[name=shown]", "1.5")
+    await view.page.fill(".of-records input[name=by]", "Li")
+    await view.page.fill(".of-records input[name=serial]", "AB-7")
+    await view.page.click(".of-records button.main")
+    await view.page.wait_for_selector(".of-records tbody tr:has-text('AB-7')")
+    assert "Recorded: the display shows 1.5" in await view.text(".of-records [role=status]")
+    assert await view.page.locator(".of-records tbody tr:has-text('no record')").count() == missing - 1
+    await view.readable()
+    rows = plant.gateway.log.reader.query("SELECT about FROM acts WHERE what = 'commission'")
+    assert '"shown":"1.5"' in rows[-1][0]

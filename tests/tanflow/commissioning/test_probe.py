@@ -91,12 +91,13 @@ def test_a_tenth_and_a_thousandth_are_found(
 def test_a_reading_is_chosen_by_its_number_and_all_is_there_as_json(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = said(monkeypatch, capsys, "probe", f"{url}/1?address=3025&count=1", "--json", "--choose", 105)
-    found = orjson.loads(told.out)
+    place = f"{url}/1?address=3025&count=1"
+    found = orjson.loads(said(monkeypatch, capsys, "probe", place, "--json").out)
     assert found["words"] == ["0x0000", "0x08fd", "0x00bc"]
-    chosen = next(one for one in found["readings"] if one["number"] == 105)
-    assert chosen["address"] == 3024
-    assert next(iter(found["point"].values()))["modbus"]["address"] == 3024
+    assert found["point"] is None
+    one = next(r for r in found["readings"] if (r["address"], r["type"], r["order"]) == (3024, "uint16", "AB"))
+    told = said(monkeypatch, capsys, "probe", place, "--choose", one["number"], "--unit", "V")
+    assert "voltage_3024: {quantity: voltage, unit: V, modbus: {address: 3024}}" in told.out
     assert said(monkeypatch, capsys, "probe", f"{url}/1?address=3025", "--choose", 999).code == 2
 
 

@@ -2,6 +2,7 @@
 
 import {near} from "./commissioning_match.js";
 import {blocks, messages, opcuaTable, pointsTable, readingsTable} from "./commissioning_tables.js";
+import {comparisons} from "./comparisons.js";
 import {el, setText, show} from "./dom.js";
 import {address} from "./router.js";
 
@@ -41,6 +42,7 @@ class View {
     this.said = el("p", {class: "small", role: "status"});
     this.points = el("div");
     this.readings = el("section", {class: "card of-readings", "aria-live": "off"});
+    this.records = comparisons(context);
     this.words = el("div");
     this.wordsTitle = el("h2", {}, t("page.gateway.commissioning.words"));
     const field = (label, control, hint) => el("label", {class: "field"}, el("span", {class: "label"}, label), control, hint ?? null);
@@ -54,7 +56,9 @@ class View {
         el("div", {class: "stack"},
           el("section", {class: "card", "aria-label": t("page.gateway.commissioning.points")}, el("h2", {}, t("page.gateway.commissioning.points")), this.points),
           el("section", {class: "card of-words", "aria-label": t("page.gateway.commissioning.words")}, this.wordsTitle, this.words)),
-        this.readings));
+        this.readings),
+      this.records.node);
+    this.records.show(this.device);
   }
 
   choose(device) {
@@ -62,6 +66,7 @@ class View {
     this.point = "";
     this.hold.checked = false;
     history.replaceState(null, "", address("gateway", "commissioning", {device}));
+    this.records.show(device);
     this.again();
   }
 
