@@ -51,7 +51,7 @@ def probe(
     unit: Annotated[str, typer.Option(help="The display's unit, e.g. V or kWh.")] = "",
     tolerance: Annotated[float, typer.Option(help="How far off it may be [%].", min=0, max=50)] = 2.0,
     choose: Annotated[int | None, typer.Option(help="Number of the reading whose YAML is wanted.")] = None,
-    timeout: Annotated[float, typer.Option(help="How long to wait for an answer [s].", min=0.05, max=60)] = 2.0,
+    timeout: Annotated[float, typer.Option(help="How long to wait for an answer [s].", min=0.05, max=30)] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="Write everything as JSON.")] = False,
 ) -> None:
     """Read a place of a device once and show every number it could be; it only reads."""
