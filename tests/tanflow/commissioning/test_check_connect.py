@@ -1,0 +1,127 @@
+"""`tanflow check --connect`: every point of every protocol is read once; what is silent says why; no trace is left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from paho.mqtt.client import CallbackAPIVersion, Client
+
+from config.bindings import bind
+from config.load import Loaded, load
+from config.templates import load_all
+from simulators.faults import Link
+from tanflow.commissioning.sampling import sample
+from tests.services.mosquitto import Mosquitto
+from tests.tanflow.command import said
+from tests.tanflow.commissioning.serving import serving, unit
+from tests.tanflow.factory import read_factory
+
+CONFIG = """
+version: 1
+site: {{name: works, region: CN-GD}}
+connections:
+  floor: {{protocol: modbus, timeout_s: 0.3}}
+{more}
+areas:
+  hall:
+    assets:
+      main:
+        type: meter
+        rated_kw: 100
+        devices:
+          m:
+            connection: floor
+            address: 127.0.0.1:{port}/1
+            points:
+              voltage: {{quantity: voltage, unit: V, scale: 0.1, valid: [0, 400], modbus: {{address: 5}}}}
+              beyond: {{quantity: voltage, unit: V, valid: [0, 10], modbus: {{address: 5}}}}
+              model: {{quantity: count, unit: "1", modbus: {{address: 8, type: string, length: 1}}}}
+              nowhere: {{quantity: voltage, unit: V, modbus: {{address: 5000}}}}
+          gone:
+            connection: floor
+            address: 127.0.0.1:{port}/9
+            prefix: gone_
+            points: {{voltage: {{quantity: voltage, unit: V, modbus: {{address: 5}}}}}}
+{devices}
+"""
+BROKER = "  broker: {{protocol: mqtt, host: 127.0.0.1, port: {port}, version: '{version}'}}"
+TOPIC = """          t:
+            connection: broker
+            address: plant/a
+            prefix: t_
+            points: {power: {quantity: power, unit: kW, mqtt: {path: p}}}"""
+
+
+def test_each_point_is_read_or_says_why_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hanging = unit(5, [1])
+    hanging.link = Link(drop="silent")
+    path = tmp_path / "gateway.yaml"
+    with serving({1: unit(0, [0, 0, 0, 0, 0, 2301, 0, 0, 0x4142]), 9: hanging}) as server:
+        path.write_text(CONFIG.format(port=server.port, more="", devices=""))
+        before = sorted(tmp_path.rglob("*"))
+        told = said(monkeypatch, capsys, "check", "-c", path, "--connect", "--deadline", "4s", "--json")
+        assert sorted(tmp_path.rglob("*")) == before
+        assert not server.write_attempts
+        assert set(server.requests) == {3}
+    assert told.code == 1
+    found: dict[str, Any] = {one["point"]: one for one in orjson.loads(told.out)["points"]}
+    assert found["voltage"]["value"] == pytest.approx(230.1)
+    assert (found["voltage"]["quality"], found["voltage"]["raw"], found["voltage"]["unit"]) == ("good", "08fd", "V")
+    assert (found["model"]["value"], found["model"]["raw"]) == ("AB", "4142")
+    assert "outside valid: [0, 10]" in found["beyond"]["why"]
+    assert "illegal data address" in found["nowhere"]["why"]
+    assert "no answer within 0.3 s" in found["gone_voltage"]["why"]
+
+
+def test_all_well_is_a_table_in_eighty_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gateway.yaml"
+    with serving({1: unit(0, [0, 0, 0, 0, 0, 23, 0, 0, 0x4142]), 9: unit(0, [0] * 9)}) as server:
+        text = CONFIG.format(port=server.port, more="", devices="").replace("5000", "5").replace("[0, 10]", "[0, 99]")
+        path.write_text(text)
+        told = said(monkeypatch, capsys, "check", "-c", path, "--connect", "--deadline", "30s")
+    assert told.code == 0, told
+    assert "5 of 5 points answered" in told.out
+    table = told.out[told.out.index("device ") :]
+    assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_a_broker_keeps_nothing_of_it_and_the_gateway_goes_on_hearing(
+    version: str, tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    publisher = Client(CallbackAPIVersion.VERSION2, "publisher")
+    publisher.connect("127.0.0.1", mosquitto.port)
+    publisher.loop_start()
+    publisher.publish("plant/a", json.dumps({"p": 4.5}), qos=1, retain=True).wait_for_publish(60)
+    path = tmp_path / "gateway.yaml"
+    broker = BROKER.format(port=mosquitto.port, version=version)
+    path.write_text(CONFIG.format(port=9, more=broker, devices=TOPIC))
+    loaded = load(path)
+    mine = [d for d in bind(loaded.gateway, loaded.templates) if d.name == "t"]
+    (one,) = await sample(loaded, mine, 30.0, lambda done, of: None)
+    assert (one.value, one.failed) == (4.5, False)
+    assert '"p": 4.5' in one.raw
+    # A session that had stayed would hold this one, and would not be told again what is retained.
+    publisher.publish("plant/a", json.dumps({"p": 9}), qos=1).wait_for_publish(60)
+    (again,) = await sample(loaded, mine, 30.0, lambda done, of: None)
+    assert again.value == 4.5
+    publisher.loop_stop()
+    publisher.disconnect()
+
+
+async def test_the_whole_factory_answers_over_all_its_protocols(tmp_path: Path) -> None:
+    async with read_factory(tmp_path) as (gateway, _):
+        loaded = Loaded(tmp_path / "gateway.yaml", gateway.config, load_all(), ())
+        chosen = [d for d in gateway.devices if d.asset_name in ("main-meter", "furnace-1", "pv-1")]
+        samples = await sample(loaded, chosen, 60.0, lambda done, of: None)
+        assert {s.connection for s in samples} == {"floor", "plc", "broker"}
+        assert {s.key: s.why for s in samples if s.failed} == {}
+        assert all(s.raw for s in samples)
