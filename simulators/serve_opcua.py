@@ -141,10 +141,9 @@ class OpcuaServer:
         nodes = Nodes(self, points)
         folder = None
         for name, point in nodes.points.items():
-            if point.field:
-                raise GatewayError(
-                    f"{device}.{name}: structures are not simulated; leave the point or its 'field:' out"
-                )
+            if point.field or len(point.index) > 1 or max(point.index, default=0) >= _ELEMENTS:
+                what = f"only plain values and elements 0 to {_ELEMENTS - 1} of arrays are simulated"
+                raise GatewayError(f"{device}.{name} ({point}): {what}; leave the point out")
             node, parent, browse_name = await self._place(point, name)
             nodes.nodes[name] = node, nodes.nodes[name][1]
             if parent is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ from collectors.opcua_security import Offer, offered
 from collectors.opcua_session import Session, connect
 from collectors.opcua_trust import ISSUERS, REJECTED, TRUSTED, Shown, TrustList, judge
 from config.errors import GatewayError, Unavailable
-from config.protocols.opcua import OpcuaConnection, OpcuaPoint
+from config.protocols.opcua import OpcuaConnection, OpcuaPoint, OpcuaSecurity
 from simulators.certificates import Pair, made
 from simulators.serve_opcua import OpcuaServer, Secured
+from tests.collectors.driving import bound
+from tests.collectors.test_opcua import Plant, key, points
 from tests.interop import saw
 from tests.services.node import NodeOpcua
 from tests.services.ports import free_port
+from tests.waiting import until
 
 URI = "urn:tanflow:simulators"
 POLICIES = ("Basic256Sha256", "Aes128-Sha256-RsaOaep", "Aes256-Sha256-RsaPss")
@@ -101,9 +105,9 @@ async def test_every_policy_mode_and_identity(
     for policy, mode, identity in itertools.product(POLICIES, ("sign", "sign_and_encrypt"), identities):
         security = {"policy": policy, "message": mode}
         session = await opened(connection(node_opcua.url, accept=["host"], security=security, **identity), certs)
-        points = [OpcuaPoint(node="ns=1;s=power"), OpcuaPoint(path="Plant/power")]
-        await session.locate(points)
-        assert [value.Value.Value for value in await session.read(points)] == [0.5, 0.5]
+        both = [OpcuaPoint(node="ns=1;s=power"), OpcuaPoint(path="Plant/power")]
+        await session.locate(both)
+        assert [value.Value.Value for value in await session.read(both)] == [0.5, 0.5]
         await session.close(within_s=LONG_S)
         read += 1
     assert read == 18
@@ -282,3 +286,54 @@ async def test_clocks_that_are_hours_apart(pair: Pair, tmp_path: Path, monkeypat
         first = (await examine(connection(server.url), tmp_path))[0]
         assert first == Finding(False, "its clock is 2.0 h behind the gateway's", first.mend)
         assert "NTP" in first.mend
+
+
+async def test_a_secured_subscription_reads_on_after_a_restart_and_a_renewed_channel(
+    start_node_opcua: Callable[[], NodeOpcua], tmp_path: Path
+) -> None:
+    server, device = start_node_opcua(), bound("plc", points("ramp"))
+    await trusted(server.url, tmp_path / "certs")
+    secured = {"accept": ("host",)}
+    plant = Plant(server.url, device, data=tmp_path, security=OpcuaSecurity.model_validate(secured), timeout_s=LONG_S)
+    async with plant.run() as driven:
+        await until(lambda: len(driven.values(key("ramp"))) > 3)
+        await asyncio.to_thread(server.stop)
+        await until(lambda: bool(driven.failures))
+        before = len(driven.values(key("ramp")))
+        await asyncio.to_thread(server.start)
+        await until(lambda: len(driven.values(key("ramp"))) > before + 3)
+    session = await opened(connection(server.url, accept=["host"]), tmp_path / "certs")
+    point = OpcuaPoint(node="ns=1;s=power")
+    for _ in range(3):
+        await session.client.open_secure_channel(renew=True)
+        session.client.uaclient.revolve_security_token()
+        await session.locate([point])
+        assert (await session.read([point]))[0].Value.Value == 0.5
+    await session.close(within_s=LONG_S)
+
+
+def test_rejected_certificates_are_bounded(tmp_path: Path) -> None:
+    trust, shown = TrustList(tmp_path), [made(f"plc {i}", URI, bits=1024) for i in range(4)]
+    for one in shown[:3]:
+        trust.move(one.certificate, REJECTED)
+    file = next(f for f, c in trust.content(REJECTED).items() if c == shown[0].certificate)
+    for number in range(98):  # the same bytes under other names stand for other certificates
+        (tmp_path / REJECTED / f"{number}.der").write_bytes(file.read_bytes())
+    trust.show(shown[3].certificate)
+    assert len(trust.content(REJECTED)) == 100
+    assert shown[3].certificate in trust.content(REJECTED).values()
+
+
+def test_a_certificate_is_found_by_the_beginning_of_its_thumbprint(pair: Pair, tmp_path: Path) -> None:
+    trust = TrustList(tmp_path)
+    file = trust.move(pair.certificate, TRUSTED)
+    print_ = thumbprint(pair.certificate)
+    assert trust.find(print_[:6].lower()) == (file, pair.certificate)
+    assert trust.find(":".join(print_[i : i + 2] for i in range(0, 40, 2)))[0] == file
+    assert trust.find(str(file))[1] == pair.certificate
+    for wrong in ("FFFF0000", print_[:3], ""):
+        with pytest.raises(GatewayError):
+            trust.find(wrong)
+    (tmp_path / TRUSTED / "broken.der").write_bytes(b"no")
+    with pytest.raises(GatewayError, match=r"broken\.der: holds no certificate"):
+        trust.content(TRUSTED)

@@ -9,17 +9,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import SubjectAlternativeName
 
+from config.errors import GatewayError
 from config.points import Point
+from config.protocols.opcua import OpcuaConnection, OpcuaPoint, OpcuaSecurity
+from config.strict import Secret
 from simulators.certificates import made
-from simulators.serve_opcua import OpcuaServer, Secured
+from simulators.serve_opcua import OpcuaServer, Secured, secured_for
 from tests.interop import saw
 from tests.services.node import PEERS
 from tests.services.ports import free_port
 
 POINTS = {
-    "power": Point(quantity="power", unit="kW", opcua={"node": "nsu=urn:maker:plc;s=power"}),  # type: ignore[arg-type]
-    "level": Point(quantity="power", unit="kW", opcua={"path": "Plant/Levels", "index": (2,)}),  # type: ignore[arg-type]
+    "power": Point(quantity="power", unit="kW", opcua=OpcuaPoint(node="nsu=urn:maker:plc;s=power")),
+    "level": Point(quantity="power", unit="kW", opcua=OpcuaPoint(path="Plant/Levels", index=(2,))),
 }
 
 
@@ -68,3 +72,21 @@ async def test_namespaces_paths_and_arrays_are_served_where_they_are_read() -> N
         await server.write(nodes.nodes["level"][0], 4.5, datetime.now(UTC), "Good", (2,))
         found = await server._server.nodes.objects.get_child(["2:Plant", "2:Levels"])
         assert (await found.read_value())[2] == 4.5
+
+
+def test_a_secured_connection_is_served_secured_for_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLC_PASSWORD", "meter")
+    plain = OpcuaConnection(protocol="opcua", url="opc.tcp://127.0.0.1:4840")
+    assert secured_for(plain) is None
+    user = {"username": "reader", "password": Secret(env="PLC_PASSWORD")}
+    secured = secured_for(plain.model_copy(update={"security": OpcuaSecurity(), **user}))
+    assert secured is not None
+    assert secured.users == {"reader": "meter"}
+    assert secured.uri in str(secured.pair.certificate.extensions.get_extension_for_class(SubjectAlternativeName).value)
+
+
+async def test_what_is_not_simulated_is_said() -> None:
+    async with OpcuaServer(f"opc.tcp://127.0.0.1:{free_port()}") as server:
+        for wrong in (OpcuaPoint(node="ns=2;s=a", field="b"), OpcuaPoint(node="ns=2;s=a", index=(1, 2))):
+            with pytest.raises(GatewayError, match="leave the point out"):
+                await server.add("plc", {"power": Point(quantity="power", unit="kW", opcua=wrong)})
