@@ -23,7 +23,7 @@ async function main(port, keys, given) {
   const variables = [];
   for (let i = 0; i < items; i++) {
     const variable = namespace.addVariable({
-      componentOf: folder, browseName: `v${i}`, nodeId: `s=v${i}`, dataType: DataType.Double, minimumSamplingInterval: 10,
+      componentOf: folder, browseName: `v${i}`, nodeId: `s=v${i}`, dataType: DataType.Double, minimumSamplingInterval: 0,
     });
     variable.setValueFromSource(new Variant({ dataType: DataType.Double, value: -1 }), StatusCodes.Good, new Date());
     if (i < items - plain) space.installHistoricalDataNode(variable, { maxOnlineValues: keep });
