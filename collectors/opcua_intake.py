@@ -13,7 +13,8 @@ import numpy.typing as npt
 from asyncua import ua
 
 from collectors.opcua_columns import Columns
-from collectors.opcua_values import Heard, heard, number_of, overflowed, quality_of
+from collectors.opcua_shown import Shown
+from collectors.opcua_values import Heard, number_of, overflowed, quality_of
 from collectors.rows import Rows
 from config.bindings import BoundDevice, series_key
 from config.errors import Rejected
@@ -77,7 +78,7 @@ class Intake:
         self._fresh = np.ones(len(items), np.bool_)
         self._accepted_ns = np.full(len(items), NEVER)
         # The last value as it came, for whoever commissions: plain ones in columns, others as they are.
-        self._shown = _Shown(len(items))
+        self._shown = Shown(len(items))
         # The stretch of each item that was read back: live values within it are here already.
         self._back_ns = np.zeros((2, len(items)), np.int64)
         # While what was missed is read back, values wait, and the time of the first of each item is where that ends.
@@ -107,7 +108,7 @@ class Intake:
 
     def heard(self, device: int) -> list[Heard]:
         """Return the last value of each node of a device as it came."""
-        return [self._shown.of(i, item) for i, item in enumerate(self.items) if item.device == device]
+        return [self._shown.of(i, item.point, item.node) for i, item in enumerate(self.items) if item.device == device]
 
     # ── values ────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,44 +275,6 @@ class Intake:
         if item.trouble != trouble:
             item.trouble = trouble
             logger.warning("%s: %s", item.name, trouble)
-
-
-class _Shown:
-    """The last value of each item as it came."""
-
-    def __init__(self, size: int) -> None:
-        self._at_ns = np.zeros(size, np.int64)
-        self._time_ns = np.zeros(size, np.int64)
-        self._value = np.zeros(size)
-        self._status = np.zeros(size, np.int64)
-        self._kind = np.zeros(size, np.uint8)
-        self._odd: dict[int, tuple[int, ua.DataValue]] = {}
-
-    def take(self, columns: Columns, now_ns: int) -> None:
-        index = columns.index
-        self._at_ns[index] = now_ns
-        self._time_ns[index], self._value[index] = columns.time_ns, columns.value
-        self._status[index], self._kind[index] = columns.status, columns.kind
-        for item in set(self._odd).intersection(index.tolist()) if self._odd else ():
-            del self._odd[item]
-        for row, data in columns.odd:
-            self._odd[int(index[row])] = now_ns, data
-
-    def of(self, index: int, item: Item) -> Heard:
-        if index in self._odd:
-            now_ns, data = self._odd[index]
-            return heard(item.point, item.node, data, now_ns)
-        if not self._at_ns[index]:
-            return heard(item.point, item.node, None, 0)
-        kind = ua.VariantType(int(self._kind[index]))
-        number = float(self._value[index])
-        if kind == ua.VariantType.Boolean:
-            shown = str(number != 0)
-        else:
-            shown = str(number if kind in (ua.VariantType.Float, ua.VariantType.Double) else int(number))
-        status = ua.StatusCode(int(self._status[index])).name
-        at = int(self._time_ns[index]), int(self._at_ns[index])
-        return Heard(item.point, str(item.node), kind.name, shown, status, *at)
 
 
 def _whole(point: OpcuaPoint, data: ua.DataValue) -> ua.DataValue:
