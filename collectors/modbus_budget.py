@@ -1,8 +1,8 @@
 """A plant's Modbus devices in; of each bus the time of a cycle, what each device uses of it, and what is too much, out.
 
 A bus is a serial line: of this machine, behind a serial server, or behind a TCP gateway that is given `serial:`.
-An exchange occupies it for request and reply, character by character, the silence before each, and the unit's
-turnaround.
+An exchange occupies it for request and reply, character by character, the silence before each, the unit's turnaround
+and what the gateway itself takes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from config.protocols.modbus import ModbusConnection
 from config.protocols.serial import Serial
 
 _BAUD_RATES: Final = (1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200)
+# What passes between exchanges on the gateway's side: its timers and a USB adapter count in milliseconds.
+_OWN_S: Final = 0.002
 
 Found = tuple[tuple[str | int, ...], str]  # where in the configuration, and what is wrong there
 
@@ -108,7 +110,7 @@ def _share(bound: BoundDevice, connection: ModbusConnection, unit: int) -> Share
     reads = tuple(block.read(unit) for block in blocks)
 
     def cost_s(line: Serial) -> float:
-        return sum(on_line_s(read, line) + connection.turnaround_s for read in reads)
+        return sum(on_line_s(read, line) + connection.turnaround_s + _OWN_S for read in reads)
 
     return Share(bound.key, len(reads), cost_s, connection.line, bound.device.every_s or connection.every_s)
 

@@ -37,6 +37,7 @@ _OWED: Final = 2.0
 # Nothing more for so long after bytes that hold no reply, and it is not waited for any further: serial servers and
 # USB adapters pass a frame on in pieces.
 _IDLE_S: Final = 0.1
+_EARLY_S: Final = 0.0005  # timers of the loop count milliseconds: one that is early by less is not set again
 _MOST_BYTES: Final = 1_024  # four of the longest frames
 
 
@@ -166,7 +167,7 @@ class RtuWire(asyncio.Protocol):
         if self.asked is None or self._transport is None:
             return
         wait_s = self._quiet_from - time.monotonic()
-        if wait_s > 0:
+        if wait_s > _EARLY_S:
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._when_silent)
             return
         self._timer = None
