@@ -8,6 +8,7 @@ encrypted, for a server that is trusted.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,12 @@ from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.ua_binary import struct_from_binary
 
 from collectors.opcua_certificates import Own, application_uri, chain, common_name, der, load, own, thumbprint
-from collectors.opcua_trust import Fault, Shown, TrustList, judge
+from collectors.opcua_trust import Fault, Shown, TrustList, ends_soon, judge
 from config.errors import Unavailable
 from config.protocols.opcua import OpcuaConnection, OpcuaSecurity
 from config.secrets import read as read_secret
+
+logger = logging.getLogger("tanflow.opcua")
 
 POLICIES: Final[dict[str, type[policies.SecurityPolicy]]] = {
     "Basic256Sha256": policies.SecurityPolicyBasic256Sha256,
@@ -142,11 +145,15 @@ async def _secure(client: SecuredClient, connection: OpcuaConnection, security: 
     faults = faults_of(endpoint, connection, certs)
     if faults:
         raise Unavailable(f"{connection.url} is refused: " + "; ".join(map(str, faults)))
+    shown = chain(endpoint.ServerCertificate)[0]
+    for whose, one in (("the gateway's", client.own.certificate), (f"{connection.url}: the server's", shown)):
+        if soon := ends_soon(one):
+            logger.warning("%s certificate %s; see tanflow certs check", whose, soon)
     await client.set_security(
         POLICIES[security.policy],
         CertProperties(der(client.own.certificate), "der"),
         CertProperties(client.own.key, "pem"),
-        server_certificate=CertProperties(der(chain(endpoint.ServerCertificate)[0]), "der"),
+        server_certificate=CertProperties(der(shown), "der"),
         mode=_MODES[security.message],
     )
 

@@ -337,3 +337,14 @@ def test_a_certificate_is_found_by_the_beginning_of_its_thumbprint(pair: Pair, t
     (tmp_path / TRUSTED / "broken.der").write_bytes(b"no")
     with pytest.raises(GatewayError, match=r"broken\.der: holds no certificate"):
         trust.content(TRUSTED)
+
+
+async def test_a_certificate_that_ends_soon_is_told_in_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    soon = made("plc", URI, until=datetime.now(UTC) + timedelta(days=9, hours=1))
+    TrustList(tmp_path).move(soon.certificate, TRUSTED)
+    async with served(soon) as server:
+        session = await opened(connection(server.url), tmp_path)
+        await session.close(within_s=LONG_S)
+        assert "the server's certificate ends in 9 days" in caplog.text
+        findings = await examine(connection(server.url), tmp_path)
+        assert next(f.words for f in findings if not f.sound).startswith("its certificate ends in 9 days")
