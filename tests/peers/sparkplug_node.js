@@ -1,7 +1,7 @@
 // A Sparkplug B edge node made with sparkplug-client, led by a test through stdin, one JSON object a line:
 // {"births": {"": payload, "press": payload}} what it says at each birth, "" being the node itself; answered "done".
 // {"call": "publishDeviceData", "args": ["press", payload]} any method of the client; answered "done".
-// It tells "born" after each birth and "command <name>" for each metric of an NCMD. Arguments: URL, group, node, bdSeq.
+// It tells "born" when the broker has its births, and "command <name>" for each metric of an NCMD. Arguments: URL, group, node, bdSeq.
 "use strict";
 const readline = require("readline");
 const sparkplug = require("sparkplug-client");
@@ -24,7 +24,8 @@ function bear() {
     if (device === "") client.publishNodeBirth(copy(payload), options);
     else client.publishDeviceBirth(device, copy(payload), options);
   }
-  say("born");
+  // The broker takes messages in order: when it has this one, it has the births.
+  client.client.publish(`births/${edgeNode}`, "", { qos: 1 }, () => say("born"));
 }
 
 client.on("birth", bear);
