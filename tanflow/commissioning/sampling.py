@@ -79,11 +79,12 @@ async def sample(loaded: Loaded, devices: Sequence[BoundDevice], deadline_s: flo
     """Return a sample of every point of some devices, all connections at a time."""
     plan = compile_plan(loaded.gateway, list(bind(loaded.gateway, loaded.templates)), loaded.path.parent)
     ids = {spec.key: number for number, spec in enumerate(plan.specs)}
-    with _own_directory(loaded.path.parent / loaded.gateway.data.dir) as directory:
+    data = loaded.path.parent / loaded.gateway.data.dir
+    with _own_directory(data) as directory:
         visits = []
         for name, connection in loaded.gateway.connections.items():
             if mine := [_unshared(d) for d in devices if d.device.connection == name]:
-                visits.append(_Visit(name, _quiet(connection), mine, ids, directory))
+                visits.append(_Visit(name, _quiet(connection), mine, ids, directory, data))
         total = sum(len(visit.samples) for visit in visits)
 
         def progress() -> None:
@@ -103,6 +104,7 @@ class _Visit:
     devices: Sequence[BoundDevice]
     ids: Mapping[str, int]
     directory: Path
+    data: Path  # the gateway's own
     counters: Counters = field(default_factory=Counters)
     samples: dict[str, Sample] = field(init=False)
     _of_series: dict[int, Sample] = field(init=False)
@@ -190,7 +192,13 @@ class _Visit:
                 continue
             gap = self._gaps.get(one.device.key, Gap.NONE)
             words = self.counters.links.get(one.device.key) or why or self.counters.last_error
-            one.why = words or (f"{gap.name.lower()}" if gap else f"nothing came within {deadline_s:g} s")
+            one.why = self._lasting(words) or (gap.name.lower() if gap else f"nothing came within {deadline_s:g} s")
+
+    def _lasting(self, words: str) -> str:
+        """Return words that name the gateway's directory, not the one that goes away with what a server showed."""
+        if str(self.directory) not in words:
+            return words
+        return f"{words.replace(str(self.directory), str(self.data))} (tanflow certs check keeps what it shows)"
 
 
 def _of_range(one: Sample) -> str:
@@ -238,8 +246,11 @@ def _own_directory(data: Path) -> Iterator[Path]:
     """Yield a directory that goes away, with a copy of the gateway's certificates: it is they that servers trust."""
     with tempfile.TemporaryDirectory(prefix="tanflow-check-") as folder:
         certificates = data / "certs"
-        if certificates.is_dir():
-            shutil.copytree(certificates, Path(folder) / "certs")
+        try:
+            if certificates.is_dir():
+                shutil.copytree(certificates, Path(folder) / "certs")
+        except (OSError, shutil.Error) as error:
+            raise GatewayError(f"{certificates} cannot be read; run this as the gateway's user: {error}") from None
         yield Path(folder)
 
 

@@ -16,7 +16,7 @@ from simulators.serve_modbus import ModbusServer, Unit
 def unit(first: int, words: Sequence[int], table: str = "holding") -> Unit:
     """Return a unit whose registers from `first` on are these words, and no others."""
     made = Unit()
-    made.show({table: Block(first, first + len(words), struct.pack(f">{len(words)}H", *words))})  # type: ignore[dict-item]
+    made.show({table: Block(first, first + len(words), struct.pack(f">{len(words)}H", *words))})
     return made
 
 

@@ -8,14 +8,18 @@ from typing import Any
 
 import orjson
 import pytest
-from paho.mqtt.client import CallbackAPIVersion, Client
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from config.bindings import bind
 from config.load import Loaded, load
 from config.templates import load_all
+from simulators.certificates import made
 from simulators.faults import Link
+from simulators.serve_opcua import OpcuaServer, Secured
 from tanflow.commissioning.sampling import sample
 from tests.services.mosquitto import Mosquitto
+from tests.services.ports import free_port
 from tests.tanflow.command import said
 from tests.tanflow.commissioning.serving import serving, unit
 from tests.tanflow.factory import read_factory
@@ -125,3 +129,21 @@ async def test_the_whole_factory_answers_over_all_its_protocols(tmp_path: Path) 
         assert {s.connection for s in samples} == {"floor", "plc", "broker"}
         assert {s.key: s.why for s in samples if s.failed} == {}
         assert all(s.raw for s in samples)
+
+
+async def test_a_server_nobody_trusts_is_told_with_the_directory_that_stays(tmp_path: Path) -> None:
+    shown = Secured(made("plc", "urn:tanflow:simulators"))
+    async with OpcuaServer(f"opc.tcp://127.0.0.1:{free_port()}", shown) as server:
+        path = tmp_path / "gateway.yaml"
+        plc = f"  plc: {{protocol: opcua, url: '{server.url}', security: {{}}}}"
+        device = """          o:
+            connection: plc
+            prefix: o_
+            points: {power: {quantity: power, unit: kW, opcua: {node: ns=2;s=x}}}"""
+        path.write_text(CONFIG.format(port=9, more=plc, devices=device))
+        loaded = load(path)
+        mine = [d for d in bind(loaded.gateway, loaded.templates) if d.name == "o"]
+        (one,) = await sample(loaded, mine, 15.0, lambda done, of: None)
+    assert f"--data {tmp_path / 'data'}" in one.why
+    assert "tanflow certs check" in one.why
+    assert not (tmp_path / "data").exists()

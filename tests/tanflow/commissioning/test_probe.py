@@ -216,7 +216,7 @@ def test_the_right_reading_is_among_the_fitting_ones(value: float, kind: str, wo
     found = candidates(asyncio.run(probe(Device(), Read(1, "holding", 100, 4))), Expected(value, "V", 1e-6))
     fitting = best_first(found, 100)
     right = [c for c in fitting if (c.reading.type, c.address) == (kind, 100 + off) and c.fit and c.fit.scale == 1]
-    assert [(c.reading.word_order, c.reading.byte_order) for c in right].count((words, order)) == 1
+    assert [f"{c.reading.word_order} {c.reading.byte_order}" for c in right].count(f"{words} {order}") == 1
     name, block = point_of(right[0], "holding", "V")
     assert name.startswith("voltage_")
     assert block["modbus"]["address"] == 100 + off
