@@ -34,8 +34,8 @@ from pipeline.gaps import Gap
 
 # A reply may come this many deadlines late without being taken for another.
 _OWED: Final = 2.0
-# Nothing more for so long after bytes that hold no reply, and it is not waited for any further: serial servers and
-# USB adapters pass a frame on in pieces.
+# Nothing more for so long after bytes that are no beginning of the reply, and it is not waited for any further: serial
+# servers and USB adapters pass a frame on in pieces.
 _IDLE_S: Final = 0.1
 _EARLY_S: Final = 0.0005  # timers of the loop count milliseconds: one that is early by less is not set again
 _MOST_BYTES: Final = 1_024  # four of the longest frames
@@ -152,7 +152,8 @@ class RtuWire(asyncio.Protocol):
             self._fail()
         else:
             self._stop()
-            if len(received) >= SHORTEST:
+            begun = received.startswith(asked.header) and len(received) < asked.frame_size
+            if len(received) >= SHORTEST and not begun:
                 self._timer = asyncio.get_running_loop().call_later(self._way.idle_s, self._fail)
 
     def connection_lost(self, error: Exception | None) -> None:

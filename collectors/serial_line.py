@@ -75,10 +75,10 @@ def _words(path: str, error: OSError) -> str:
             )
         case errno.EBUSY | errno.EWOULDBLOCK:
             return f"{path} is in use by another program or another connection; a port has one owner"
-        case errno.ENOTTY:
-            return f"{path} is no serial port"
         case errno.EISDIR:
             return f"{path} is a directory, not a serial port"
+        case None:  # pyserial's own: it could be opened, but not be set
+            return f"{path} is no serial port"
         case _:
             return f"{path} cannot be opened: {error.strerror or error}"
 
