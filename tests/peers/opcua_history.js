@@ -14,7 +14,7 @@ async function main(port, keys, given) {
     hostname: "127.0.0.1",
     allowAnonymous: true,
     serverCertificateManager: new OPCUACertificateManager({ rootFolder: keys, automaticallyAcceptUnknownCertificate: true }),
-    serverCapabilities: { maxSessions: 20, maxMonitoredItems: 100000, maxMonitoredItemsPerSubscription: 100000, operationLimits: limits },
+    serverCapabilities: { minSupportedSampleRate: 0, maxSessions: 20, maxMonitoredItems: 100000, maxMonitoredItemsPerSubscription: 100000, operationLimits: limits },
   });
   await server.initialize();
   const space = server.engine.addressSpace;

@@ -48,7 +48,7 @@ class NodeOpcua:
         assert self._process.stdout is not None
         self._lines = queue.SimpleQueue()
         threading.Thread(target=_pass_on, args=(self._process.stdout, self._lines), daemon=True).start()
-        self._answer("ready", 60)
+        self._answer("ready", 240)
 
     def _answer(self, wanted: str, timeout_s: float) -> None:
         assert self._process is not None
