@@ -12,9 +12,10 @@ from zlib import crc32
 
 from paho.mqtt.client import MQTTMessage
 
+from collectors.mqtt_forms import Route
 from collectors.mqtt_link import Link, Session
-from collectors.mqtt_payload import compile_path, decode, find, number_at, time_parser
-from collectors.mqtt_topics import Route, Routes
+from collectors.mqtt_payload import find
+from collectors.mqtt_topics import Routes
 from collectors.rows import Rows
 from config.bindings import BoundDevice
 from config.errors import Rejected, Unavailable
@@ -31,6 +32,7 @@ logger = logging.getLogger("tanflow.mqtt")
 _DELIVERY: Final = struct.Struct("<HI")  # packet id, crc32 of topic and payload: one message in a batch's token
 _KEPT: Final = 1024  # of a payload in a dead letter [bytes]
 _TOLD: Final = 1_000  # topics in trouble, or not asked for, that are told one by one
+_REASONS: Final = 5  # what is wrong with one payload, that is told
 _HEARD: Final = 4_096  # bytes of a topic's last payload that are kept for whoever commissions
 
 
@@ -59,9 +61,8 @@ class MqttCollector:
         self._counters = counters
         self._devices = devices
         self._rows = Rows(origin, devices, ids, counters)
-        self._routes = Routes(devices, ids)
-        self._time_path = None if connection.time_path is None else compile_path(connection.time_path)
-        self._time_of = time_parser(connection.time_format)
+        self._routes = Routes(devices, ids, connection, origin.clock.now_ns)
+        self._newest_ns: Times | None = None
         self._period_ns = [int((d.device.every_s or 0) * SECOND_NS) for d in devices]
         # Committed deliveries the broker may send again, packet id → crc; it never has more than this unacknowledged.
         self._committed: dict[int, int] = {}
@@ -94,7 +95,11 @@ class MqttCollector:
             self._link = None
 
     def resume(self, tokens: Sequence[bytes], newest_ns: Times) -> None:
-        """Remember the deliveries in the tokens as committed: sent again, they are acknowledged and passed over."""
+        """Remember the deliveries in the tokens as committed: sent again, they are acknowledged and passed over.
+
+        A retained message with a time of its own is taken only where it is newer than `newest_ns`.
+        """
+        self._newest_ns = newest_ns
         for token in tokens:
             self._remember(list(_DELIVERY.iter_unpack(token)))
 
@@ -209,51 +214,80 @@ class MqttCollector:
             return
         now_ns = self._origin.clock.now_ns()
         self._note(Heard(topic, payload[:_HEARD], retained, now_ns))
-        try:
-            document = decode(payload)
-            time_ns, quality = self._stamp(document, now_ns)
-        except Rejected as error:
-            for route in routes:
+        wrong: list[str] = []
+        decoded: object = None
+        document: Any = None
+        for route in routes:
+            try:
+                if route.decode is not decoded:
+                    document = route.decode(payload)
+                    decoded = route.decode
+                bad = (self._take_each if route.lists else self._take)(route, document, retained, now_ns)
+            except Rejected as error:
                 self._rows.missed(route.device, Gap.MALFORMED, now_ns, f"{topic}: {error}")
-            self._refuse(topic, str(error), payload)
-            return
-        if retained:
-            quality |= UNCERTAIN | STALE  # of unknown age: the last one before we subscribed
-        wrong = [reason for route in routes for reason in self._take(route, document, time_ns, quality, now_ns)]
+                bad = [str(error)]
+            if bad:
+                wrong += [reason for reason in bad if reason not in wrong]
         if wrong:
-            self._refuse(topic, "; ".join(wrong), payload)
+            self._refuse(topic, _listed(wrong), payload)
         else:
             self._trouble.discard(topic)
 
-    def _take(self, route: Route, document: Any, time_ns: int, quality: int, now_ns: int) -> list[str]:
-        """Append the rows of one route; return what is wrong with its points."""
+    def _take(self, route: Route, document: Any, retained: bool, now_ns: int) -> list[str]:
+        """Append one row of each point of a route; return what is wrong with its points. Raises Rejected."""
+        own_ns: int | None = None
+        if route.time_path is not None:
+            with contextlib.suppress(LookupError):
+                own_ns = route.time_of(find(document, route.time_path))
+        time_ns, quality = self._stamp(own_ns, retained, now_ns)
         wrong: list[str] = []
-        for name, series, path in route.points:
+        for name, series, path, number in route.points:
             try:
-                value = number_at(document, path)
+                value = number(find(document, path))
+            except LookupError:
+                wrong.append(f"{name} missing in the payload")
             except Rejected as error:
                 wrong.append(f"{name} {error}")
             else:
+                if not retained or own_ns is None or self._is_news(series, own_ns):
+                    self._rows.add(time_ns, series, value, quality)
+        self._judge(route, len(wrong) < len(route.points), wrong, now_ns)
+        return wrong
+
+    def _take_each(self, route: Route, document: Any, retained: bool, now_ns: int) -> list[str]:
+        """Append the rows of a route whose messages bring several of each point; return what is wrong."""
+        readings, wrong = route.several(document)
+        for own_ns, series, value in readings:
+            if not retained or own_ns is None or self._is_news(series, own_ns):
+                time_ns, quality = self._stamp(own_ns, retained, now_ns)
                 self._rows.add(time_ns, series, value, quality)
-        if len(wrong) < len(route.points):
+        self._judge(route, bool(readings) or not wrong, wrong, now_ns)
+        return wrong
+
+    def _judge(self, route: Route, answered: bool, wrong: list[str], now_ns: int) -> None:
+        if answered:
             self._rows.answered(route.device, now_ns)
         else:
             self._rows.missed(route.device, Gap.MALFORMED, now_ns, wrong[0])
-        return wrong
+
+    def _stamp(self, own_ns: int | None, retained: bool, now_ns: int) -> tuple[int, int]:
+        """Return the payload's own time, or the gateway's where the payload has none, and the quality that follows."""
+        if own_ns is not None:
+            if not retained:
+                self._counters.came((now_ns - own_ns) / SECOND_NS)
+            return own_ns, GOOD
+        quality = GOOD if self._origin.clock.trusted else UNCERTAIN | CLOCK
+        return now_ns, quality | UNCERTAIN | STALE if retained else quality  # retained: of unknown age
+
+    def _is_news(self, series: int, time_ns: int) -> bool:
+        """Return whether nothing as new is known of a series; a retained message may have been taken long ago."""
+        known = self._newest_ns
+        return known is None or series >= len(known) or time_ns > known[series]
 
     def _note(self, heard: Heard) -> None:
         """Keep the last message of each topic, of no more topics than can be told."""
         if heard.topic in self._heard or len(self._heard) < _TOLD:
             self._heard[heard.topic] = heard
-
-    def _stamp(self, document: Any, now_ns: int) -> tuple[int, int]:
-        """Return the payload's own time, or the gateway's where the payload has none."""
-        if self._time_path is not None:
-            with contextlib.suppress(LookupError):
-                time_ns = self._time_of(find(document, self._time_path))
-                self._counters.came((now_ns - time_ns) / SECOND_NS)
-                return time_ns, GOOD
-        return now_ns, GOOD if self._origin.clock.trusted else UNCERTAIN | CLOCK
 
     def _refuse(self, topic: str, reason: str, payload: bytes) -> None:
         self._rows.reject(Reject(topic, reason, payload[:_KEPT]))
@@ -296,3 +330,8 @@ class MqttCollector:
             if self._rows.missed(device, Gap.OVERFLOW, self._origin.clock.now_ns(), reason):
                 logger.warning("%s: %s", self._devices[device].key, reason)
         self._overflow.clear()
+
+
+def _listed(wrong: Sequence[str]) -> str:
+    more = f"; and {len(wrong) - _REASONS} more" if len(wrong) > _REASONS else ""
+    return "; ".join(wrong[:_REASONS]) + more

@@ -1,26 +1,17 @@
-"""Configured topic filters → which points a concrete topic feeds; MQTT 5.0 section 4.7 says what matches."""
+"""Configured topic filters → which points a concrete topic feeds, and how; MQTT 5.0 section 4.7 says what matches."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from collectors.mqtt_payload import Path, compile_path
+from collectors.mqtt_forms import Route, route
 from config.bindings import BoundDevice, series_key
 from config.errors import GatewayError
+from config.protocols.mqtt import Form, MqttConnection, filter_of, form_of, key_of, split_share
 
 _CACHED: Final = 10_000  # concrete topics; a broker may carry any number
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A filter and what it feeds: (point, series, path in the payload) of one device, named by its index."""
-
-    filter: str
-    device: int
-    points: tuple[tuple[str, int, Path], ...]
 
 
 def matcher(topic_filter: str) -> re.Pattern[str]:
@@ -57,26 +48,38 @@ class Routes:
     A broker may send a message once per matching subscription, and it must come once.
     """
 
-    def __init__(self, devices: Sequence[BoundDevice], ids: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        devices: Sequence[BoundDevice],
+        ids: Mapping[str, int],
+        connection: MqttConnection,
+        now_ns: Callable[[], int],
+    ) -> None:
         patterns: dict[str, re.Pattern[str]] = {}
-        found: dict[tuple[str, int], list[tuple[str, int, Path]]] = {}
+        shared: dict[str, str] = {}  # filter → its group
+        found: dict[tuple[str, int, object], list[tuple[str, int, Form]]] = {}
         for index, device in enumerate(devices):
             for name, point in device.points.items():
                 if point.mqtt is not None:
-                    series = ids[series_key(device.asset_name, name, point.quantity)]
-                    topic_filter = point.mqtt.topic or device.device.address
+                    group, wanted = filter_of(device, name)
                     try:
-                        patterns.setdefault(topic_filter, matcher(topic_filter))
+                        patterns.setdefault(wanted, matcher(wanted))
                     except ValueError as error:
                         raise GatewayError(f"{device.key}.{name}: {error}") from error
-                    entry = (name, series, compile_path(point.mqtt.path))
-                    found.setdefault((topic_filter, index), []).append(entry)
+                    shared[wanted] = group or connection.share or ""
+                    form = form_of(point.mqtt, connection, key_of(device, name))
+                    series = ids[series_key(device.asset_name, name, point.quantity)]
+                    found.setdefault((wanted, index, form.alike), []).append((name, series, form))
         self._routes = [
-            (patterns[wanted], Route(wanted, device, tuple(points))) for (wanted, device), points in found.items()
+            (patterns[wanted], route(wanted, device, points, now_ns)) for (wanted, device, _), points in found.items()
         ]
         self._cache: dict[str, tuple[Route, ...]] = {}
-        wanted = sorted({route.filter for _, route in self._routes})
-        self.filters = [f for f in wanted if not any(other != f and covers(other, f) for other in wanted)]
+        wanted_filters = sorted(patterns)
+        self.filters = [
+            f"$share/{shared[f]}/{f}" if shared[f] else f
+            for f in wanted_filters
+            if not any(other != f and covers(other, f) for other in wanted_filters)
+        ]
 
     def of(self, topic: str) -> tuple[Route, ...]:
         """Return the routes a concrete topic takes."""
@@ -90,4 +93,5 @@ class Routes:
 
     def devices_of(self, topic_filter: str) -> list[int]:
         """Return the devices that get nothing when the subscription `topic_filter` is refused."""
-        return sorted({route.device for _, route in self._routes if covers(topic_filter, route.filter)})
+        bare = split_share(topic_filter)[1]
+        return sorted({route.device for _, route in self._routes if covers(bare, route.filter)})

@@ -15,6 +15,7 @@ from config.errors import GatewayError
 from config.factor_checks import check_factors, check_fuels
 from config.heat_checks import check_heat
 from config.meter_checks import check_meters
+from config.mqtt_checks import check_mqtt
 from config.notify_checks import check_notify
 from config.plant_checks import RESERVED, Finding, Loc, Plant
 from config.process_checks import check_processes
@@ -43,6 +44,7 @@ def check_references(plant: Plant) -> Iterator[Finding]:
     yield from check_heat(plant)
     yield from check_meters(plant)
     yield from check_notify(plant)
+    yield from check_mqtt(plant)
     yield from _brokers(plant)
     for block in ("connections", "sinks"):
         for name, entry in getattr(plant.gateway, block).items():

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 # Names become series keys, tags and file names; letters of any script are welcome, separators are not.
 NAME = r"^[^\W_][\w-]*$"
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=64)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(f"'{name}' is no time zone; write e.g. Asia/Shanghai, Europe/Berlin or UTC") from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
 
 
 class Strict(BaseModel):

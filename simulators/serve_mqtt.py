@@ -1,11 +1,11 @@
-"""Readings of devices enter, JSON messages of QoS 1 to a broker leave, one per device, topic and period."""
+"""Readings of devices enter, messages of QoS 1 to a broker leave, one per device, topic and period, in their form."""
 
 from __future__ import annotations
 
 import asyncio
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Self
@@ -14,8 +14,8 @@ import orjson
 from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
-from config.points import Point
-from config.protocols.mqtt import MqttConnection
+from config.bindings import BoundDevice
+from config.protocols.mqtt import EACH, Form, MqttConnection, filter_of, form_of, key_of
 from simulators.faults import Shown
 from simulators.registers import number
 
@@ -51,12 +51,45 @@ def put(node: Any, keys: list[str], value: Any) -> Any:
     return fields
 
 
+def encode(values: Sequence[tuple[Form, float]], time_ns: int, sequence: int) -> bytes:
+    """Return a payload of values in the form of the first; where a list is expected it has one element."""
+    form = values[0][0] if values else None
+    if form is not None and form.payload == "csv":
+        return _csv(form, values, time_ns)
+    if form is not None and not form.path:  # the payload is the bare number
+        return orjson.dumps(values[0][1])
+    payload: Any = None
+    at = form.time_path if form is not None else None
+    if at is not None or not (form and form.each):
+        payload = put(payload, _keys(at or "ts"), stamp(time_ns, form.time_format if form else "iso"))
+    for each, value in values:
+        payload = put(payload, _keys(each.path), value)
+    if isinstance(payload, dict):
+        payload["seq"] = sequence
+    return orjson.dumps(payload)
+
+
+def _keys(path: str) -> list[str]:
+    return path.replace(EACH, ".0").removeprefix(".").split(".")
+
+
+def _csv(form: Form, values: Sequence[tuple[Form, float]], time_ns: int) -> bytes:
+    """Return one line of CSV, by a header where columns have names."""
+    cells = {each.path: str(value) if value == value else "" for each, value in values}
+    if form.time_path is not None:
+        cells[form.time_path] = str(stamp(time_ns, form.time_format))
+    if all(column.isdigit() for column in cells):
+        line = [cells.get(str(number), "") for number in range(max(map(int, cells)) + 1)]
+        return form.separator.join(line).encode()
+    return "\n".join((form.separator.join(cells), form.separator.join(cells.values()))).encode()
+
+
 @dataclass(slots=True)
 class Messages:
     """What one device publishes; `published` and `acked` are its sequence numbers, in order."""
 
     publisher: Publisher
-    topics: dict[str, list[tuple[str, str, Callable[[float], float]]]]  # topic → (point, path, conversion)
+    topics: dict[str, list[tuple[str, Form, Callable[[float], float]]]]  # topic → (point, its form, conversion)
     published: array[int] = field(default_factory=lambda: array("q"))
     acked: array[int] = field(default_factory=lambda: array("q"))
 
@@ -65,19 +98,10 @@ class Messages:
         if shown.link is not None and shown.link.drop:
             return
         sequence = int(shown.readings.get("sequence", -1))
-        connection = self.publisher.connection
         mids = set()
         for topic, points in self.topics.items():
-            values = {path: convert(shown.readings[n]) for n, path, convert in points if n in shown.readings}
-            if "" in values:  # the payload is the bare number
-                mids.add(self.publisher.publish(topic, orjson.dumps(values[""])))
-                continue
-            payload: dict[str, Any] = {}
-            put(payload, (connection.time_path or "ts").split("."), stamp(shown.time_ns, connection.time_format))
-            for path, value in values.items():
-                put(payload, path.split("."), value)
-            payload["seq"] = sequence
-            mids.add(self.publisher.publish(topic, orjson.dumps(payload)))
+            values = [(form, convert(shown.readings[n])) for n, form, convert in points if n in shown.readings]
+            mids.add(self.publisher.publish(topic, encode(values, shown.time_ns, sequence)))
         self.published.append(sequence)
         self.publisher.pending.append((self, sequence, mids))
 
@@ -112,13 +136,14 @@ class Publisher:
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
 
-    def add(self, device: str, address: str, points: Mapping[str, Point]) -> Messages:
-        """Return the messages of a device whose topic is `address`, unless a point names its own."""
+    def add(self, device: BoundDevice) -> Messages:
+        """Return the messages of a device on the topics its points are read from."""
         topics = defaultdict(list)
-        for name, point in points.items():
+        for name, point in device.points.items():
             if point.mqtt is not None:
-                topic = topic_of(point.mqtt.topic or address, device)
-                topics[topic].append((name, point.mqtt.path, number(point)))
+                topic = topic_of(filter_of(device, name)[1], device.asset_name)
+                form = form_of(point.mqtt, self.connection, key_of(device, name))
+                topics[topic].append((name, form, number(point)))
         return Messages(self, dict(topics))
 
     def publish(self, topic: str, payload: bytes) -> int:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from config.strict import Name, Seconds, Secret, Strict
+from config.strict import Name, Seconds, Secret, Strict, Zone
+
+if TYPE_CHECKING:
+    from config.bindings import BoundDevice
 
 _MQTT_BYTES: Final = 65_535
+_SHARED: Final = "$share/"
+EACH: Final = "[*]"  # in a path: each element of a list
+_POINT: Final = "{point}"
 
 
 class Tls(Strict):
@@ -20,11 +26,57 @@ class Tls(Strict):
     key: Path | None = None
 
 
-class MqttPoint(Strict):
-    """A value in a JSON payload: `path` is dotted (`meter.values.0`); empty means the payload is the number."""
+class Form(NamedTuple):
+    """How one value and its time stand in a payload, all defaults filled in."""
 
-    path: str = ""
-    topic: str | None = None  # replaces the device's topic; + and # allowed
+    payload: Literal["json", "csv", "number"]
+    path: str
+    text: Literal["number", "decimal_comma", "on_off"] | None
+    time_path: str | None
+    time_format: Literal["iso", "s", "ms", "us", "ns"]
+    time_zone: str
+    separator: str
+
+    @property
+    def each(self) -> bool:
+        """Whether one message may bring several values."""
+        return self.payload == "csv" or EACH in self.path
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """What points have in common that are read together, wherever in a payload each of them stands."""
+        return self.each, self.payload, self.time_path, self.time_format, self.time_zone, self.separator
+
+
+class MqttPayload(Strict):
+    """How payloads are written; what a point leaves out is as its connection says, else as the comments say."""
+
+    payload: Literal["json", "csv", "number"] | None = None  # json; number: the payload is one value and nothing else
+    # Dotted: `meter.values.0`, `data[*].kw` for each element, `{point}` for the point's key; of CSV the column's
+    # number, from 0, or its name in the header; empty: the payload is the value.
+    path: str | None = None
+    # What text stands for a number: 21.5, 21,5, or on/off/true/false. None: in JSON text is no number, in CSV 21.5 is.
+    text: Literal["number", "decimal_comma", "on_off"] | None = None
+    time_path: str | None = None  # none: the gateway stamps on arrival
+    time_format: Literal["iso", "s", "ms", "us", "ns"] | None = None  # iso
+    time_zone: Zone | None = None  # of ISO times without an offset; UTC
+    separator: Literal[",", ";", "|", "tab"] | None = None  # of CSV; a comma
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for field in ("path", "time_path"):
+            if (getattr(self, field) or "").count(EACH) > 1:
+                raise ValueError(f"{field}: {EACH} stands at most once in a path; lists within lists are not read")
+        if self.payload == "number" and (self.path or self.time_path):
+            raise ValueError("payload: number is one value and nothing else, so it has no path and no time_path")
+        return self
+
+
+class MqttPoint(MqttPayload):
+    """A value in a payload; `topic` replaces the device's address, + and # allowed."""
+
+    topic: str | None = None
+    key: str | None = None  # what the device calls it, for {point} in topics and paths; default: the point's name
 
 
 class Broker(Strict):
@@ -41,16 +93,57 @@ class Broker(Strict):
     tls: Tls | None = None
 
 
-class MqttConnection(Broker):
+class MqttConnection(Broker, MqttPayload):
     """One MQTT broker with a persistent session; a device's address is a topic filter."""
 
     protocol: Literal["mqtt"]
     qos: Literal[0, 1] = 1
+    share: Name | None = None  # a group of clients, each of which gets a part of the messages
     receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 2_000
     session_expiry_s: Annotated[int, Field(ge=0, le=0xFFFF_FFFF)] = 7 * 86_400
-    # Path and format of the time in a payload; none: the gateway stamps on arrival.
-    time_path: str | None = None
-    time_format: Literal["iso", "s", "ms", "us", "ns"] = "iso"
+
+
+def form_of(point: MqttPoint, connection: MqttConnection, key: str) -> Form:
+    """Return how a point is written, with what its connection says where it says nothing itself."""
+
+    def said(field: str, default: str | None) -> Any:
+        own = getattr(point, field)
+        value = getattr(connection, field) if own is None else own
+        return default if value is None else value
+
+    plain = said("payload", "json") == "number"
+    defaults = {"payload": "json", "path": "", "time_format": "iso", "time_zone": "UTC", "separator": ","}
+    form = Form(**{field: said(field, defaults.get(field)) for field in Form._fields})
+    escaped = key.replace(".", "\\.")
+    return form._replace(
+        path="" if plain else form.path.replace(_POINT, escaped),
+        time_path=None if plain or form.time_path is None else form.time_path.replace(_POINT, escaped),
+        separator="\t" if form.separator == "tab" else form.separator,
+    )
+
+
+def key_of(device: BoundDevice, name: str) -> str:
+    """Return what stands for {point}: the point's key, else its name without the device's prefix."""
+    point = device.points[name].mqtt
+    return (point.key if point else None) or name.removeprefix(device.device.prefix)
+
+
+def filter_of(device: BoundDevice, name: str) -> tuple[str, str]:
+    """Return (share group or "", topic filter) of a point; {asset}, {device} and {point} stand for their names."""
+    point = device.points[name].mqtt
+    group, topic = split_share((point.topic if point else None) or device.device.address)
+    names = {"{asset}": device.asset_name, "{device}": device.name, _POINT: key_of(device, name)}
+    for placeholder, meant in names.items():
+        topic = topic.replace(placeholder, meant)
+    return group, topic
+
+
+def split_share(topic_filter: str) -> tuple[str, str]:
+    """Return the group and the filter of `$share/group/filter` (MQTT 5.0, 4.8.2); the group is "" for any other."""
+    if not topic_filter.startswith(_SHARED):
+        return "", topic_filter
+    group, _, rest = topic_filter.removeprefix(_SHARED).partition("/")
+    return group, rest
 
 
 def check_topic_filter(text: str) -> None:
@@ -59,6 +152,10 @@ def check_topic_filter(text: str) -> None:
         raise ValueError("an MQTT topic is needed, e.g. factory/+/power")
     if "\0" in text or len(text.encode()) > _MQTT_BYTES:
         raise ValueError("an MQTT topic has at most 65535 bytes and no NUL character")
+    if text.startswith(_SHARED):
+        group, text = split_share(text)
+        if not group or not text or set("+#") & set(group):
+            raise ValueError("a shared subscription is $share/group/filter, e.g. $share/gateways/factory/+/power")
     levels = text.split("/")
     if "#" in text and (levels[-1] != "#" or "#" in "".join(levels[:-1])):
         raise ValueError(f"'{text}': '#' stands alone as the last level, e.g. factory/#")

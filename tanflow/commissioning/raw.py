@@ -44,10 +44,9 @@ def _modbus(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, 
 
 def _mqtt(device: BoundDevice, name: str, heard: Sequence[Any]) -> tuple[str, str]:
     from collectors.mqtt_topics import matcher
+    from config.protocols.mqtt import filter_of
 
-    point = device.points[name].mqtt
-    assert point is not None
-    topic = matcher(point.topic or device.device.address)
+    topic = matcher(filter_of(device, name)[1])
     last = max((h for h in heard if topic.fullmatch(h.topic)), key=lambda h: h.at_ns, default=None)
     return (_short(last.payload.decode("utf-8", "backslashreplace")) if last else ""), ""
 

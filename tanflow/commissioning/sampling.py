@@ -217,7 +217,7 @@ def _quiet(connection: Connection) -> Connection:
         return connection
     changed: dict[str, Any] = {"client_id": f"{connection.client_id[:40]}-check-{os.getpid()}"}
     fields = type(connection).model_fields
-    silent = {"session_expiry_s": 0, "publish_state": False, "request_rebirth": False}
+    silent = {"session_expiry_s": 0, "share": None, "publish_state": False, "request_rebirth": False}
     return connection.model_copy(update=changed | {name: v for name, v in silent.items() if name in fields})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collectors.mqtt_payload import compile_path, decode, number_at
+from collectors.mqtt_payload import compile_path, decode, find, number_reader
 from config.points import Template
 from config.templates import load_all
 from tests.pinned import canonical, vectors
@@ -22,6 +22,6 @@ def test_messages_mean_what_others_say(template: Template) -> None:
             point = template.points[name]
             assert point.mqtt is not None
             assert value is not None
-            raw = number_at(document, compile_path(point.mqtt.path))
+            raw = number_reader(point.mqtt.text)(find(document, compile_path(point.mqtt.path or "")))
             found = canonical(point, point.sign * point.scale * raw + point.offset, point.unit)
             assert found == pytest.approx(canonical(point, value, unit)), f"{name}: {vector.source}"

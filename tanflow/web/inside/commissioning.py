@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collectors import dlt645, mqtt, opcua_values, sparkplug
     from collectors.modbus_plan import Place
     from collectors.modbus_readings import Heard
+    from config.protocols.mqtt import Form
     from tanflow.gateway import Gateway
 
 _LEAVES: Final = 200  # numbers of a payload that are listed
@@ -53,13 +56,14 @@ def routes(gateway: Gateway) -> list[Route]:
 
 def told(gateway: Gateway, device: BoundDevice, heard: Sequence[Any]) -> dict[str, Any]:
     """Return what a device said as JSON-ready data, by its protocol."""
-    protocol = gateway.config.connections[device.device.connection].protocol
+    connection = gateway.config.connections[device.device.connection]
+    protocol = connection.protocol
     now_ns = gateway.clock.now_ns()
     tellers: dict[str, Teller] = {
         "modbus": _modbus,
         "dlt645": _dlt645,
         "opcua": _opcua,
-        "mqtt": _mqtt,
+        "mqtt": partial(_mqtt, connection),
         "sparkplug": _sparkplug,
     }
     about = {"device": device.key, "protocol": protocol, "address": device.device.address, "now_ns": now_ns}
@@ -235,8 +239,9 @@ def _number(point: Point, text: str) -> float | None:
 # ── MQTT ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _mqtt(device: BoundDevice, heard: Sequence[mqtt.Heard], now_ns: int) -> dict[str, Any]:
+def _mqtt(connection: Any, device: BoundDevice, heard: Sequence[mqtt.Heard], now_ns: int) -> dict[str, Any]:
     from collectors.mqtt_topics import matcher
+    from config.protocols.mqtt import filter_of, form_of, key_of
 
     messages = [
         {
@@ -251,18 +256,19 @@ def _mqtt(device: BoundDevice, heard: Sequence[mqtt.Heard], now_ns: int) -> dict
     for name, point in device.points.items():
         if point.mqtt is None:
             continue
-        topic = matcher(point.mqtt.topic or device.device.address)
+        topic = matcher(filter_of(device, name)[1])
+        form = form_of(point.mqtt, connection, key_of(device, name))
         last = max((h for h in heard if topic.fullmatch(h.topic)), key=lambda h: h.at_ns, default=None)
-        found = dict(_numbers(last.payload)) if last else {}
-        raw = found.get(point.mqtt.path)
+        found = dict(_values(last.payload, form)) if last else {}
+        raw = found.get(form.path)
         readings = [
-            {"path": path, "raw": number, "value": _scaled(point, number), "configured": path == point.mqtt.path}
+            {"path": path, "raw": number, "value": _scaled(point, number), "configured": path == form.path}
             for path, number in found.items()
         ]
         points.append(
             {
                 "name": name,
-                "path": point.mqtt.path,
+                "path": form.path,
                 "topic": last.topic if last else None,
                 "raw": raw,
                 "value": None if raw is None else _scaled(point, raw),
@@ -271,6 +277,17 @@ def _mqtt(device: BoundDevice, heard: Sequence[mqtt.Heard], now_ns: int) -> dict
             }
         )
     return {"blocks": [], "messages": messages, "points": points}
+
+
+def _values(payload: bytes, form: Form) -> Iterator[tuple[str, float]]:
+    """Yield the numbers of a payload by their path, and what the form itself finds last, which comes last in a list."""
+    from collectors.mqtt_forms import last_value
+
+    if form.payload == "json":
+        yield from _numbers(payload)
+    with suppress(Rejected):
+        if (value := last_value(payload, form)) is not None:
+            yield form.path, value
 
 
 def _numbers(payload: bytes) -> Iterator[tuple[str, float]]:
