@@ -13,7 +13,7 @@ from dlt645 import Demand, MeterClientService, MeterServerService
 
 from collectors.dlt645_frames import meter_bytes
 from config.protocols.serial import Serial
-from simulators.serve import free_port
+from simulators.free_places import free_port
 from simulators.serve_dlt645 import Meter, PortLine, TcpLine
 from tests.interop import saw
 from tests.peers.dlt645_rig import Run, device, point

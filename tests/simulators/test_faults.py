@@ -33,7 +33,7 @@ class Meter:
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        (server,) = served.modbus.values()
+        (server,) = served.network.modbus.values()
         self.client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=0.2, retries=0, reconnect_delay=0)
 
     async def __aenter__(self) -> Meter:
@@ -155,7 +155,7 @@ async def watch(count: int, *faults: dict[str, Any]) -> list[tuple[Any, float]]:
     """Return what a subscription to the temperature sees over `count` steps."""
     config = gateway(meter={}, inverter={})
     async with serve(config, {}, {"furnace": Ramp("furnace")}, faults=script(*faults), free_ports=True) as served:
-        client, changes = await subscribe(served.opcua["plc"].url)
+        client, changes = await subscribe(served.network.opcua["plc"].url)
         await steps(served, count)
         at_end = client.get_node("ns=2;s=Furnace.Seq")
         assert await at_end.read_value() == count - 1
@@ -190,7 +190,7 @@ async def test_nan_as_a_good_value() -> None:
 async def test_an_opcua_server_off_the_network_and_back() -> None:
     faults = script({"fault": "drop", "device": "furnace", "at_s": 2, "for_s": 1, "how": "close"})
     async with serve(gateway(), {}, {"furnace": Ramp("furnace")}, faults=faults, free_ports=True) as served:
-        url = served.opcua["plc"].url
+        url = served.network.opcua["plc"].url
         client, _ = await subscribe(url)
         await steps(served, 2)
         with pytest.raises((OSError, ua.UaError, asyncio.TimeoutError)):
@@ -207,7 +207,7 @@ async def listen(count: int, *faults: dict[str, Any]) -> list[dict[str, Any]]:
     config = gateway(meter={}, furnace={})
     async with (
         serve(config, {}, {"inverter": Ramp("inverter")}, faults=script(*faults), free_ports=True) as served,
-        Listener(served.mqtt["roof"].port) as listener,
+        Listener(served.network.mqtt["roof"].port) as listener,
     ):
         await steps(served, count)
         await until(lambda: listener.payloads and listener.payloads[-1][1]["seq"] == count - 1)
@@ -228,7 +228,7 @@ async def test_late_messages_keep_their_order() -> None:
     faults = script({"fault": "lag", "device": "inverter", "at_s": 2, "for_s": 1, "lag_s": 2})
     config = gateway(meter={}, furnace={})
     async with serve(config, {}, {"inverter": Ramp("inverter")}, faults=faults, free_ports=True) as served:
-        published = served.messages["inverter.main"].published
+        published = served.network.messages["inverter.main"].published
         counts = []
         for _ in range(5):
             await steps(served, 1)

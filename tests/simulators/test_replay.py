@@ -74,7 +74,7 @@ async def test_steel_as_a_register_with_a_rollover_and_a_reset() -> None:
     config = gateway(meter={}, furnace={}, inverter={}, steel=meter | {"points": points("modbus", place)})
     indices = [round(start * 100)]
     async with serve(config, {}, {"steel": device}, free_ports=True) as served:
-        (server,) = served.modbus.values()
+        (server,) = served.network.modbus.values()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         for row, (now_ns, dt_s) in enumerate(device.recording.steps(900.0)):
             await served.step(now_ns, dt_s)
@@ -135,7 +135,7 @@ async def test_a_gap_in_the_recording_is_a_node_without_data() -> None:
     device = ReplayDevice("furnace", HEAT, recording)
     async with (
         serve(gateway(meter={}, inverter={}), {}, {"furnace": device}, free_ports=True) as served,
-        OpcuaClient(served.opcua["plc"].url) as client,
+        OpcuaClient(served.network.opcua["plc"].url) as client,
     ):
         changes = Changes()
         subscription = await client.create_subscription(20, changes)

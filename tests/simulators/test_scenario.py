@@ -21,9 +21,9 @@ DEMO = Path(__file__).parents[2] / "simulators" / "demo.yaml"
 async def test_the_demo_factory_is_served_by_the_clock() -> None:
     async with Scenario.load(DEMO).open(Clock(anchor_ns=START_NS, speed=20.0), free_ports=True) as served:
         await until(lambda: served.elapsed_s >= 5)
-        unit = served.units["compressor-1.meter"]
+        unit = served.network.units["compressor-1.meter"]
         port, number = next(
-            (server.port, n) for server in served.modbus.values() for n, u in server.units.items() if u is unit
+            (server.port, n) for server in served.network.modbus.values() for n, u in server.units.items() if u is unit
         )
         client = AsyncModbusTcpClient("127.0.0.1", port=port)
         assert await client.connect()
@@ -33,7 +33,7 @@ async def test_the_demo_factory_is_served_by_the_clock() -> None:
         trace = served.devices["compressor-1"].trace
         assert min(trace.power_kw) * 1_000 * 0.999 <= power <= max(trace.power_kw) * 1_000 * 1.001
         assert energy > 0
-        assert len(served.messages["pv-1.inverter"].published) >= 4
+        assert len(served.network.messages["pv-1.inverter"].published) >= 4
         assert served.unread() == {}
         assert set(served.devices) == {"main-meter", "compressor-1", "compressor-2", "furnace-1", "chiller-1", "pv-1"}
 
@@ -78,7 +78,7 @@ demo:
 
 async def test_a_recording_with_a_fault(tmp_path: Path) -> None:
     async with Scenario.load(files(tmp_path, REPLAY)).open(free_ports=True) as served:
-        (server,) = served.modbus.values()
+        (server,) = served.network.modbus.values()
         client = AsyncModbusTcpClient("127.0.0.1", port=server.port)
         assert await client.connect()
         seen = []

@@ -22,7 +22,7 @@ from tests.waiting import until
 
 async def test_registers_of_the_configured_unit() -> None:
     async with serve(gateway(), {}, {"meter": Ramp("meter")}, free_ports=True) as served:
-        (server,) = served.modbus.values()
+        (server,) = served.network.modbus.values()
         client = AsyncModbusTcpClient("127.0.0.1", port=server.port)
         assert await client.connect()
         busy = await client.read_holding_registers(10, count=6, device_id=7)
@@ -35,10 +35,11 @@ async def test_registers_of_the_configured_unit() -> None:
         client.close()
 
 
+@pytest.mark.writes("asyncua's client tries to")
 async def test_nodes_carry_the_time_of_their_step() -> None:
     async with (
         serve(gateway(), {}, {"furnace": Ramp("furnace")}, free_ports=True) as served,
-        OpcuaClient(served.opcua["plc"].url) as client,
+        OpcuaClient(served.network.opcua["plc"].url) as client,
     ):
         node = client.get_node("ns=3;s=Furnace.T1")
         waiting = await node.read_data_value(raise_on_bad_status=False)
@@ -56,7 +57,7 @@ async def test_nodes_carry_the_time_of_their_step() -> None:
 async def test_messages_with_time_and_sequence() -> None:
     async with (
         serve(gateway(), {}, {"inverter": Ramp("inverter")}, free_ports=True) as served,
-        Listener(served.mqtt["roof"].port) as listener,
+        Listener(served.network.mqtt["roof"].port) as listener,
     ):
         await steps(served, 3)
         await until(lambda: len(listener.payloads) == 3)
@@ -67,19 +68,20 @@ async def test_messages_with_time_and_sequence() -> None:
             "ac": {"power": 100_000.0},
             "energy": [200.0],
         }
-        messages = served.messages["inverter.main"]
-        await until(lambda: served.mqtt["roof"].settle() or list(messages.acked) == [0, 1, 2])
+        messages = served.network.messages["inverter.main"]
+        await until(lambda: served.network.mqtt["roof"].settle() or list(messages.acked) == [0, 1, 2])
         assert list(messages.published) == [0, 1, 2]
 
 
 async def test_the_small_broker_keeps_messages_for_a_subscriber_that_comes_back() -> None:
     async with serve(gateway(), {}, {"inverter": Ramp("inverter")}, free_ports=True) as served:
-        port = served.mqtt["roof"].port
+        port = served.network.mqtt["roof"].port
         async with Listener(port, clean=False) as first:
             await steps(served, 1)
             await until(lambda: len(first.payloads) == 1)
         await steps(served, 3)
-        await until(lambda: served.mqtt["roof"].settle() or len(served.messages["inverter.main"].acked) == 4)
+        network = served.network
+        await until(lambda: network.mqtt["roof"].settle() or len(network.messages["inverter.main"].acked) == 4)
         async with Listener(port, clean=False) as again:
             await until(lambda: len(again.payloads) == 3)
         assert [p["seq"] for _, p in again.payloads] == [1, 2, 3]
@@ -89,7 +91,7 @@ async def test_messages_keep_their_own_period() -> None:
     config = gateway(inverter={"connection": "roof", "address": "site/+", "every_s": 3, "points": INVERTER})
     async with serve(config, {}, {"inverter": Ramp("inverter")}, free_ports=True) as served:
         await steps(served, 9)
-        assert list(served.messages["inverter.main"].published) == [2, 5, 8]
+        assert list(served.network.messages["inverter.main"].published) == [2, 5, 8]
 
 
 async def test_by_the_clock_each_step_is_a_whole_second() -> None:

@@ -105,7 +105,7 @@ async def test_a_paced_line_takes_the_time_of_its_characters() -> None:
 async def test_a_configured_line_is_served_on_a_pseudo_terminal() -> None:
     configured = rtu({"port": "/dev/ttyS9", "baudrate": 19_200}, "7")
     async with serve(configured, {}, {"meter": Ramp("meter")}, free_ports=True) as served:
-        ((path, line),) = served.lines.items()
+        ((path, line),) = served.network.lines.items()
         settings = served.gateway.connections["floor"].serial  # type: ignore[union-attr]
         assert settings is not None
         assert (settings.port, settings.parity) == (path, "N")
@@ -122,7 +122,7 @@ async def test_a_configured_line_is_served_on_a_pseudo_terminal() -> None:
 
 async def test_a_configured_line_is_served_through_a_serial_server() -> None:
     async with serve(rtu({}, "127.0.0.1:502/7"), {}, {"meter": Ramp("meter")}, free_ports=True) as served:
-        (server,) = served.lines.values()
+        (server,) = served.network.lines.values()
         assert isinstance(server, RtuServer)
         await steps(served, 5)
         client = AsyncModbusTcpClient("127.0.0.1", port=server.port, framer=FramerType.RTU)

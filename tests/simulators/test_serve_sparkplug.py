@@ -96,7 +96,7 @@ async def test_births_and_what_changes(own_broker: bool, mosquitto: Mosquitto) -
             assert len(rig.values("power.power")) < len(last)  # told at births, and unchanged since
             heard = {h.metric: h for h in rig.collector.heard("press.m")}
             assert (heard["Power"].unit, heard["Power"].type, heard["Power"].value) == ("W", "Double", "5000.0")
-            [node] = s.edge_nodes.values()
+            [node] = s.network.edge_nodes.values()
             if not own_broker:
                 mosquitto.restart()
                 await rig.step_until(lambda: node.bd_seq == 1 and rig.driven.gaps(rig.device)[-1] == Gap.NONE)

@@ -103,4 +103,4 @@ async def test_a_gateway_reads_meters_on_both_kinds_of_line(tmp_path: Path) -> N
                 stop.set()
                 await running
                 plant.cancel()
-    assert all(not line.write_attempts for line in served.meters.values())
+    assert all(not line.write_attempts for line in served.network.meters.values())
