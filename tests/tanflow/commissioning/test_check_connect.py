@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from config.bindings import bind
+from config.bindings import bind, series_key
 from config.load import Loaded, load
 from config.templates import load_all
 from simulators.certificates import made
@@ -23,6 +24,7 @@ from tests.services.ports import free_port
 from tests.tanflow.command import said
 from tests.tanflow.commissioning.serving import serving, unit
 from tests.tanflow.factory import read_factory
+from tests.waiting import until
 
 CONFIG = """
 version: 1
@@ -125,6 +127,9 @@ async def test_the_whole_factory_answers_over_all_its_protocols(tmp_path: Path) 
     async with read_factory(tmp_path) as (gateway, _):
         loaded = Loaded(tmp_path / "gateway.yaml", gateway.config, load_all(), ())
         chosen = [d for d in gateway.devices if d.asset_name in ("main-meter", "furnace-1", "pv-1")]
+        wanted = [series_key(d.asset_name, name, p.quantity) for d in chosen for name, p in d.points.items()]
+        ids = [gateway.table.ids[key] for key in wanted if key in gateway.table.ids]
+        await until(lambda: np.isfinite(gateway.latest.value[ids]).all(), what="a plant that shows all it has")
         samples = await sample(loaded, chosen, 60.0, lambda done, of: None)
         assert {s.connection for s in samples} == {"floor", "plc", "broker"}
         assert {s.key: s.why for s in samples if s.failed} == {}
