@@ -5,55 +5,59 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Coroutine
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 import uvloop
 from rich.console import Console
+from typer.core import TyperGroup
 
 from config.errors import ConfigError, GatewayError
 from config.explain import visible
 from config.load import Loaded, load
-from tanflow.commands import alerts, certs, factors, gaps, ledger, meters, notify, points, users
-from tanflow.commands.advise import advise
-from tanflow.commands.allocate import allocate
-from tanflow.commands.browse import browse
-from tanflow.commands.commission import commission
-from tanflow.commands.cost import cost
-from tanflow.commands.drift import drift
-from tanflow.commands.enter import enter
-from tanflow.commands.findings import findings
-from tanflow.commands.probe import probe
-from tanflow.commands.reload import reload
-from tanflow.commands.report import report
-from tanflow.commands.restate import restate
-from tanflow.commands.scan import scan
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(certs.app, name="certs")
-app.add_typer(gaps.app, name="gaps")
-app.add_typer(factors.app, name="factors")
-app.command()(browse)
-app.command()(enter)
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(meters.app, name="meters")
-app.add_typer(notify.app, name="notify")
-app.add_typer(points.app, name="points")
-app.add_typer(users.app, name="users")
-app.command("import")(points.import_)
-app.command()(reload)
-app.command()(restate)
-app.command()(allocate)
-app.command()(findings)
-app.command()(cost)
-app.command()(report)
-app.command()(advise)
-app.command()(probe)
-app.command()(scan)
-app.command()(commission)
-app.command()(drift)
+# Every other command has a file of its own, read only when it is called: a gateway need not carry them all.
+_ELSEWHERE: Final = {
+    name: ("tanflow.commands." + module, thing)
+    for module, thing, *names in (
+        ("advise", "advise"), ("alerts", "app"), ("allocate", "allocate"), ("browse", "browse"), ("certs", "app"),
+        ("commission", "commission"), ("cost", "cost"), ("drift", "drift"), ("enter", "enter"), ("factors", "app"),
+        ("findings", "findings"), ("gaps", "app"), ("ledger", "app"), ("meters", "app"), ("notify", "app"),
+        ("points", "app"), ("points", "import_", "import"), ("probe", "probe"), ("reload", "reload"),
+        ("report", "report"), ("restate", "restate"), ("scan", "scan"), ("users", "app"),
+    )
+    for name in names or [module]
+}  # fmt: skip
+
+
+class Commands(TyperGroup):
+    """The commands of this file and those elsewhere."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return [*super().list_commands(ctx), *sorted(_ELSEWHERE)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command by its name, its file read now."""
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, thing = _ELSEWHERE[cmd_name]
+        found = getattr(import_module(module), thing)
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False)
+            alone.command(cmd_name)(found)
+            command = typer.main.get_command(alone)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 out = Console()
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
