@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from asyncio.base_events import BaseEventLoop
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
+from tests.interop import saw
 from tests.recording import Recorder, recorded
 
 
+@pytest.fixture(scope="session")
+def recorded_so_far() -> Iterator[Counter[str]]:
+    """Count what all tests sent to their servers, but for those that write on purpose."""
+    asked: Counter[str] = Counter()
+    yield asked
+    for protocol in ("Modbus", "DL/T 645", "OPC UA"):
+        count = sum(n for what, n in asked.items() if what.startswith(protocol))
+        if count:
+            saw(
+                "Read-only",
+                "recorder in front of the suite's servers",
+                protocol,
+                f"{count:,} requests, all of them read",
+            )
+
+
 @pytest.fixture(autouse=True)
-def recorder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+def recorder(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, recorded_so_far: Counter[str]
+) -> Iterator[Recorder]:
     """Read along with all that is sent to the servers of this test.
 
     Where a foreign client writes on purpose, or the user allows to publish, the test says so: `writes("why")`.
@@ -22,3 +42,4 @@ def recorder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.node.get_closest_marker("writes") is None:
         said = "sent to a device; where a foreign client does so on purpose, mark the test `writes(why)`"
         assert recorder.forbidden == [], f"{said}: {sorted(set(recorder.forbidden))}"
+        recorded_so_far.update(recorder.asked)
