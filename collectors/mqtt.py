@@ -321,6 +321,8 @@ class MqttCollector:
             patience_ns = period_ns if self._rows.in_gap(device) else 3 * period_ns
             if period_ns and self._rows.silent_ns(device, now_ns) > patience_ns:
                 reason = f"nothing published for {self._rows.silent_ns(device, now_ns) / SECOND_NS:.0f} s"
+                if not self.heard(self._devices[device].key):
+                    reason += ", nor ever: is the topic right, and may we read it? A broker may deny it without a word"
                 if self._rows.missed(device, Gap.STALE, now_ns, reason):
                     logger.warning("%s: %s", self._devices[device].key, reason)
 

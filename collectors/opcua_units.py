@@ -47,7 +47,12 @@ def meant_by(unit: Any) -> Meant | None:
         return None
     code = unit.UnitId.to_bytes(4, "big").strip(b"\0").decode("latin-1") if unit.UnitId > 0 else ""
     meant = _CODES.get(code) if unit.NamespaceUri in (_UNECE, None, "") else None
-    meant = meant or _BY_NAME.get((unit.DisplayName.Text or "").strip())
+    meant = meant or named(unit.DisplayName.Text or "")
     if meant is not None and meant.quantity:
         conversion(meant.unit, meant.quantity)
     return meant
+
+
+def named(unit: str) -> Meant | None:
+    """Return what a unit as it is shown means: kW, °C, m³/h; None where it is not known."""
+    return _BY_NAME.get(unit.strip())

@@ -24,8 +24,8 @@ _ELSEWHERE: Final = {
     for module, thing, *names in (
         ("advise", "advise"), ("alerts", "app"), ("allocate", "allocate"), ("browse", "browse"), ("certs", "app"),
         ("commission", "commission"), ("cost", "cost"), ("drift", "drift"), ("enter", "enter"), ("factors", "app"),
-        ("findings", "findings"), ("gaps", "app"), ("ledger", "app"), ("meters", "app"), ("notify", "app"),
-        ("points", "app"), ("points", "import_", "import"), ("probe", "probe"), ("reload", "reload"),
+        ("findings", "findings"), ("gaps", "app"), ("ledger", "app"), ("listen", "listen"), ("meters", "app"),
+        ("notify", "app"), ("points", "app"), ("points", "import_", "import"), ("probe", "probe"), ("reload", "reload"),
         ("report", "report"), ("restate", "restate"), ("scan", "scan"), ("users", "app"),
     )
     for name in names or [module]
