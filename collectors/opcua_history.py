@@ -110,10 +110,22 @@ class History:
                             yield columns
                 except ua.UaStatusCodeError as error:
                     groups[:0] = self._smaller(group, error.code)
+            if not self.values and not await self._kept(wanted):
+                for missed in wanted:
+                    missed.refused = ua.StatusCodes.BadHistoryOperationUnsupported
             if self.values == values:
                 looks += 1
                 if any(m.open for m in wanted):
                     await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _kept(self, wanted: Sequence[Missed]) -> bool:
+        """Return whether the server says of any of the nodes that it keeps its history.
+
+        One that keeps none may still answer well, with nothing: it is not to be waited for.
+        """
+        nodes = [node for m in wanted if (node := self._session.places[m.point].node) is not None]
+        levels = await self._session.access_levels(nodes)
+        return any(level & ua.AccessLevel.HistoryRead.mask for level in levels)
 
     def _smaller(self, group: list[Missed], status: int) -> list[list[Missed]]:
         """Return the parts in which to ask again where a request was too much; any other refusal is for good."""
