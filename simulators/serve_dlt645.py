@@ -7,12 +7,11 @@ import logging
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Final, NamedTuple, Self, cast
+from typing import Final, NamedTuple
 
 from config.protocols.serial import Serial
 from simulators.faults import Link
-from simulators.serial_port import SerialPort
+from simulators.line_ends import PortEnd, TcpEnd
 
 log = logging.getLogger("tanflow.simulators.dlt645")
 
@@ -121,67 +120,17 @@ class Line:
                 write(meter.answer(command, data))
 
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, line: Line, connections: set[_Connection]) -> None:
-        self.line = line
-        self.connections = connections
-        self.held = bytearray()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self.connections.add(self)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.connections.discard(self)
-
-    def data_received(self, data: bytes) -> None:
-        self.held += data
-        self.line.take(self.held, self.write, self.transport.abort)
-
-    def write(self, data: bytes) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(data)
-
-
-class TcpLine(Line):
-    """A line behind a serial server on one host and port; port 0 takes a free one, known after entering."""
+class TcpLine(Line, TcpEnd):
+    """A line of meters behind a serial server on one host and port."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        super().__init__()
-        self.host = host
-        self.port = port
-        self.connections: set[_Connection] = set()
-        self._server: asyncio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        made = partial(_Connection, self, self.connections)
-        self._server = await asyncio.get_running_loop().create_server(made, self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for connection in list(self.connections):
-            connection.transport.abort()
-        await self._server.wait_closed()
+        Line.__init__(self)
+        TcpEnd.__init__(self, host, port)
 
 
-class PortLine(Line):
-    """A line on a serial port, which is made where there is none (see SerialPort)."""
+class PortLine(Line, PortEnd):
+    """A line of meters on a serial port."""
 
     def __init__(self, line: Serial) -> None:
-        super().__init__()
-        self._held = bytearray()
-        self._port = SerialPort(line, self._received)
-
-    async def __aenter__(self) -> Self:
-        await self._port.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._port.__aexit__()
-
-    def _received(self, data: bytes) -> None:
-        self._held += data
-        self.take(self._held, self._port.write, self._held.clear)
+        Line.__init__(self)
+        PortEnd.__init__(self, line)

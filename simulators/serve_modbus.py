@@ -12,11 +12,12 @@ import logging
 import struct
 from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Final, NamedTuple, Self, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 
 from simulators.faults import Link
+from simulators.line_ends import Listening
 from simulators.registers import Block, Image
 
 log = logging.getLogger("tanflow.simulators.modbus")
@@ -145,30 +146,18 @@ class _Connection(asyncio.Protocol):
             self.transport.write(frame)
 
 
-class ModbusServer(Bank):
+class ModbusServer(Bank, Listening):
     """Modbus TCP units on one host and port; port 0 takes a free one, known after entering.
 
     A unit that does not exist gets exception 11, as behind a gateway.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, units: Mapping[int, Unit] | None = None) -> None:
-        super().__init__(units)
-        self.host = host
-        self.port = port
-        self.connections: set[_Connection] = set()
-        self._server: asyncio.Server | None = None
+        Bank.__init__(self, units)
+        Listening.__init__(self, host, port)
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for connection in list(self.connections):
-            connection.transport.abort()
-        await self._server.wait_closed()
+    def _accepted(self) -> asyncio.Protocol:
+        return _Connection(self)
 
 
 async def serve_load(host: str, ports: int, units: int, registers: int, every_s: float) -> None:

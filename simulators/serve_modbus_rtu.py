@@ -6,20 +6,17 @@ A line carries one frame at a time; with `paced` each takes as long as it would 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Final, Self, cast
+from collections.abc import Mapping
+from typing import Final
 
 from config.protocols.serial import Serial
-from simulators.serial_port import SerialPort
+from simulators.line_ends import HangUp, PortEnd, TcpEnd, Write
 from simulators.serve_modbus import Bank, Unit
 
 _SHORTEST: Final = 4
 _FIXED: Final = {**dict.fromkeys(range(1, 7), 8), 22: 10}  # bytes of a request by function code
 _COUNTED: Final = {15: (6, 9), 16: (6, 9), 23: (10, 13), 20: (2, 5), 21: (2, 5)}  # (where a byte count stands, rest)
 _MOST_HELD: Final = 512
-
-Write = Callable[[bytes], None]
-HangUp = Callable[[], None]
 
 
 def _crc(data: bytes) -> bytes:
@@ -95,29 +92,8 @@ def _request_size(held: bytearray) -> int:
     return _FIXED.get(function, len(held))
 
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, server: RtuServer) -> None:
-        self.server = server
-        self.held = bytearray()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self.server.connections.add(self)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.server.connections.discard(self)
-
-    def data_received(self, data: bytes) -> None:
-        self.held += data
-        self.server.take(self.held, self.write, self.transport.abort)
-
-    def write(self, frame: bytes) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(frame)
-
-
-class RtuServer(RtuLine):
-    """A line behind a serial server that passes bytes on over TCP; port 0 takes a free one, known after entering."""
+class RtuServer(RtuLine, TcpEnd):
+    """A line behind a serial server that passes bytes on over TCP."""
 
     def __init__(
         self,
@@ -129,27 +105,12 @@ class RtuServer(RtuLine):
         paced: bool = False,
         turnaround_s: float = 0.0,
     ) -> None:
-        super().__init__(line, units, paced=paced, turnaround_s=turnaround_s)
-        self.host = host
-        self.port = port
-        self.connections: set[_Connection] = set()
-        self._server: asyncio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for connection in list(self.connections):
-            connection.transport.abort()
-        await self._server.wait_closed()
+        RtuLine.__init__(self, line, units, paced=paced, turnaround_s=turnaround_s)
+        TcpEnd.__init__(self, host, port)
 
 
-class RtuPort(RtuLine):
-    """A line on a serial port, which is made where there is none (see SerialPort)."""
+class RtuPort(RtuLine, PortEnd):
+    """A line on a serial port."""
 
     def __init__(
         self,
@@ -159,17 +120,5 @@ class RtuPort(RtuLine):
         paced: bool = False,
         turnaround_s: float = 0.0,
     ) -> None:
-        super().__init__(line, units, paced=paced, turnaround_s=turnaround_s)
-        self._held = bytearray()
-        self._port = SerialPort(line, self._received)
-
-    async def __aenter__(self) -> Self:
-        await self._port.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._port.__aexit__()
-
-    def _received(self, data: bytes) -> None:
-        self._held += data
-        self.take(self._held, self._port.write, self._held.clear)
+        RtuLine.__init__(self, line, units, paced=paced, turnaround_s=turnaround_s)
+        PortEnd.__init__(self, line)
