@@ -1,4 +1,4 @@
-"""Where simulated devices are reached: bytes of TCP connections or a serial port in, what takes them apart behind it."""
+"""Where simulated devices are reached: bytes of TCP connections or a serial port in, what takes them apart behind."""
 
 from __future__ import annotations
 
