@@ -87,7 +87,7 @@ def test_the_demo_ends_by_itself_and_its_accounts_agree(demo: tuple[Path, subpro
 
 def test_a_second_demo_on_the_same_data_goes_on(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = demo
-    arguments = ("-m", "tanflow", "demo", "--for", "3s", "--port", "0", "--data", str(folder))
+    arguments = ("-m", "tanflow", "demo", "--for", "6s", "--port", "0", "--data", str(folder))
     ended = subprocess.run(
         [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=90, check=False
     )
