@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import struct
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
-from zlib import crc32
 
 from paho.mqtt.client import MQTTMessage
 
+from collectors.mqtt_deliveries import Deliveries, delivery, token
 from collectors.mqtt_forms import Route
 from collectors.mqtt_link import Link, Session
 from collectors.mqtt_payload import find
@@ -29,7 +28,6 @@ from pipeline.quality import CLOCK, GOOD, STALE, UNCERTAIN
 
 logger = logging.getLogger("tanflow.mqtt")
 
-_DELIVERY: Final = struct.Struct("<HI")  # packet id, crc32 of topic and payload: one message in a batch's token
 _KEPT: Final = 1024  # of a payload in a dead letter [bytes]
 _TOLD: Final = 1_000  # topics in trouble, or not asked for, that are told one by one
 _REASONS: Final = 5  # what is wrong with one payload, that is told
@@ -64,8 +62,7 @@ class MqttCollector:
         self._routes = Routes(devices, ids, connection, origin.clock.now_ns)
         self._newest_ns: Times | None = None
         self._period_ns = [int((d.device.every_s or 0) * SECOND_NS) for d in devices]
-        # Committed deliveries the broker may send again, packet id → crc; it never has more than this unacknowledged.
-        self._committed: dict[int, int] = {}
+        self._deliveries = Deliveries(connection.receive_maximum)
         self._trouble: set[str] = set()  # topics whose last payload was refused
         self._strangers: set[str] = set()
         self._heard: dict[str, Heard] = {}
@@ -75,9 +72,7 @@ class MqttCollector:
 
     def _forget(self) -> None:
         self._rows.clear()
-        self._deliveries: list[tuple[int, int]] = []  # packet id and crc of the messages in the next batch
-        self._unacked: list[int] = []  # packet ids to acknowledge after it, committed duplicates included
-        self._pending: dict[int, int] = {}  # packet id → crc of all that is taken and not yet acknowledged
+        self._deliveries.forget()
         self._loose = 0  # messages of QoS 0 in it
         self._in_flight = 0
         self._overflow: set[int] = set()
@@ -100,8 +95,8 @@ class MqttCollector:
         A retained message with a time of its own is taken only where it is newer than `newest_ns`.
         """
         self._newest_ns = newest_ns
-        for token in tokens:
-            self._remember(list(_DELIVERY.iter_unpack(token)))
+        for batch_token in tokens:
+            self._deliveries.resume(batch_token)
 
     def heard(self, device: str) -> list[Heard]:
         """Return the last message of each topic a device is fed by."""
@@ -121,16 +116,14 @@ class MqttCollector:
                 if failure is not None:
                     self._down(Gap.DISCONNECTED, failure)
             self._record_overflow()
-            deliveries, packets = self._deliveries, self._unacked
-            self._deliveries, self._unacked, self._loose = [], [], 0
+            deliveries, packets = self._deliveries.take()
+            self._loose = 0
             if len(self._rows):
                 self._in_flight = len(packets)
-                yield self._rows.take(b"".join(_DELIVERY.pack(*delivery) for delivery in deliveries))
+                yield self._rows.take(token(deliveries))
                 self._in_flight = 0
-            self._remember(deliveries)
+            self._deliveries.committed(deliveries, packets)
             link.ack(packets)
-            for packet in packets:
-                self._pending.pop(packet, None)
             link.pause(False)
             if failure is not None:
                 raise failure
@@ -154,22 +147,11 @@ class MqttCollector:
         self._wake.set()
 
     def _session(self, present: bool) -> None:
-        if not present:
-            # Packet ids begin anew, so an old one says nothing.
-            if self._committed:
-                logger.warning("%s kept no session: messages published meanwhile are lost", self._connection.host)
-            self._committed.clear()
+        if not present and self._deliveries.begin_anew():
+            logger.warning("%s kept no session: messages published meanwhile are lost", self._connection.host)
 
     def _down(self, cause: Gap, error: Exception) -> None:
         self._rows.all_missed(cause, self._origin.clock.now_ns(), str(error))
-
-    def _remember(self, deliveries: Sequence[tuple[Any, ...]]) -> None:
-        committed = self._committed
-        for packet, crc in deliveries:
-            committed.pop(packet, None)
-            committed[packet] = crc
-        for packet in list(committed)[: -2 * self._connection.receive_maximum]:
-            del committed[packet]
 
     # ── what arrives ──────────────────────────────────────────────────────────────────────────────
 
@@ -186,26 +168,19 @@ class MqttCollector:
                 self._overflow.update(route.device for route in self._routes.of(topic))
                 return
             self._loose += 1
-        elif not self._is_new(message, crc32(payload, crc32(topic.encode()))):
+        elif not self._is_new(message, topic, payload):
             return
         self._accept(topic, payload, bool(message.retain))
         self._wake.set()
         if self._connection.version != "5" and self._link is not None:
-            self._link.pause(self._in_flight + len(self._unacked) >= self._connection.receive_maximum)
+            self._link.pause(self._in_flight + self._deliveries.unacknowledged >= self._connection.receive_maximum)
 
-    def _is_new(self, message: MQTTMessage, crc: int) -> bool:
-        packet = message.mid
-        if self._pending.get(packet) == crc:  # until it is acknowledged, this packet id is no other message's
-            return False
-        self._unacked.append(packet)
-        self._pending[packet] = crc
-        if message.dup and self._committed.get(packet) == crc:
-            self._wake.set()
-            return False
-        # The broker uses this packet id for another message now, so the old one is done with.
-        self._committed.pop(packet, None)
-        self._deliveries.append((packet, crc))
-        return True
+    def _is_new(self, message: MQTTMessage, topic: str, payload: bytes) -> bool:
+        timed = all(route.timed for route in self._routes.of(topic))
+        if self._deliveries.is_new(delivery(message.mid, topic, payload), dup=message.dup, timed=timed):
+            return True
+        self._wake.set()  # so that it is acknowledged
+        return False
 
     def _accept(self, topic: str, payload: bytes, retained: bool) -> None:
         routes = self._routes.of(topic)

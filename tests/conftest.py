@@ -3,8 +3,8 @@
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
-    "tests.services.alertmanager", "tests.services.influxd", "tests.services.mosquitto", "tests.services.node",
-    "tests.services.opcua_history",
+    "tests.services.alertmanager", "tests.services.influxd", "tests.services.mosquitto", "tests.services.nats",
+    "tests.services.node", "tests.services.opcua_history",
     "tests.services.recorder", "tests.services.smtp", "tests.strict",
 ]  # fmt: skip
 

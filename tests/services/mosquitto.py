@@ -46,7 +46,7 @@ require_certificate true
 class Mosquitto:
     """A broker that can be stopped (keeps its store), killed and started again on the same port."""
 
-    def __init__(self, program: str, folder: Path, *, password: str | None, tls: bool) -> None:
+    def __init__(self, program: str, folder: Path, *, password: str | None, tls: bool, acl: str) -> None:
         self._command = [program, "-c", str(folder / "mosquitto.conf")]
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = folder
@@ -63,6 +63,9 @@ class Mosquitto:
             lines += f"allow_anonymous false\npassword_file {users}\n"
         if tls:
             make_certificates(folder)
+        if acl:  # whose users are the names in their certificates
+            (folder / "acl").write_text(acl)
+            lines += "acl_file {folder}/acl\nuse_identity_as_username true\n"
         (folder / "mosquitto.conf").write_text(lines.format(port=self.port, folder=folder))
 
     def start(self) -> None:
@@ -105,10 +108,10 @@ def start_mosquitto(tmp_path: Path, recorder: Recorder) -> Iterator[Callable[...
         pytest.fail("Mosquitto is missing: install the packages mosquitto and mosquitto-clients")
     started: list[Mosquitto] = []
 
-    def start(*, password: str | None = None, tls: bool = False) -> Mosquitto:
+    def start(*, password: str | None = None, tls: bool = False, acl: str = "") -> Mosquitto:
         folder = tmp_path / f"mosquitto{len(started)}"
         folder.mkdir()
-        broker = Mosquitto(program, folder, password=password, tls=tls)
+        broker = Mosquitto(program, folder, password=password, tls=tls, acl=acl)
         started.append(broker)
         broker.start()
         return broker

@@ -1,0 +1,105 @@
+"""Messages of QoS 1 by packet id → which are new, which the broker sends again; tokens that say so after a restart."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+from zlib import crc32
+
+_DELIVERY: Final = struct.Struct("<HI")  # packet id, crc32 of topic and payload: one message in a batch's token
+
+
+class Delivery(NamedTuple):
+    """One message: its packet id, and what it is known by; `hash` of topic and payload holds in this process only."""
+
+    packet: int
+    crc: int
+    hash: int
+
+
+def delivery(packet: int, topic: str, payload: bytes) -> Delivery:
+    """Return what a message is known by."""
+    return Delivery(packet, crc32(payload, crc32(topic.encode())), hash((topic, payload)))
+
+
+def token(deliveries: Iterable[Delivery]) -> bytes:
+    """Return what tells, after a restart, which messages a batch was made of."""
+    return b"".join(_DELIVERY.pack(one.packet, one.crc) for one in deliveries)
+
+
+class Deliveries:
+    """What came and is not acknowledged yet, and the last of what is committed, at most twice `most` of it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = 2 * most
+        # Committed deliveries the broker may send again, packet id → crc; it never has more than these unacknowledged.
+        self._committed: dict[int, int] = {}
+        self._seen: dict[int, None] = {}  # their hashes
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what is not committed: it comes again."""
+        self._waiting: list[Delivery] = []  # in the next batch
+        self._unacked: list[int] = []  # packet ids to acknowledge after it, committed duplicates included
+        self._pending: dict[int, int] = {}  # packet id → crc of all that is taken and not yet acknowledged
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many messages wait for the next batch to be committed."""
+        return len(self._unacked)
+
+    def resume(self, batch_token: bytes) -> None:
+        """Remember the deliveries of a batch committed by a process before this one."""
+        for packet, crc in _DELIVERY.iter_unpack(batch_token):
+            self._commit(packet, crc)
+        self._trim()
+
+    def begin_anew(self) -> bool:
+        """Forget all that is committed, for packet ids begin anew; True when there was any."""
+        known = bool(self._committed)
+        self._committed.clear()
+        self._seen.clear()
+        return known
+
+    def is_new(self, one: Delivery, *, dup: bool, timed: bool) -> bool:
+        """Take one message; False where it is one sent again: to be acknowledged, and passed over.
+
+        A broker keeps the packet id of what it sends again and flags it DUP; some, restarted, do neither. So a payload
+        that states its time (`timed`) is the same reading wherever it is the same bytes; without one it may be another.
+        """
+        if self._pending.get(one.packet) == one.crc:
+            return False  # until it is acknowledged, this packet id is no other message's
+        self._unacked.append(one.packet)
+        self._pending[one.packet] = one.crc
+        again = dup and self._committed.get(one.packet) == one.crc
+        if again or (timed and (one.hash in self._seen or (dup and one.crc in self._committed.values()))):
+            return False
+        # The broker uses this packet id for another message now, so the old one is done with.
+        self._committed.pop(one.packet, None)
+        self._waiting.append(one)
+        return True
+
+    def take(self) -> tuple[list[Delivery], list[int]]:
+        """Return the deliveries of the next batch, and the packet ids to acknowledge after it."""
+        taken = self._waiting, self._unacked
+        self._waiting, self._unacked = [], []
+        return taken
+
+    def committed(self, deliveries: Sequence[Delivery], packets: Sequence[int]) -> None:
+        """Note that a batch is committed; its packet ids may be acknowledged now."""
+        for one in deliveries:
+            self._commit(one.packet, one.crc)
+            self._seen[one.hash] = None
+        self._trim()
+        for packet in packets:
+            self._pending.pop(packet, None)
+
+    def _commit(self, packet: int, crc: int) -> None:
+        self._committed.pop(packet, None)
+        self._committed[packet] = crc
+
+    def _trim(self) -> None:
+        for known in (self._committed, self._seen):
+            for old in list(known)[: -self._most]:
+                del known[old]
