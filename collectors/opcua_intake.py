@@ -32,6 +32,9 @@ _MAX_ROWS: Final = 100_000  # that may wait for one commit; what comes on top is
 _MAX_HELD: Final = 500_000  # values that may wait until what was missed is read back
 
 Element = Callable[[OpcuaPoint, ua.DataValue], ua.DataValue]
+_Arrived = tuple[
+    int, Columns, npt.NDArray[np.bool_]
+]  # when [ns], values, which are the first since they are asked anew
 
 
 @dataclass(slots=True)
@@ -79,11 +82,11 @@ class Intake:
         self._accepted_ns = np.full(len(items), NEVER)
         # The last value as it came, for whoever commissions: plain ones in columns, others as they are.
         self._shown = Shown(len(items))
-        # The stretch of each item that was read back: live values within it are here already.
+        # The stretch of each item that was read back: of the values that wait, those within it are here already.
         self._back_ns = np.zeros((2, len(items)), np.int64)
         # While what was missed is read back, values wait, and the time of the first of each item is where that ends.
         self.first_ns = np.zeros(len(items), np.int64)
-        self._held: deque[tuple[int, Columns]] | None = None
+        self._held: deque[_Arrived] | None = None
         self._waiting = 0
 
     def resume(self, newest_ns: Times) -> None:
@@ -129,13 +132,15 @@ class Intake:
         if not known.all():
             columns = columns.take(known)
         self._shown.take(columns, now_ns)
+        fresh = self._fresh[columns.index]
+        self._fresh[columns.index] = False
         if self._held is None:
-            self._accept(columns, now_ns)
+            self._accept((now_ns, columns, fresh))
         elif self._waiting + len(columns) > _MAX_HELD:
             self._lose(columns)
         else:
             self._waiting += len(columns)
-            self._held.append((now_ns, columns))
+            self._held.append((now_ns, columns, fresh))
             first = self.first_ns[columns.index] == 0
             # Written from the last to the first, so that of several values of an item the first stays.
             self.first_ns[columns.index[first][::-1]] = columns.time_ns[first][::-1]
@@ -151,19 +156,22 @@ class Intake:
     def release(self) -> bool:
         """Accept the oldest values that wait; False when none is left and all that come are accepted again."""
         if self._held:
-            now_ns, columns = self._held.popleft()
-            self._accept(columns, now_ns)
+            self._accept(self._held.popleft())
             return True
         self._held = None
+        # What comes from now on was not read back, however old: a clock may be set back. Only an item that showed
+        # nothing yet may still begin with the last value that was.
+        self._fresh |= (self._back_ns[1] > 0) & (self.first_ns == 0)
+        self._back_ns[:] = 0
         return False
 
-    def _accept(self, columns: Columns, now_ns: int) -> None:
+    def _accept(self, arrived: _Arrived) -> None:
+        now_ns, columns, fresh = arrived
         self._answered(columns.index, now_ns)
         after_ns, upto_ns = self._back_ns[:, columns.index]
         seen = (columns.time_ns > after_ns) & (columns.time_ns <= upto_ns)
-        if self._fresh[columns.index].any():
-            seen |= self._repeated(columns)
-            self._fresh[columns.index] = False
+        if fresh.any():
+            seen |= self._repeated(columns, fresh)
         if seen.any():
             columns = columns.take(~seen)
         if len(self._rows) + len(columns) > _MAX_ROWS and len(self._rows):
@@ -178,7 +186,7 @@ class Intake:
         for device in np.flatnonzero(there).tolist():
             (self._rows.heard if device in incomplete else self._rows.answered)(device, now_ns)
 
-    def _repeated(self, columns: Columns) -> npt.NDArray[np.bool_]:
+    def _repeated(self, columns: Columns, fresh: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Return which values are the very same as the last of their item before it was asked anew.
 
         Only the very same instant: a source whose clock is set back must not fall silent. What was committed before
@@ -190,7 +198,7 @@ class Intake:
         last = self._status[index]
         same = (columns.status == last) | ((last < 0) & (columns.status >> 30 == 0))
         known = (columns.time_ns > 0) & (columns.time_ns == self._last_ns[index])
-        repeated: npt.NDArray[np.bool_] = self._fresh[index] & first & known & same
+        repeated: npt.NDArray[np.bool_] = fresh & first & known & same
         self._status[index[repeated]] = columns.status[repeated]
         return repeated
 
