@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from config.explain import visible
+from config.plant_checks import RESERVED
 from config.protocols.mqtt import EACH
 from tanflow.commissioning.named_quantities import by_name
 from tanflow.commissioning.pasted import scalar
@@ -14,7 +17,8 @@ from tanflow.commissioning.payload_shapes import Leaf, Shape, commonest
 
 _MOST: Final = 200  # devices that are suggested
 _POINTS: Final = 60  # of one device
-_UNFIT: Final = re.compile(r"[^\w-]+")
+_SEVERAL: Final = re.compile(r"__+")
+_FIT: Final = ("Lu", "Ll", "Lt", "Lm", "Lo", "Nd")  # letters of any script and digits
 _TEXTS: Final = {"decimal comma": "decimal_comma", "on/off": "on_off", "number as text": "number"}
 
 
@@ -55,16 +59,17 @@ def framed(link: str, connection: Mapping[str, Any], devices: Sequence[Suggested
         ]
         lines += [f"            connection: {link}", f"            address: {scalar(device.address)}"]
         lines += ["            points:", *(f"              {scalar(n)}: {said}" for n, said in device.points.items())]
-        lines += [f"              # {said}" for said in device.open]
+        lines += [f"              # {visible(said)}" for said in device.open]
     for device in devices:
         if not device.points and device.open:
-            lines += [f"# {device.address}: say what it is, e.g.", *(f"#   {said}" for said in device.open)]
+            lines += [f"# {visible(device.address)}: say what it is", *(f"#   {visible(s)}" for s in device.open)]
     return "\n".join(lines) + "\n"
 
 
 def unique(wanted: str, taken: Mapping[str, object] | set[str], default: str = "value") -> str:
     """Return a name that may stand in a configuration and that nobody has yet."""
-    name = _UNFIT.sub("_", wanted).strip("_-")[:58] or default
+    fit = "".join(c if unicodedata.category(c) in _FIT or c in "_-" else "_" for c in wanted)
+    name = _SEVERAL.sub("_", fit).strip("_-")[:58] or default
     numbered = (f"{name}_{n}" for n in range(2, len(taken) + 3))
     return name if name not in taken else next(n for n in numbered if n not in taken)
 
@@ -80,9 +85,11 @@ def _stated(shape: Shape) -> dict[str, str]:
 
 
 def _devices(shapes: Mapping[str, Shape], usual: Mapping[str, str]) -> Iterator[Suggested]:
-    taken: set[str] = set()
+    taken = {RESERVED}
     alone: dict[str, list[tuple[str, Shape]]] = {}
     for topic, shape in shapes.items():
+        if topic.startswith("$") or topic != topic.strip() or "{" in topic:
+            continue  # of the broker's own, or nothing an address can name
         if shape.kind == "number" and "/" in topic:  # the last level names the point
             alone.setdefault(topic.rpartition("/")[0], []).append((topic.rpartition("/")[2], shape))
         elif shape.kind in ("JSON", "CSV", "number"):

@@ -15,10 +15,12 @@ import orjson
 from collectors.mqtt_payload import number_reader
 from collectors.mqtt_time import time_parser
 from config.errors import Rejected
+from config.protocols.mqtt import EACH
 
 Kind = Literal["JSON", "CSV", "number", "text", "binary", "empty"]
 _LEAVES: Final = 200  # values of one payload that are told
 _DEEPEST: Final = 10
+_SIGNS: Final = ("\\", EACH, "{point}")  # that mean something in a path
 _SHOWN: Final = 60  # characters
 _YEAR_NS: Final = 365 * 86_400 * 10**9
 _NEAR_NS: Final = 86_400 * 10**9
@@ -110,7 +112,11 @@ def _walk(node: Any, path: str, depth: int) -> Iterator[Leaf]:
     if isinstance(node, dict) and depth < _DEEPEST:
         for key, part in node.items():
             escaped = key.replace(".", "\\.")
-            yield from _walk(part, f"{path}.{escaped}" if path else escaped, depth + 1)
+            inner = f"{path}.{escaped}" if path else escaped
+            if not key or any(sign in key for sign in _SIGNS):
+                yield Leaf(inner, "under a name no path can have", "…", None)
+            else:
+                yield from _walk(part, inner, depth + 1)
     elif isinstance(node, list) and depth < _DEEPEST:
         samples = [part for part in node if isinstance(part, dict)]
         if samples and len(samples) == len(node) and "[*]" not in path and _are_alike(samples):

@@ -11,6 +11,7 @@ from collectors.sparkplug_payload import Metric, decode, properties
 from collectors.sparkplug_publish import parse_state
 from collectors.sparkplug_types import name_of, shown
 from config.errors import Rejected
+from config.plant_checks import RESERVED
 from tanflow.commissioning.mqtt_yaml import Suggested, framed, unique
 from tanflow.commissioning.named_quantities import by_name, by_unit
 from tanflow.commissioning.pasted import scalar
@@ -116,7 +117,7 @@ class Sparkplug:
         return framed("sparkplug", connection, list(self._devices()))
 
     def _devices(self) -> Iterator[Suggested]:
-        taken: set[str] = set()
+        taken = {RESERVED}
         for name, source in self.sources.items():
             device = Suggested(unique(name.rpartition("/")[2], taken), name)
             taken.add(device.name)

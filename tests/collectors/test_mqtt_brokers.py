@@ -229,3 +229,31 @@ async def test_mosquitto_wants_a_certificate(start_mosquitto: Callable[..., Mosq
         await until(lambda: len(driven.failures) > 1)
         assert driven.gaps(plant.devices[0])[0] == Gap.REFUSED
     saw(AREA, version(), "require_certificate, and we have none", f"refused: {driven.failures[0]}"[:120])
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_mosquitto_deals_messages_out_to_a_shared_group(mosquitto: Mosquitto, protocol: Any) -> None:
+    plants = [
+        Plant(
+            MqttConnection(
+                protocol="mqtt",
+                host=mosquitto.host,
+                port=mosquitto.port,
+                version=protocol,
+                client_id=f"reader-{number}",
+                share="readers",
+            ),
+            meter("plant/+"),
+        )
+        for number in (1, 2)
+    ]
+    async with plants[0].run(), plants[1].run():
+        await until(lambda: all(plant.is_open for plant in plants))
+        with devices(mosquitto.host, mosquitto.port) as publish:
+            await asyncio.to_thread(publish, "plant/meter", 1, 1_000)
+        await until(lambda: sum(len(plant.numbers()) for plant in plants) >= 1_000)
+        parts = [len(plant.numbers()) for plant in plants]
+    assert sorted(n for plant in plants for n in plant.numbers()) == list(range(1, 1_001))
+    assert all(parts)
+    result = f"{sum(parts)} sent = accepted, none doubled, both took part"
+    saw(AREA, version(), f"MQTT {protocol}: shared subscription of two gateways", result)
