@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -47,6 +48,12 @@ class Counters:
         self.missed += 1
         self.missed_of[link] = self.missed_of.get(link, 0) + 1
 
+    def anew(self) -> None:
+        """Know of no link: the component is made anew, perhaps with others."""
+        self.links.clear()
+        self.missed_of.clear()
+        self.slow.clear()
+
     def took(self, seconds: float) -> None:
         """Take how long one more answer or message took to come [s] into the decaying mean."""
         mean = self.latency_s
@@ -67,3 +74,8 @@ class Board:
     def component(self, name: str) -> Counters:
         """Return the counters of `name`, made at first use and kept over its restarts."""
         return self.components.setdefault(name, Counters())
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget connections, stages, sinks and channels that are none of these: a configuration has them no more."""
+        for name in [n for n in self.components if "." in n and n not in names]:
+            del self.components[name]

@@ -237,15 +237,21 @@ class Gateway:
             done, _ = await asyncio.wait([*ends, *reading, beat, *followers], return_when=asyncio.FIRST_COMPLETED)
             for task in done.difference(ends):
                 task.result()  # nothing here ends by itself but by a failed log, which is raised
-            taken_over = turn is not None and turn.is_set() and not stop.is_set()
-            await end([beat] if taken_over else [*reading, beat])
-            await self._finish()
+            if stop.is_set():
+                await end([*reading, beat])
+                await self._finish()
+            else:  # whoever takes over goes on where each has come to; nothing is waited for while the sources are held
+                await end([beat])
         except BaseException:
             await end([*reading, beat])
             raise
         finally:
             await cancel([*ends, *followers])
-        await self.archivist.cut()
+        if stop.is_set():
+            await self.archivist.cut()
+        else:
+            await self._checkpoint()
+            await self.log.flushed()  # what a follower was just writing is there before the next one looks
 
     async def _finish(self) -> None:
         """With the sources silent: keep the state, and let everyone who follows the log come to its end."""

@@ -11,6 +11,7 @@ from carbon.books import Books
 from carbon.live.feed import live_specs
 from carbon.publish import account_specs
 from config.bindings import BoundDevice, bind
+from config.components import components
 from config.model import Gateway as Config
 from config.points import DeviceMap
 from pipeline.clock import Clock
@@ -51,6 +52,7 @@ async def compose(ground: Ground, planned: Planned, sources: Mapping[str, Source
     gateway = Gateway(planned.config, planned.devices, table, planned.books, ground)
     await gateway.recover(before)
     gateway.adopt(sources or {})
+    ground.board.keep(components(planned.config))
     await abandon(ground.log, ground.clock, gateway.senders)
     return gateway
 

@@ -80,6 +80,7 @@ class Source:
         await supervise(f"collector.{self.name}", work, self.ingest.counters, self.connection.backoff_max_s)
 
     def _made(self) -> Collector:
+        self.ingest.counters.anew()
         return registry.collector(self.origin, self.connection, self.devices, self.ids, self.ingest.counters)
 
     async def _accept(self, batch: Batch) -> None:

@@ -152,6 +152,10 @@ class Log:
         """Commit an entry and return its position; raises LogFailed."""
         return await self.writer.append(entry)
 
+    async def flushed(self) -> None:
+        """Return once all that was appended before is on disk. Raises LogFailed."""
+        await self.append(Entry())
+
     def ride(self, cursor: Cursor) -> None:
         """Write a cursor with the next commit; until then its work may be done again."""
         self.writer.ride(cursor)
