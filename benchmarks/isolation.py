@@ -1,4 +1,4 @@
-"""200 simulated units enter, 80 of them bad; how well the good ones keep their period leaves, with and without the bad.
+"""200 simulated units enter, 120 of them bad; how well the good ones keep their period leaves, with and without the bad.
 
 `python -m benchmarks.isolation` writes its block of docs/PERFORMANCE.md.
 """
@@ -40,11 +40,13 @@ BESIDE: Final = 10  # units behind one gateway where they share a connection
 PERIOD_S: Final = 1.0
 TIMEOUT_S: Final = 0.2
 WARM_S: Final = 10.0  # until the bad ones are known as such
-# Of every ten units one hangs, one answers late, one sends exceptions, one garbage.
+# Of every ten units one hangs, one answers late, one sends exceptions, one garbage, and two neighbours hang up.
 BAD: Final = {
     1: Link(drop="silent"),
     3: Link(lag_s=2 * TIMEOUT_S),
     5: Link(exception=4),
+    6: Link(drop="close"),
+    7: Link(drop="close"),
     8: Link(garbage=bytes(range(40, 64))),
 }
 
@@ -162,16 +164,16 @@ def block(found: dict[str, dict[bool, list[Kept]]], given: argparse.Namespace) -
             middle = [statistics.median(getattr(k, what) for k in kept) for what in ("p50_ms", "p99_ms", "longest_ms")]
             times = [f"{ms:.1f} ms" for ms in middle]
             counts = [f"{sum(k.readings for k in kept):,}", str(sum(k.missed for k in kept))]
-            lines.append([way, "80 of 200" if with_bad else "left out", *times, *counts])
+            lines.append([way, f"{UNITS * len(BAD) // BESIDE} of {UNITS}" if with_bad else "left out", *times, *counts])
     return f"""## Isolation
 
 Written by `python -m benchmarks.isolation`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
 
 200 Modbus TCP units read every {PERIOD_S:g} s with a timeout of {TIMEOUT_S:g} s, of which 20 hang, 20 answer
-after {2 * TIMEOUT_S:g} s, 20 send exceptions and 20 garbage; the simulator is a process of its own. Jitter is
-|interval between readings − period| of the 120 good ones, medians of {given.rounds} rounds of {given.seconds:g} s,
-with and without the bad ones in turn. Behind a gateway ten units, four of them bad, share one connection, which
-carries one request at a time.
+after {2 * TIMEOUT_S:g} s, 20 send exceptions, 20 garbage and 40, two beside each other, hang up; the simulator is a
+process of its own. Jitter is |interval between readings − period| of the 80 good ones, medians of {given.rounds} rounds of
+{given.seconds:g} s, with and without the bad ones in turn. Behind a gateway ten units, six of them bad, share one
+connection, which carries one request at a time.
 
 {table(lines)}"""
 

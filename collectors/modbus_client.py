@@ -116,6 +116,7 @@ class Link:
         self._failure = Failure(Gap.REFUSED, "")
         self._rest_until = 0.0
         self._asked_s = 0.0
+        self._spoiler: Owner | None = None  # whose request the last connection did not survive
 
     def enrol(self, owner: Owner, read: Read) -> Form:
         """Count the owner among those that share the link, and return how its read is asked here."""
@@ -183,16 +184,23 @@ class Link:
         self._next()
 
     def broken(self, failure: Failure) -> None:
-        """The connection cannot be used further: close it, fail what was asked, go on over a new one."""
+        """The connection cannot be used further: close it, fail what was asked, go on over a new one.
+
+        What one unit is asked, and is answered by nonsense or by hanging up, is that unit's failure: it rests, those
+        beside it are asked over the new connection. Only when no unit of the link answers is it the link that rests.
+        """
         asked = self._wire.asked if self._wire else None
         if asked is not None:
             asked.deadline.stop(self)
         self._drop()
         malformed = failure.cause is Gap.MALFORMED
         self._counters.rejected += malformed
-        # Nonsense in answer to one unit is that unit's: it rests, those beside it are asked over the new connection.
-        if (asked is None) == malformed:
-            self._count(Failure(Gap.DISCONNECTED, failure.words))
+        if asked is not None:
+            now = time.monotonic()
+            self._ration.waited(asked.owner, now - self._asked_s, now)
+            self._spoiler = asked.owner
+        if malformed if asked is None else self._ration.nobody_answers and not malformed:
+            self._count(Failure(Gap.REFUSED, failure.words))
         if asked is not None:
             asked.owner.failed(asked, failure)
         self._next()
@@ -225,7 +233,7 @@ class Link:
         self._spawn(self._connect(), f"modbus connect {self.name}")
 
     async def _connect(self) -> None:
-        wire = self._way.wire(self)
+        wire, began = self._way.wire(self), time.monotonic()
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._way.connect(wire)
@@ -234,7 +242,7 @@ class Link:
         except (OSError, UnicodeError) as error:
             self._count(Failure(Gap.REFUSED, f"no connection to {self.name}: {error}"))
         else:
-            self._adopt(wire)
+            self._adopt(wire, began)
         finally:
             self._opening = False
             if self._wire is not wire:
@@ -244,11 +252,15 @@ class Link:
         else:
             self._next()
 
-    def _adopt(self, wire: Wire) -> None:
+    def _adopt(self, wire: Wire, began: float) -> None:
         if wire.lost:
-            self._count(Failure(Gap.DISCONNECTED, f"{self.name} closed the connection at once"))
-        else:
-            self._wire = wire
+            self._count(Failure(Gap.REFUSED, f"{self.name} closed the connection at once"))
+            return
+        self._wire = wire
+        if self._spoiler is not None:  # the time of opening is part of what it costs the others
+            now = time.monotonic()
+            self._ration.waited(self._spoiler, now - began, now)
+            self._spoiler = None
 
     def _count(self, failure: Failure) -> None:
         self._failure = failure

@@ -26,6 +26,11 @@ class Ration:
     def enrol(self, unit: object) -> None:
         self._units.add(unit)
 
+    @property
+    def nobody_answers(self) -> bool:
+        """Whether the last attempt at each unit was in vain."""
+        return len(self._silent) == len(self._units)
+
     def waited(self, unit: object, seconds: float, now: float) -> None:
         """Charge a unit with an attempt in vain."""
         self._silent.add(unit)
@@ -34,13 +39,13 @@ class Ration:
     def answered(self, unit: object) -> None:
         """Note that a unit answers."""
         if unit in self._silent:
-            if len(self._silent) == len(self._units):
+            if self.nobody_answers:
                 self.costs.clear()
             self._silent.discard(unit)
 
     def allows(self, unit: object, now: float) -> bool:
         """Return whether the unit may be asked now."""
-        if unit not in self.costs or len(self._silent) == len(self._units):
+        if unit not in self.costs or self.nobody_answers:
             return True
         left = self._left(unit, now)
         if left <= 0:

@@ -20,8 +20,8 @@ log = logging.getLogger("tanflow.collector")
 
 # After so many cycles in a row without a usable answer the unit rests.
 BREAKER: Final = 3
-# Failures that say something about the unit, not about the connection it shares.
-_OF_UNIT: Final = (Gap.TIMEOUT, Gap.MALFORMED)
+# Failures of what the unit itself was asked, not of the connection it shares.
+_OF_UNIT: Final = (Gap.TIMEOUT, Gap.MALFORMED, Gap.DISCONNECTED)
 
 
 class Roll:

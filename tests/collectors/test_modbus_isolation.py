@@ -1,4 +1,4 @@
-"""200 simulated units of which 80 are bad: the good ones keep their period, every miss is a gap row with its cause."""
+"""200 simulated units of which 120 are bad: the good ones keep their period, every miss is a gap row with its cause."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ BAD: Final[dict[int, tuple[Link, set[Gap]]]] = {
     1: (Link(drop="silent"), {Gap.TIMEOUT, Gap.BREAKER}),
     3: (Link(lag_s=3 * TIMEOUT_S), {Gap.TIMEOUT, Gap.BREAKER}),
     5: (Link(exception=4), {Gap.EXCEPTION}),
+    # Two beside each other whose request makes the gateway hang up.
+    6: (Link(drop="close"), {Gap.DISCONNECTED, Gap.BREAKER}),
+    7: (Link(drop="close"), {Gap.DISCONNECTED, Gap.BREAKER}),
     8: (Link(garbage=b"not one byte of this is Modbus"), {Gap.MALFORMED, Gap.BREAKER}),
 }
 
