@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.mqtt import MqttCollector
+from collectors.mqtt import Heard, MqttCollector
 from collectors.mqtt_payload import MOST, number_reader
 from collectors.mqtt_time import time_parser
 from config.bindings import BoundDevice
@@ -23,6 +24,7 @@ from config.errors import GatewayError, Rejected
 from config.protocols.mqtt import MqttConnection
 from pipeline.counters import Counters
 from pipeline.quality import GOOD, STALE, UNCERTAIN
+from tanflow.web.inside.commissioning import _mqtt as mqtt_told
 from tests.collectors.driving import bound, ids_of, origin
 
 SECOND_NS = 10**9
@@ -240,7 +242,7 @@ def test_the_hour_that_comes_twice_is_the_one_nearer_to_now() -> None:
     """On 2025-10-26 clocks in Berlin went from 03:00 CEST back to 02:00 CET, at 01:00 UTC."""
     turn_s = 1_761_440_400
     for now_s, meant_s in ((turn_s - 1_700, turn_s - 1_800), (turn_s + 1_900, turn_s + 1_800)):
-        parse = time_parser("iso", "Europe/Berlin", lambda now_s=now_s: now_s * SECOND_NS)
+        parse = time_parser("iso", "Europe/Berlin", partial(int, now_s * SECOND_NS))
         assert parse("2025-10-26T02:30:00") == meant_s * SECOND_NS
     with pytest.raises(Rejected, match="does not exist in Europe/Berlin"):
         time_parser("iso", "Europe/Berlin")("2025-03-30T02:30:00")
@@ -280,3 +282,25 @@ def test_text_is_a_number_only_where_arithmetic_agrees(text: str) -> None:
         if value == value:
             assert (",." if point == "." else ".,")[0] not in text
             assert value == float(Decimal(text.strip().replace(point, ".")))
+
+
+# ── what is told of them ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("form", "payload", "path", "value"),
+    [
+        ({"path": "data[*].v", "time_path": "data[*].t"}, b'{"data": [{"v": 1}, {"v": 2}]}', "data[*].v", 2.0),
+        ({"payload": "csv", "path": "kw", "separator": ";", "text": "decimal_comma"}, b"t;kw\n1;3,5", "kw", 3.5),
+        ({"payload": "number", "text": "on_off"}, b"on", "", 1.0),
+        ({"path": "{point}.v"}, b'{"p0": {"v": 4}}', "p0.v", 4.0),
+        ({"path": "x"}, b'{"y": 1}', "x", None),
+    ],
+)
+def test_the_page_shows_what_a_form_finds(form: dict[str, Any], payload: bytes, path: str, value: float | None) -> None:
+    device = meter(form)
+    connection = MqttConnection(protocol="mqtt", host="broker")
+    told = mqtt_told(connection, device, [Heard("works/meter", payload, False, 1)], 2)
+    (point,) = told["points"]
+    assert (point["path"], point["raw"]) == (path, value)
+    assert [r["raw"] for r in point["readings"] if r["configured"]] == ([] if value is None else [value])
