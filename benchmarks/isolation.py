@@ -172,8 +172,8 @@ Written by `python -m benchmarks.isolation`. {datetime.now(UTC):%Y-%m-%d}, commi
 200 Modbus TCP units read every {PERIOD_S:g} s with a timeout of {TIMEOUT_S:g} s, of which 20 hang, 20 answer
 after {2 * TIMEOUT_S:g} s, 20 send exceptions, 20 garbage and 40, two beside each other, hang up; the simulator is a
 process of its own. Jitter is |interval between readings − period| of the 80 good ones, medians of {given.rounds}
-rounds of {given.seconds:g} s, with and without the bad ones in turn. Behind a gateway ten units, six of them bad, share one
-connection, which carries one request at a time.
+rounds of {given.seconds:g} s, with and without the bad ones in turn. Behind a gateway ten units, six of them bad,
+share one connection, which carries one request at a time.
 
 {table(lines)}"""
 

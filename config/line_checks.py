@@ -1,4 +1,4 @@
-"""A plant → units read twice and serial ports opened twice: what is wrong between devices that share a way."""
+"""A plant → units read twice and lines with two masters: what is wrong between devices that share a way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ _Place = tuple[object, ...]
 def check_lines(plant: Plant) -> Iterator[Finding]:
     """Yield what is wrong with ways that are shared."""
     yield from _shared_ports(plant)
+    yield from _shared_servers(plant)
     yield from _doubled_units(plant)
+
+
+def is_line(connection: object) -> bool:
+    """Return whether a connection is the one master of serial lines, local or behind serial servers."""
+    return isinstance(connection, Dlt645Connection) or (
+        isinstance(connection, ModbusConnection) and connection.framing == "rtu"
+    )
 
 
 def _shared_ports(plant: Plant) -> Iterator[Finding]:
@@ -28,6 +36,28 @@ def _shared_ports(plant: Plant) -> Iterator[Finding]:
         if port is not None and (first := owner.setdefault(port, name)) != name:
             message = f"{port} belongs to connection '{first}' already; a line has one: put its devices there"
             yield ("connections", name, "serial", "port"), message
+
+
+def _shared_servers(plant: Plant) -> Iterator[Finding]:
+    """Yield the first device of each connection on a serial server that is another connection's."""
+    owner: dict[tuple[str, int], str] = {}
+    told: set[tuple[str, int, str]] = set()
+    for path, _, _, _, device in plant.devices():
+        connection = plant.gateway.connections.get(device.connection)
+        try:
+            at = _where(connection, device.address)
+        except ValueError:
+            continue
+        if at is None or not at[1]:
+            continue
+        host, port = at[0].lower(), at[1]
+        first = owner.setdefault((host, port), device.connection)
+        if first == device.connection or (host, port, device.connection) in told:
+            continue
+        if is_line(connection) or is_line(plant.gateway.connections[first]):
+            told.add((host, port, device.connection))
+            message = f"{host}:{port} belongs to connection '{first}' already; a line has one: put its devices there"
+            yield (*path, "address"), message
 
 
 def _doubled_units(plant: Plant) -> Iterator[Finding]:
