@@ -131,6 +131,7 @@ class OpcuaCollector:
 
     async def _read_back(self) -> AsyncGenerator[Batch]:
         """Yield what the server's history holds of the time nobody listened, then what waited meanwhile."""
+        self._intake.record_overflow()  # the gap row stands before the one that says it is whole again
         try:
             if self._failure is None and self._connection.backfill_h:
                 async with aclosing(self._history()) as history:

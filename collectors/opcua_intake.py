@@ -74,6 +74,7 @@ class Intake:
         self._rows = rows
         self._counters = counters
         self._overflow: set[int] = set()  # devices with rows lost since the last batch
+        self._overflowed: set[int] = set()  # devices the log has named for it
         # Of each item: time and status of the last value; nothing heard since it is monitored, so that the next value
         # may be one already seen; up to when its values are accepted [ns], -1 for no status.
         self._last_ns = np.zeros(len(items), np.int64)
@@ -221,9 +222,6 @@ class Intake:
         if not columns.status.any():
             return np.zeros(len(columns), np.uint16)
         statuses, which = np.unique(columns.status, return_inverse=True)
-        for status in statuses.tolist():
-            if overflowed(status):
-                self._overflow |= set(self.device[columns.index[columns.status == status]].tolist())
         return np.array([quality_of(status) for status in statuses.tolist()], np.uint16)[which]
 
     def _numbers(
@@ -267,12 +265,21 @@ class Intake:
             item.trouble = ""
         return status == 0
 
+    def overflow(self, columns: Columns) -> bool:
+        """Note the devices of which the server dropped values, by the overflow bit; return whether there are any."""
+        lost = [s for s in np.unique(columns.status).tolist() if overflowed(s)] if columns.status.any() else []
+        index = columns.index[np.isin(columns.status, lost)]
+        self._overflow |= set(self.device[index[(index >= 0) & (index < len(self.items))]].tolist())
+        return bool(lost)
+
     def record_overflow(self) -> None:
-        """Write the gap rows of devices that lost values."""
+        """Write the gap rows of devices that lost values; the log says it once of each."""
         for device in self._overflow:
             reason = "values were lost: raise 'queue', or lower 'every_s' or the sampling rate"
-            if self._rows.missed(device, Gap.OVERFLOW, self._origin.clock.now_ns(), reason):
+            self._rows.missed(device, Gap.OVERFLOW, self._origin.clock.now_ns(), reason)
+            if device not in self._overflowed:
                 logger.warning("%s: %s", self._rows.name(device), reason)
+        self._overflowed |= self._overflow
         self._overflow.clear()
 
     def _lose(self, columns: Columns) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -16,8 +18,12 @@ from collectors.opcua_session import HEARTBEAT, Session
 from config.protocols.opcua import OpcuaConnection
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
+from pipeline.meter import NEVER
+
+logger = logging.getLogger("tanflow.opcua")
 
 _RETRY_MISSING_S: Final = 60.0  # a server may load parts of its address space late
+_READ_BACK_S: Final = 60.0  # at least between two readings back of what a running server lost
 
 
 class Subscription:
@@ -45,6 +51,8 @@ class Subscription:
         self._id = 0
         self._sequence = 0
         self._beats = 0
+        self._lost_at = -math.inf  # when what was lost was last read back
+        self._told = False  # that it is lost too often to be read back each time
         self._stale_s = session.connection.stale_s
         self._published_at = self._data_at = self._tried_at = asyncio.get_running_loop().time()
 
@@ -98,15 +106,37 @@ class Subscription:
             self._intake.hold()
         if not message.NotificationData:
             return
-        if self._sequence and message.SequenceNumber not in (self._sequence + 1, 1, 0):
+        lost = self._sequence > 0 and message.SequenceNumber not in (self._sequence + 1, 1, 0)
+        if lost:
             self._on_gap("notifications of the server were lost")
         self._sequence = message.SequenceNumber
         for part in message.NotificationData:
             if isinstance(part, Columns):
                 self._data_at = self._published_at
-                self._intake.take(self._without_beats(part), now_ns)
+                values = self._without_beats(part)
+                if self._intake.overflow(values) or lost:
+                    self._read_back()
+                    lost = False
+                self._intake.take(values, now_ns)
             elif isinstance(part, ua.StatusChangeNotification):
                 self._on_error(ua.UaStatusCodeError(part.Status.value))
+
+    def _read_back(self) -> None:
+        """Let what a running server lost be read back, before the values that tell of it.
+
+        Not again within `_READ_BACK_S`: one that always loses some must not have its live values wait for ever.
+        """
+        now = asyncio.get_running_loop().time()
+        unknown = self._intake.accepted_ns() == NEVER
+        if not self._session.connection.backfill_h or self._intake.holds or unknown.all():
+            return
+        if now - self._lost_at >= _READ_BACK_S:
+            self._lost_at = now
+            self._intake.hold()
+        elif not self._told:
+            self._told = True
+            words = f"again, within {_READ_BACK_S:.0f} s: what is lost in between stays missing, as the gap rows say"
+            logger.warning("%s: values were lost %s", self._session.connection.url, words)
 
     def _without_beats(self, columns: Columns) -> Columns:
         """Return the values of items, by their number; take the server's clock apart, whose source is the server."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from typing import Any
 
 import numpy as np
 import pytest
+from asyncua import ua
 
 from collectors.opcua import OpcuaCollector
+from collectors.opcua_subscription import Subscription
 from config.bindings import BoundDevice
 from config.protocols.opcua import OpcuaConnection
 from pipeline.batch import Batch
@@ -54,7 +57,7 @@ class Plant:
 
     def values(self, item: int) -> list[float]:
         series = self.ids[key(item)]
-        return np.concatenate([b.value[b.series == series] for b in self.committed]).tolist()
+        return [v for b in self.committed for v in b.value[b.series == series].tolist()]
 
     def gaps(self) -> list[tuple[float, int]]:
         """Return (cause, span) of the gap rows in the order committed."""
@@ -192,3 +195,43 @@ async def test_a_history_is_not_asked_further_back_than_configured(start_history
     again = driven.values(key(0))[0]
     assert again > last + 30
     assert_whole(driven.values(key(0)))
+
+
+async def test_values_a_running_server_dropped_are_read_back_but_not_for_ever(
+    start_history: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Plant(start_history("node-opcua", items=1, step_ms=20), 1, every_s=0.5, queue=2)
+    async with plant.run() as driven:
+        await until(lambda: driven.gaps(plant.device).count(Gap.OVERFLOW) >= 3)
+    plant.end(driven)
+    steps = "".join("1" if step == 1 else " " for step in np.diff(plant.values(0)))
+    assert max(map(len, steps.split())) > 10, steps  # of the queue alone come two in a row
+    whole = [(cause, span_ns) for cause, span_ns in plant.gaps() if span_ns and cause == Gap.NONE]
+    assert len(whole) == 1
+    told = [r.message for r in caplog.records if "lost" in r.message]
+    assert len(told) == 2, told
+    assert "raise 'queue'" in told[0]
+    assert "stays missing" in told[1]
+
+
+async def test_notifications_that_are_lost_are_read_back(start_history: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(start_history("node-opcua", items=1, step_ms=50), 1)
+    published, count, lost = Subscription._published, itertools.count(), list[float]()
+
+    def swallowing(self: Subscription, result: ua.PublishResult) -> None:
+        if next(count) not in (5, 6, 7):
+            published(self, result)
+        else:
+            lost.extend(v for part in result.NotificationMessage.NotificationData for v in part.value[part.index > 0])
+
+    monkeypatch.setattr(Subscription, "_published", swallowing)
+    async with plant.run() as driven:
+        await until(lambda: len(driven.values(key(0))) > 60)
+    plant.end(driven)
+    values = plant.values(0)
+    assert len(lost) > 3
+    assert len(set(values)) == len(values)
+    assert_whole([v for v in values if lost[0] <= v <= lost[-1]])
+    assert set(lost) <= set(values)
+    assert [cause for cause, _ in plant.gaps()] == [Gap.OVERFLOW, Gap.NONE]
+    assert plant.gaps()[1][1] > 100_000_000  # [ns] the row spans what is whole again

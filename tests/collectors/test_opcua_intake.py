@@ -40,7 +40,7 @@ class Bench:
     def times(self, item: int) -> list[int]:
         """Return the times taken of an item since the last look [s after T0]."""
         batch = self.rows.take()
-        return ((batch.time_ns[batch.series == self.intake.series[item]] - T0) // S).tolist()
+        return [(t - T0) // S for t in batch.time_ns[batch.series == self.intake.series[item]].tolist()]
 
 
 def values(item: int, seconds: npt.ArrayLike) -> Columns:
