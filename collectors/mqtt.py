@@ -62,7 +62,7 @@ class MqttCollector:
         self._routes = Routes(devices, ids, connection, origin.clock.now_ns)
         self._newest_ns: Times | None = None
         self._period_ns = [int((d.device.every_s or 0) * SECOND_NS) for d in devices]
-        self._deliveries = Deliveries(connection.receive_maximum)
+        self._deliveries = Deliveries(connection.receive_maximum, self._states_time)
         self._trouble: set[str] = set()  # topics whose last payload was refused
         self._strangers: set[str] = set()
         self._heard: dict[str, Heard] = {}
@@ -176,11 +176,13 @@ class MqttCollector:
             self._link.pause(self._in_flight + self._deliveries.unacknowledged >= self._connection.receive_maximum)
 
     def _is_new(self, message: MQTTMessage, topic: str, payload: bytes) -> bool:
-        timed = all(route.timed for route in self._routes.of(topic))
-        if self._deliveries.is_new(delivery(message.mid, topic, payload), dup=message.dup, timed=timed):
+        if self._deliveries.is_new(delivery(message.mid, topic, payload), topic, dup=message.dup):
             return True
         self._wake.set()  # so that it is acknowledged
         return False
+
+    def _states_time(self, topic: str) -> bool:
+        return all(route.timed for route in self._routes.of(topic))
 
     def _accept(self, topic: str, payload: bytes, retained: bool) -> None:
         routes = self._routes.of(topic)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -29,10 +29,14 @@ def token(deliveries: Iterable[Delivery]) -> bytes:
 
 
 class Deliveries:
-    """What came and is not acknowledged yet, and the last of what is committed, at most twice `most` of it."""
+    """What came and is not acknowledged yet, and the last of what is committed, at most twice `most` of it.
 
-    def __init__(self, most: int) -> None:
+    `states_time` says whether payloads of a topic state their time.
+    """
+
+    def __init__(self, most: int, states_time: Callable[[str], bool]) -> None:
         self._most = 2 * most
+        self._states_time = states_time
         # Committed deliveries the broker may send again, packet id → crc; it never has more than these unacknowledged.
         self._committed: dict[int, int] = {}
         self._seen: dict[int, None] = {}  # their hashes
@@ -62,18 +66,18 @@ class Deliveries:
         self._seen.clear()
         return known
 
-    def is_new(self, one: Delivery, *, dup: bool, timed: bool) -> bool:
+    def is_new(self, one: Delivery, topic: str, *, dup: bool) -> bool:
         """Take one message; False where it is one sent again: to be acknowledged, and passed over.
 
         A broker keeps the packet id of what it sends again and flags it DUP; some, restarted, do neither. So a payload
-        that states its time (`timed`) is the same reading wherever it is the same bytes; without one it may be another.
+        that states its time is the same reading wherever it is the same bytes; without one it may be another.
         """
         if self._pending.get(one.packet) == one.crc:
             return False  # until it is acknowledged, this packet id is no other message's
         self._unacked.append(one.packet)
         self._pending[one.packet] = one.crc
-        again = dup and self._committed.get(one.packet) == one.crc
-        if again or (timed and (one.hash in self._seen or (dup and one.crc in self._committed.values()))):
+        known = one.hash in self._seen or (dup and one.crc in self._committed.values())
+        if known and ((dup and self._committed.get(one.packet) == one.crc) or self._states_time(topic)):
             return False
         # The broker uses this packet id for another message now, so the old one is done with.
         self._committed.pop(one.packet, None)
