@@ -73,9 +73,14 @@ def _keys(path: str) -> list[str]:
     return path.replace(EACH, ".0").removeprefix(".").split(".")
 
 
+def _cell(form: Form, value: float) -> str:
+    text = "" if value != value else str(value)
+    return text.replace(".", ",") if form.text == "decimal_comma" else text
+
+
 def _csv(form: Form, values: Sequence[tuple[Form, float]], time_ns: int) -> bytes:
     """Return one line of CSV, by a header where columns have names."""
-    cells = {each.path: str(value) if value == value else "" for each, value in values}
+    cells = {each.path: _cell(each, value) for each, value in values}
     if form.time_path is not None:
         cells[form.time_path] = str(stamp(time_ns, form.time_format))
     if all(column.isdigit() for column in cells):

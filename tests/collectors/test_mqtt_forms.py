@@ -21,9 +21,10 @@ from collectors.mqtt_payload import MOST, number_reader
 from collectors.mqtt_time import time_parser
 from config.bindings import BoundDevice
 from config.errors import GatewayError, Rejected
-from config.protocols.mqtt import MqttConnection
+from config.protocols.mqtt import MqttConnection, form_of
 from pipeline.counters import Counters
 from pipeline.quality import GOOD, STALE, UNCERTAIN
+from simulators.serve_mqtt import encode
 from tanflow.web.inside.commissioning import _mqtt as mqtt_told
 from tests.collectors.driving import bound, ids_of, origin
 
@@ -282,6 +283,17 @@ def test_text_is_a_number_only_where_arithmetic_agrees(text: str) -> None:
         if value == value:
             assert (",." if point == "." else ".,")[0] not in text
             assert value == float(Decimal(text.strip().replace(point, ".")))
+
+
+@pytest.mark.parametrize("form", FORMS[:5], ids=str)
+def test_simulated_devices_publish_in_the_form_that_is_read(form: dict[str, Any]) -> None:
+    device = meter(form)
+    point = device.points["p0"].mqtt
+    assert point is not None
+    meant = form_of(point, MqttConnection(protocol="mqtt", host="broker"), "p0")
+    desk = Desk(device)
+    desk.take(encode([(meant, 2.5)], START_S * SECOND_NS, 7))
+    assert desk.rows() == [(START_S, 2.5)]
 
 
 # ── what is told of them ──────────────────────────────────────────────────────────────────────────
