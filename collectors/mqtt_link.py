@@ -96,8 +96,13 @@ class Link:
             code = await self._answer(self._connected)
             if code.is_failure:
                 raise Unavailable(f"{self.where} refuses the connection: {code}; check user, password and client_id")
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, Unavailable) as error:
+            if self._connected.done():
+                raise
             why = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+            tls = self._connection.tls
+            if tls is not None and tls.certificate is None and not isinstance(error, TimeoutError):
+                why += "; if the broker wants a client certificate, name one: tls: {certificate: …, key: …}"
             raise Unavailable(f"{self.where} cannot be opened: {why}") from error
         self._filters = filters
         options = SubscribeOptions(self._wanted.qos, retainHandling=_RETAINED_IF_NEW)
