@@ -17,6 +17,7 @@ from carbon.papers import evidence
 from config.bindings import BoundDevice, bind
 from config.errors import Rejected
 from config.load import Loaded, load
+from pipeline.log.directory import owner
 from tanflow.commands import connected
 from tanflow.commands.options import meant, plain_table
 from tanflow.commissioning import records
@@ -84,11 +85,11 @@ def _hash(photo: Path | None) -> str:
 
 def _seen(loaded: Loaded, data: Path, device: BoundDevice, name: str) -> Seen:
     """Return what a running gateway read last; where none runs, the device itself is read once."""
-    if connected.owner(data) is not None:
+    if owner(data) is not None:
         return newest_in_log(loaded, data, device.asset_name, name, device.points[name])
     samples = connected.read_once(loaded, 20.0, device.key)
     one = next(s for s in samples if s.device.key == device.key and s.name == name)
-    if one.failed or one.text:
+    if one.why or one.text:
         raise Rejected(f"{device.asset_name}.{name} cannot be compared: {one.why or 'it is text'}")
     return Seen(one.value, time.time_ns())
 

@@ -65,6 +65,8 @@ def probe(
         wanted = _wanted(asked)
     expected = None if expect is None else Expected(expect, unit, tolerance / 100)
     err.print(f"reading {wanted} of unit {wanted.unit} at {asked.way.name}, once", markup=False)
+    if asked.way.caution:
+        err.print(asked.way.caution, markup=False)
     probed = asyncio.run(_ask(asked, wanted, timeout))
     if probed.heard is None:
         raise GatewayError("\n  ".join(explained(probed.failures[-1][1], wanted, asked.way)))

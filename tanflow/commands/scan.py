@@ -69,8 +69,8 @@ def _announce(asked: Asked, wanted: list[int], timeout_s: float, pause_s: float)
     many = f"{len(wanted)} units" if len(wanted) > 1 else f"unit {wanted[0]}"
     err.print(f"asks {many} on {asked.way.name} for holding register 0 (function 3, which only reads),", markup=False)
     err.print(f"once each, one at a time, at most {1 / pause_s:.3g} a second; takes at most {long}", markup=False)
-    if asked.way.serial is not None or asked.way.rtu:
-        err.print("no other master may use this line meanwhile: stop it first", markup=False)
+    if asked.way.caution:
+        err.print(asked.way.caution, markup=False)
 
 
 def _agreed(yes: bool) -> None:

@@ -30,6 +30,8 @@ def probe_sunspec(asked: Asked, timeout_s: float, *, as_json: bool) -> None:
     err.print(
         f"looking for SunSpec models in unit {unit} at {asked.way.name}: reads of holding registers", markup=False
     )
+    if asked.way.caution:
+        err.print(asked.way.caution, markup=False)
     found = asyncio.run(_discover(asked, unit, timeout_s))
     readings = list(points_of(found))
     try:

@@ -34,6 +34,13 @@ class Way(NamedTuple):
             return str(self.serial.port)
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def caution(self) -> str:
+        """What is to be said before anything is asked here; "" where several may ask at a time."""
+        if self.serial is None and not self.rtu:
+            return ""
+        return "no other master may use this line meanwhile: stop a gateway that reads it, or both get spoilt replies"
+
     def address(self, unit: int) -> str:
         """Return the address of a unit as a configuration says it."""
         return str(unit) if self.serial is not None else f"{self.name}/{unit}"

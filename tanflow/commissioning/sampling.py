@@ -56,6 +56,7 @@ class Sample:
     raw: str = ""
     after_s: float = math.nan
     why: str = ""
+    left: bool = False  # not asked: a running gateway is the one master of its line
 
     @property
     def key(self) -> str:
@@ -72,7 +73,7 @@ class Sample:
     @property
     def failed(self) -> bool:
         """Whether there is no value one could go by."""
-        return not self.text and (math.isnan(self.value) or bool(self.quality & BAD))
+        return not self.left and not self.text and (math.isnan(self.value) or bool(self.quality & BAD))
 
 
 async def sample(loaded: Loaded, devices: Sequence[BoundDevice], deadline_s: float, told: Told) -> list[Sample]:

@@ -15,14 +15,16 @@ from paho.mqtt.enums import CallbackAPIVersion
 from config.bindings import bind, series_key
 from config.load import Loaded, load
 from config.templates import load_all
+from pipeline.log.directory import DataDirectory
 from simulators.certificates import made
 from simulators.faults import Link
+from simulators.serve_modbus_rtu import RtuServer
 from simulators.serve_opcua import OpcuaServer, Secured
 from tanflow.commissioning.sampling import sample
 from tests.services.mosquitto import Mosquitto
 from tests.services.ports import free_port
 from tests.tanflow.command import said
-from tests.tanflow.commissioning.serving import serving, unit
+from tests.tanflow.commissioning.serving import in_thread, serving, unit
 from tests.tanflow.factory import read_factory
 from tests.waiting import until
 
@@ -97,6 +99,42 @@ def test_all_well_is_a_table_in_eighty_columns(
     assert "5 of 5 points answered" in told.out
     table = told.out[told.out.index("device ") :]
     assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
+
+
+def test_lines_of_a_running_gateway_are_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gateway.yaml"
+    units = {1: unit(0, [0, 0, 0, 0, 0, 23, 0, 0, 0x4142]), 9: unit(0, [0] * 9)}
+    with serving(units) as server, in_thread(lambda: RtuServer(units={2: unit(0, [7])})) as line:
+        more = "  yard: {protocol: modbus, framing: rtu}\n  cellar: {protocol: dlt645}"
+        devices = f"""          y:
+            connection: yard
+            address: 127.0.0.1:{line.port}/2
+            points: {{a: {{quantity: voltage, unit: V, modbus: {{address: 0}}}}}}
+          c:
+            connection: cellar
+            address: 127.0.0.1:9/202107170001
+            points: {{c: {{quantity: voltage, unit: V, dlt645: {{data: "02010100"}}}}}}"""
+        text = CONFIG.format(port=server.port, more=more, devices=devices).replace("5000", "5").replace("10]", "99]")
+        path.write_text(text)
+        call = ("check", "-c", path, "--connect", "--deadline", "30s")
+        with DataDirectory(tmp_path / "data"):
+            told = said(monkeypatch, capsys, *call)
+            kept = orjson.loads(said(monkeypatch, capsys, *call, "--json").out)
+        assert not line.requests
+        assert told.code == 0, told
+        assert "main.y: a: read by the running gateway: see tanflow tail" in told.out
+        assert "main.c: c: read by the running gateway: see tanflow tail" in told.out
+        assert "5 of 7 points answered, 2 left to the running gateway" in told.out
+        assert "leaves cellar, yard to it" in told.err
+        assert (kept["failed"], kept["left"]) == (0, 2)
+        # Its lock tells a gateway that runs; a process of the number one had, here the test's own, is none.
+        path.write_text(text[: text.index("          c:\n")])
+        told = said(monkeypatch, capsys, *call)
+        assert "is running" not in told.err
+        assert "6 of 6 points answered" in told.out
+        assert line.requests
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

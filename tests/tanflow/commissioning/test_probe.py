@@ -144,6 +144,7 @@ def test_rtu_through_a_serial_server(monkeypatch: pytest.MonkeyPatch, capsys: py
         place = f"modbus+rtu://127.0.0.1:{server.port}"
         told = said(monkeypatch, capsys, "probe", f"{place}/5?address=0&count=1", "--expect", "230", "--unit", "V")
         assert "scale: 0.1" in told.out
+        assert "no other master may use this line meanwhile: stop a gateway that reads it" in told.err
         told = said(monkeypatch, capsys, "probe", f"{place}/6?address=0", "--timeout", 0.2)
         assert "does not answer" in told.err
         assert said(monkeypatch, capsys, "probe", f"{place}/250?address=0").code == 2
