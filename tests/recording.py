@@ -1,16 +1,18 @@
 """Everything sent to a server of the suite → what was asked of it: a recorder in front of every simulator.
 
-No test may make the gateway write: each connection to a server opened on the test's event loop is read along and
-taken apart by its protocol, by other code than the gateway's. Mosquitto, a process of its own, tells by its log.
+No test may make the gateway write: each connection to a server opened on the test's event loop, each connection made
+on it and each simulated serial port is read along and taken apart by its protocol, by other code than the gateway's.
+Mosquitto, a process of its own, tells by its log.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 READS: Final = frozenset({1, 2, 3, 4})  # Modbus function codes
@@ -39,6 +41,7 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.forbidden: list[str] = []
+        self._streams: list[Stream] = []
 
     def note(self, what: str, reads: bool) -> None:
         """Count one message."""
@@ -46,9 +49,19 @@ class Recorder:
         if not reads:
             self.forbidden.append(what)
 
+    def stream(self, *, counted: bool = True) -> Stream:
+        """Return what takes the bytes of one more client."""
+        self._streams.append(Stream(self, counted=counted))
+        return self._streams[-1]
+
+    def close(self) -> None:
+        """Judge what was left because it was short."""
+        for stream in self._streams:
+            stream.end()
+
     def tap(self, protocol: asyncio.BaseProtocol) -> asyncio.BaseProtocol:
         """Read along with a server's side of a connection."""
-        stream, take = _Stream(self), getattr(protocol, "data_received", None)
+        stream, take = self.stream(), getattr(protocol, "data_received", None)
         if take is not None:
 
             def data_received(data: bytes) -> None:
@@ -62,40 +75,66 @@ class Recorder:
         return protocol
 
 
-class _Stream:
-    """What one client sends: its protocol is known by how it begins."""
+class Stream:
+    """What one client sends: its protocol is known by how it begins, and what begins like none fails the test."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, *, counted: bool = True) -> None:
         self._recorder = recorder
+        self._counted = counted
         self._buffer = bytearray()
         self._judge: Judge | None = None
-        self._deaf = False
+        self._over = False
 
     def feed(self, data: bytes) -> None:
-        if self._deaf:
+        """Take what is sent next."""
+        if self._over:
             return
         self._buffer += data
-        if self._judge is None and len(self._buffer) >= 8:
-            self._judge = _judge_of(bytes(self._buffer[:8]))
-            self._deaf = self._judge is None
+        if self._judge is None and len(self._buffer) >= _ENOUGH:
+            self._judge = _judge_of(bytes(self._buffer))
+        self._take()
+        if len(self._buffer) > _LONGEST:
+            self._over = True
+            self._recorder.note("a message of more than 1 MiB", False)
+
+    def end(self) -> None:
+        """Take what stands there alone: no more comes."""
+        if self._judge is None and len(self._buffer) >= _SHORTEST:
+            self._judge = _judge_of(bytes(self._buffer))
+        self._take()
+
+    def _take(self) -> None:
         if self._judge is not None:
             for what, reads in self._judge(self._buffer):
-                self._recorder.note(what, reads)
-            self._deaf = len(self._buffer) > _LONGEST
+                if self._counted or not reads:
+                    self._recorder.note(what, reads)
 
 
-def _judge_of(begin: bytes) -> Judge | None:
+_ENOUGH: Final = 12  # bytes by which every protocol is known
+_SHORTEST: Final = 8  # a request of Modbus RTU, which may be all there is
+_ELSE: Final = re.compile(  # what the suite's other servers are told: HTTP, TLS, SMTP, NATS, serial servers' own tests
+    rb"GET |POST |PUT |HEAD |DELETE |OPTIONS |PATCH |TRACE |CONNECT |PRI |EHLO|HELO|\x16\x03", re.IGNORECASE
+)
+
+
+def _judge_of(begin: bytes) -> Judge:
     if begin[:3] == b"HEL":
         return _Opcua()
-    if begin[0] == 0x10 and begin[2:8] == b"\0\4MQTT":
+    if begin[0] == 0x10 and b"\0\4MQTT" in begin[2:12]:
         return _Mqtt()
     if begin[0] in (0xFE, 0x68):
         return meter_requests
-    if crc16(begin[:6]) == begin[6:8]:
-        return rtu_requests
-    if begin[2:4] == b"\0\0" and begin[4] == 0 and 2 <= begin[5] <= 254:
+    if begin[2:4] == b"\0\0" and begin[4] == 0 and 6 <= begin[5] <= 254 and crc16(begin[:6]) != begin[6:8]:
         return tcp_requests
-    return None  # HTTP and whatever else no device speaks
+    if _ELSE.match(begin):
+        return _other
+    return rtu_requests
+
+
+def _other(buffer: bytearray) -> Iterator[tuple[str, bool]]:
+    """Nothing a device speaks."""
+    buffer.clear()
+    yield "nothing a device speaks", True
 
 
 def tcp_requests(buffer: bytearray) -> Iterator[tuple[str, bool]]:
@@ -109,7 +148,7 @@ def tcp_requests(buffer: bytearray) -> Iterator[tuple[str, bool]]:
 
 
 def rtu_requests(buffer: bytearray) -> Iterator[tuple[str, bool]]:
-    """Modbus RTU: every reading request has eight bytes; anything else is none."""
+    """Modbus RTU: every reading request has eight bytes and its CRC; anything else is none."""
     while len(buffer) >= 8:
         yield f"Modbus function {buffer[1]}", buffer[1] in READS and crc16(bytes(buffer[:6])) == buffer[6:8]
         del buffer[:8]
@@ -205,6 +244,41 @@ def crc16(data: bytes) -> bytes:
     return crc.to_bytes(2, "little")
 
 
+class _Told:
+    """A client's transport; what is written to it is read along."""
+
+    def __init__(self, transport: Any, stream: Stream) -> None:
+        self._transport = transport
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        self._stream.feed(bytes(data))
+        self._transport.write(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        self.write(b"".join(parts))
+
+
+def sent(recorder: Recorder, create_connection: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what connects as `create_connection` does, with the recorder behind it: for servers of other processes."""
+
+    async def connected(loop: Any, factory: Callable[[], Any], *args: Any, **kwargs: Any) -> Any:
+        def made() -> Any:
+            protocol = factory()
+            begin = protocol.connection_made
+            stream = recorder.stream(counted=False)
+            with contextlib.suppress(AttributeError):  # of slots
+                protocol.connection_made = lambda transport: begin(_Told(transport, stream))
+            return protocol
+
+        return await create_connection(loop, made, *args, **kwargs)
+
+    return connected
+
+
 def recorded(recorder: Recorder, create_server: Callable[..., Any]) -> Callable[..., Any]:
     """Return what opens servers as `create_server` does, with the recorder in front of them."""
 
@@ -212,3 +286,18 @@ def recorded(recorder: Recorder, create_server: Callable[..., Any]) -> Callable[
         return await create_server(loop, lambda: recorder.tap(factory()), *args, **kwargs)
 
     return opened
+
+
+def heard(recorder: Recorder, init: Callable[..., None]) -> Callable[..., None]:
+    """Return what makes a simulated serial port as `init` does, read along."""
+
+    def made(port: Any, line: Any, received: Callable[[bytes], object]) -> None:
+        stream = recorder.stream()
+
+        def told(data: bytes) -> None:
+            stream.feed(data)
+            received(data)
+
+        init(port, line, told)
+
+    return made

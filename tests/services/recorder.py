@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from simulators.serial_port import SerialPort
 from tests.interop import saw
-from tests.recording import Recorder, recorded
+from tests.recording import Recorder, heard, recorded, sent
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,10 @@ def recorder(
     """
     recorder = Recorder()
     monkeypatch.setattr(BaseEventLoop, "create_server", recorded(recorder, BaseEventLoop.create_server))
+    monkeypatch.setattr(BaseEventLoop, "create_connection", sent(recorder, BaseEventLoop.create_connection))
+    monkeypatch.setattr(SerialPort, "__init__", heard(recorder, SerialPort.__init__))
     yield recorder
+    recorder.close()
     if request.node.get_closest_marker("writes") is None:
         said = "sent to a device; where a foreign client does so on purpose, mark the test `writes(why)`"
         assert recorder.forbidden == [], f"{said}: {sorted(set(recorder.forbidden))}"
