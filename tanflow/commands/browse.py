@@ -15,7 +15,7 @@ from config.errors import GatewayError
 from config.load import load
 from config.protocols.opcua import OpcuaConnection, OpcuaPoint, OpcuaSecurity
 from config.strict import Secret
-from tanflow.commands.certs import certs_folder
+from tanflow.commands.certs import certs_folder, keeps, ours
 
 if TYPE_CHECKING:
     from collectors.opcua_browse import Found, Tree
@@ -46,7 +46,9 @@ def browse(
         raise GatewayError(f"{output} exists; name a new file")
     connection = _connection(server, security, user, config)
     certs = certs_folder(config, data)
-    err.print(f"browsing {connection.url} (at most {most} nodes, {depth} levels); nothing is written", markup=False)
+    kept = f"; {ours(certs)} keeps the certificates of both" if keeps(connection) else ""
+    bounds = f"at most {most} nodes, {depth} levels"
+    err.print(f"browsing {connection.url} ({bounds}); nothing is written to it{kept}", markup=False)
     tree, namespaces = asyncio.run(_browsed(connection, certs, node, depth, most))
     if not yaml and output is None:
         _print(tree.root)

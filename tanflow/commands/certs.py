@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +33,33 @@ def certs_folder(config: Path | None, data: Path | None) -> Path:
     if data is None and (config is not None or Path("gateway.yaml").exists()):
         data = load(config or Path("gateway.yaml")).gateway.data.dir
     return (data or Path("data")) / "certs"
+
+
+def ours(certs: Path) -> Path:
+    """Return the folder for a command that keeps something in it.
+
+    Raises GatewayError where it belongs to another user than the one at work: the gateway could not read what is kept.
+    """
+    there = next((place for place in (certs, certs.parent) if place.exists()), None)
+    if there is None:
+        if os.geteuid() == 0 and "SUDO_UID" in os.environ:
+            words = "does not exist yet, and the gateway could not read what root makes there"
+            raise GatewayError(f"{certs.parent} {words}; run it as the gateway's user: sudo -u USER tanflow …")
+        return certs
+    owner = there.stat().st_uid
+    if owner != os.geteuid():
+        try:
+            name = pwd.getpwuid(owner).pw_name
+        except KeyError:
+            name = f"'#{owner}'"
+        words = f"belongs to the user {name}, and the gateway could not read what another makes there"
+        raise GatewayError(f"{there} {words}; run it as that user: sudo -u {name} tanflow …")
+    return certs
+
+
+def keeps(connection: OpcuaConnection) -> bool:
+    """Return whether asking a server may leave certificates in the gateway's folder."""
+    return connection.security is not None or connection.username is not None
 
 
 @app.command("list")
@@ -76,7 +105,7 @@ def trust(
     from collectors.opcua_certificates import common_name, thumbprint
     from collectors.opcua_trust import ISSUERS, TRUSTED, TrustList, is_authority
 
-    list_of = TrustList(certs_folder(config, data))
+    list_of = TrustList(ours(certs_folder(config, data)))
     _, one = list_of.find(which)
     if issuer and not is_authority(one):
         raise GatewayError(f"'{common_name(one)}' signs no certificates; trust it without --issuer")
@@ -91,7 +120,7 @@ def reject(which: Which, config: Config = None, data: DataDir = None) -> None:
     from collectors.opcua_certificates import common_name, thumbprint
     from collectors.opcua_trust import REJECTED, TrustList
 
-    list_of = TrustList(certs_folder(config, data))
+    list_of = TrustList(ours(certs_folder(config, data)))
     _, one = list_of.find(which)
     list_of.move(one, REJECTED)
     out.print(f"'{common_name(one)}' {thumbprint(one)} is not trusted", markup=False)
@@ -103,7 +132,7 @@ def renew(config: Config = None, data: DataDir = None) -> None:
     from collectors.opcua_certificates import renew as made_anew
     from collectors.opcua_certificates import thumbprint
 
-    made = made_anew(certs_folder(config, data))
+    made = made_anew(ours(certs_folder(config, data)))
     words = "trust it on every server (tanflow certs export), then restart the gateway"
     out.print(f"{thumbprint(made.certificate)}, ApplicationUri {made.uri}: {words}", markup=False)
 
@@ -117,7 +146,7 @@ def export(
     """Write the gateway's certificate for a server's administrator; its key stays. Made first where there is none."""
     from collectors.opcua_certificates import der, own, thumbprint
 
-    mine = own(certs_folder(config, data))
+    mine = own(ours(certs_folder(config, data)))
     if file.exists() and file.read_bytes() != der(mine.certificate):
         raise GatewayError(f"{file} exists and is something else; name another file")
     file.write_bytes(der(mine.certificate))
@@ -130,7 +159,11 @@ def check(
     config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
     data: DataDir = None,
 ) -> None:
-    """Ask each OPC UA server what it offers and say what is wrong; exit 1 if anything is. Nothing is written."""
+    """Ask each OPC UA server what it offers and say what is wrong; exit 1 if anything is.
+
+    Nothing is written to a server. Below the data directory are kept: the gateway's own certificate, made where there
+    is none, and in `rejected` what a server shows and nobody has trusted yet.
+    """
     from collectors.opcua_check import examine
 
     gateway = load(config).gateway
@@ -138,16 +171,18 @@ def check(
     found = {n: c for n, c in gateway.connections.items() if isinstance(c, OpcuaConnection)}
     if connection and connection not in found:
         raise typer.BadParameter(f"no OPC UA connection '{connection}'; there is: {', '.join(found) or 'none'}")
+    asked = {n: c for n, c in found.items() if connection in ("", n)}
+    if any(map(keeps, asked.values())):
+        err.print(f"{ours(certs)} keeps the gateway's certificate and those that servers show", markup=False)
     sound = True
-    for name, one in found.items():
-        if connection in ("", name):
-            err.print(f"asking {one.url} …", markup=False)
-            out.print(f"{name}  {one.url}", markup=False)
-            for finding in asyncio.run(examine(one, certs)):
-                sound = sound and finding.sound
-                out.print(f"  {'ok  ' if finding.sound else 'FAIL'}  {finding.words}", markup=False)
-                if finding.mend:
-                    out.print(f"        {finding.mend}", markup=False)
+    for name, one in asked.items():
+        err.print(f"asking {one.url} …", markup=False)
+        out.print(f"{name}  {one.url}", markup=False)
+        for finding in asyncio.run(examine(one, certs)):
+            sound = sound and finding.sound
+            out.print(f"  {'ok  ' if finding.sound else 'FAIL'}  {finding.words}", markup=False)
+            if finding.mend:
+                out.print(f"        {finding.mend}", markup=False)
     raise typer.Exit(0 if sound else 1)
 
 

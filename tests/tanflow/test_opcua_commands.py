@@ -102,3 +102,37 @@ areas:
     assert run("certs", "check", *config).exit_code == 1
     assert run("certs", "check", "other", *config).exit_code == 2
     assert {"Browse", "GetEndpoints"} <= sent
+
+
+def test_certs_are_not_made_in_the_directory_of_another_user(
+    node_opcua: NodeOpcua, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gateway.yaml").write_text(
+        f"""version: 1
+site: {{name: works, region: GB}}
+data: {{dir: data}}
+connections:
+  plc: {{protocol: opcua, url: "{node_opcua.url}", security: {{}}, timeout_s: 30}}
+areas: {{}}
+"""
+    )
+    data, config = tmp_path / "data", ["-c", str(tmp_path / "gateway.yaml")]
+    data.mkdir()
+    name = data.owner()
+    words = (["certs", "check"], ["browse", "plc"], ["certs", "export", str(tmp_path / "own.der")], ["certs", "renew"])
+    with monkeypatch.context() as someone:
+        someone.setattr("os.geteuid", lambda: data.stat().st_uid + 1)
+        for command in words:
+            done = run(*command, *config)
+            assert done.exit_code == 1
+            assert f"belongs to the user {name}" in str(done.exception)
+            assert f"sudo -u {name} tanflow" in str(done.exception)
+        assert list(data.iterdir()) == []
+        data.rmdir()
+        someone.setattr("os.geteuid", lambda: 0)
+        someone.setenv("SUDO_UID", "1000")
+        assert "sudo -u USER" in str(run("certs", "check", *config).exception)
+        assert not data.exists()
+    done = run("certs", "check", *config)
+    assert f"{data / 'certs'} keeps the gateway's certificate" in done.output
+    assert {p.name for p in (data / "certs").iterdir()} == {"own", "rejected"}
