@@ -22,11 +22,12 @@ from pipeline.ports import Origin
 
 
 class Heard(NamedTuple):
-    """The last answer to a question: its identifier (DI3 … DI0), the data behind it, and when it came."""
+    """The last answer to a question: its identifier (DI3 … DI0), the data behind it, when it came, how long it took."""
 
     identifier: str
     data: bytes
     at_ns: int
+    took_s: float
 
 
 class Dlt645Collector:
@@ -93,7 +94,8 @@ class Dlt645Collector:
 
     def heard(self, device: str) -> list[Heard]:
         """Return a device's last answer to each question, in the order they are asked."""
-        return [Heard(q.name, q.answer, q.answered_ns) for q in self._meters[device].questions if q.answered_ns]
+        asked = self._meters[device].questions
+        return [Heard(q.name, q.answer, q.answered_ns, q.took_s) for q in asked if q.answered_ns]
 
     def _told(self) -> None:
         """Hand on what a turn brought, and keep the state current."""

@@ -73,6 +73,7 @@ class Line:
     def __init__(self, host: str, port: int, manners: Dlt645Connection, counters: Counters) -> None:
         self.name = f"{host}:{port}" if host else str(manners.serial.port)
         self.backoff_max_s = manners.backoff_max_s
+        self.took_s = 0.0  # by the last data item, from its requests until the answers [s]
         self._at = (host, port)
         self._manners = manners
         self._counters = counters
@@ -94,6 +95,7 @@ class Line:
 
     async def read(self, meter: bytes, identifier: bytes) -> bytes:
         """Return a data item without its identifier, with all that follows. Raises Failed."""
+        self.took_s = 0.0
         reply = await self._exchange(meter, Code.READ, identifier, read_request(meter, identifier))
         data = reply.data[4:]
         number = 0
@@ -173,7 +175,9 @@ class Line:
         finally:
             self._answer = None
         reply: Reply = answer.result()
-        self._counters.took(time.monotonic() - asked_s)
+        took_s = time.monotonic() - asked_s
+        self._counters.took(took_s)
+        self.took_s += took_s
         self._failures = 0
         if reply.refused:
             raise Failed(Gap.EXCEPTION, error_words(reply.data[0]))

@@ -67,6 +67,7 @@ class Question:
     fields: list[Field] = field(default_factory=list)
     answer: bytes = b""
     answered_ns: int = 0
+    took_s: float = 0.0  # from the request until the answer, with all that follows
 
 
 def questions(device: BoundDevice, ids: Mapping[str, int]) -> Sequence[Question]:

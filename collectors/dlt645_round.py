@@ -180,7 +180,7 @@ class Round:
     def _take(self, question: Question, data: bytes) -> Failed | None:
         """Add the values of an answer; return what is wrong with the first that is not as its point says."""
         now_ns = self._clock.now_ns()
-        question.answer, question.answered_ns = data, now_ns
+        question.answer, question.answered_ns, question.took_s = data, now_ns, self._line.took_s
         wrong = None
         for field in question.fields:
             try:

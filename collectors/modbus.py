@@ -104,7 +104,7 @@ class ModbusCollector:
     def heard(self, device: str) -> list[Heard]:
         """Return the last answer to each block of a device, in the order they are asked; its strings last."""
         return [
-            Heard(e.read, e.answer, e.answered_ns)
+            Heard(e.read, e.answer, e.answered_ns, e.took_s)
             for unit in self._units
             if unit.name == device
             for e in (*unit.values, *unit.identity)

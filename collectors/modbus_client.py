@@ -6,6 +6,7 @@ It never writes to a field device: an `Exchange` is made from a `Read`, and noth
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import deque
@@ -51,13 +52,14 @@ class Form(NamedTuple):
 class Exchange:
     """One block of one unit, encoded once and asked again every cycle."""
 
-    __slots__ = ("deadline", "frame_size", "header", "owner", "read", "request")
+    __slots__ = ("deadline", "frame_size", "header", "owner", "read", "request", "took_s")
 
     def __init__(self, owner: Owner, read: Read, link: Link) -> None:
         self.owner = owner
         self.read = read
         self.request, self.header, self.frame_size, line_s = link.enrol(owner, read)
         self.deadline = link.deadline(line_s)
+        self.took_s = math.nan  # from the last request until its good answer [s]
 
 
 class Wire(Protocol):
@@ -148,7 +150,8 @@ class Link:
 
     def answered(self, exchange: Exchange, data: bytes) -> None:
         exchange.deadline.stop(self)
-        self._counters.took(time.monotonic() - self._asked_s)
+        exchange.took_s = time.monotonic() - self._asked_s
+        self._counters.took(exchange.took_s)
         self._failures = 0
         if self._ration.costs:
             self._ration.answered(exchange.owner)

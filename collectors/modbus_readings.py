@@ -22,11 +22,12 @@ _NUMBERS: Final = tuple(t for t in get_args(RegisterType) if t not in ("string",
 
 
 class Heard(NamedTuple):
-    """The last answer to one block: what was asked, the bytes that came, and when [ns UTC]."""
+    """The last answer to one block: what was asked, the bytes that came, when [ns UTC], how long it took [s]."""
 
     read: Read
     data: bytes
     at_ns: int
+    took_s: float = math.nan
 
 
 class Reading(NamedTuple):

@@ -70,12 +70,12 @@ def show(samples: Sequence[Sample], *, as_json: bool) -> bool:
         told = {"points": [_told(s) for s in samples], "failed": len(failed), "left": left}
         print(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
         return not failed
-    table = plain_table("device", "point", "value", "unit", "quality", "raw", "after")
+    table = plain_table("device", "point", "value", "unit", "quality", "raw", "took")
     for one in samples:
         if not one.came:
             continue
         cells = (one.device.key, one.name, _value(one), one.point.unit, describe(one.quality), one.raw)
-        table.add_row(*map(Text, cells), f"{one.after_s:.1f} s")
+        table.add_row(*map(Text, cells), "–" if math.isnan(one.took_s) else f"{1000 * one.took_s:.0f} ms")
     if table.row_count:
         out.print(table)
     reasons: dict[tuple[str, str], list[str]] = {}
@@ -106,5 +106,6 @@ def _told(one: Sample) -> dict[str, Any]:
         "quality": describe(one.quality) if one.came else None,
         "raw": one.raw or None,
         "after_s": round(one.after_s, 3) if one.came else None,
+        "took_s": None if math.isnan(one.took_s) else round(one.took_s, 4),
         "why": one.why or None,
     }

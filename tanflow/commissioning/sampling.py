@@ -54,7 +54,8 @@ class Sample:
     text: str = ""  # of a point that is text
     quality: int = 0
     raw: str = ""
-    after_s: float = math.nan
+    after_s: float = math.nan  # since the visit began
+    took_s: float = math.nan  # the answer to a request, where the protocol asks
     why: str = ""
     left: bool = False  # not asked: a running gateway is the one master of its line
 
@@ -179,7 +180,7 @@ class _Visit:
             wanting = [s for s in self.samples.values() if s.device is device and not s.raw]
             heard = collector.heard(device.key) if wanting else []
             for one in wanting:
-                one.raw, text = raw_of(one.device, one.name, heard)
+                one.raw, text, one.took_s = raw_of(one.device, one.name, heard)
                 if text and not one.text:
                     one.text, one.after_s, news = text, time.monotonic() - self._began, True
         return news

@@ -69,11 +69,19 @@ def test_each_point_is_read_or_says_why_not(
 ) -> None:
     hanging = unit(5, [1])
     hanging.link = Link(drop="silent")
+    slow = unit(0, [230])
+    slow.link = Link(lag_s=0.25)
+    slow_device = """          slow:
+            connection: floor
+            address: 127.0.0.1:{port}/3
+            prefix: slow_
+            points: {{voltage: {{quantity: voltage, unit: V, modbus: {{address: 0}}}}}}"""
     path = tmp_path / "gateway.yaml"
-    with serving({1: unit(0, [0, 0, 0, 0, 0, 2301, 0, 0, 0x4142]), 9: hanging}) as server:
-        path.write_text(CONFIG.format(port=server.port, more="", devices=""))
+    with serving({1: unit(0, [0, 0, 0, 0, 0, 2301, 0, 0, 0x4142]), 3: slow, 9: hanging}) as server:
+        text = CONFIG.format(port=server.port, more="", devices=slow_device.format(port=server.port))
+        path.write_text(text.replace("timeout_s: 0.3", "timeout_s: 1"))
         before = sorted(tmp_path.rglob("*"))
-        told = said(monkeypatch, capsys, "check", "-c", path, "--connect", "--deadline", "4s", "--json")
+        told = said(monkeypatch, capsys, "check", "-c", path, "--connect", "--deadline", "8s", "--json")
         assert sorted(tmp_path.rglob("*")) == before
         assert not server.write_attempts
         assert set(server.requests) == {3}
@@ -84,7 +92,10 @@ def test_each_point_is_read_or_says_why_not(
     assert (found["model"]["value"], found["model"]["raw"]) == ("AB", "4142")
     assert "outside valid: [0, 10]" in found["beyond"]["why"]
     assert "illegal data address" in found["nowhere"]["why"]
-    assert "no answer within 0.3 s" in found["gone_voltage"]["why"]
+    assert "no answer within 1 s" in found["gone_voltage"]["why"]
+    # It is the answer that took so long, not the visit.
+    assert found["slow_voltage"]["took_s"] >= 0.25
+    assert found["gone_voltage"]["took_s"] is None
 
 
 def test_all_well_is_a_table_in_eighty_columns(
