@@ -7,6 +7,7 @@ encrypted, for a server that is trusted.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 from collections.abc import Sequence
@@ -80,7 +81,7 @@ class SecuredClient(Client):  # type: ignore[misc]  # the library is not checked
     ) -> ua.ActivateSessionResult:
         """Sign in. Raises Unavailable where that would show a password, or show it to a server nobody trusts."""
         if username:
-            self._protect_password()
+            await asyncio.to_thread(self._protect_password)
         return await super().activate_session(username, password, certificate)
 
     def _protect_password(self) -> None:
@@ -129,20 +130,21 @@ async def secured(connection: OpcuaConnection, certs: Path) -> SecuredClient:
     if connection.password is not None:
         client.set_password(read_secret(connection.password))
     if connection.user_certificate is not None and connection.user_key is not None:
-        user = load(connection.user_certificate, connection.user_key, application=False)
+        user = await asyncio.to_thread(load, connection.user_certificate, connection.user_key, application=False)
         await client.load_client_certificate(der(user.certificate), "der")
         await client.load_private_key(user.key, extension="pem")
     return client
 
 
 async def _secure(client: SecuredClient, connection: OpcuaConnection, security: OpcuaSecurity, certs: Path) -> None:
-    client.own = own_of(security, certs)
+    # Making a key takes a second of CPU, and folders may lie on a slow card: neither may hold up other connections.
+    client.own = await asyncio.to_thread(own_of, security, certs)
     client.application_uri = client.own.uri
     offer = await offered(connection)
     endpoint = chosen(offer.endpoints, security)
     if endpoint is None:
         raise Unavailable(f"{connection.url} does not offer {wanted(security)}; it offers: {names(offer.endpoints)}")
-    faults = faults_of(endpoint, connection, certs)
+    faults = await asyncio.to_thread(faults_of, endpoint, connection, certs)
     if faults:
         raise Unavailable(f"{connection.url} is refused: " + "; ".join(map(str, faults)))
     shown = chain(endpoint.ServerCertificate)[0]

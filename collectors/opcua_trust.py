@@ -9,6 +9,8 @@ certs/rejected/   what servers showed and nobody has trusted yet
 from __future__ import annotations
 
 import ipaddress
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,11 +86,11 @@ class TrustList:
         for name in (TRUSTED, ISSUERS, REJECTED):
             for file, other in self.content(name).items():
                 if name != folder and thumbprint(other) == print_:
-                    file.unlink()
+                    file.unlink(missing_ok=True)
         place = self.certs / folder
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = place / f"{_file_name(common_name(certificate))} {print_}.der"
-        part = file.with_suffix(".part")
+        part = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")  # several may keep the same one at once
         part.write_bytes(der(certificate))
         part.replace(file)
         return file
@@ -98,7 +100,7 @@ class TrustList:
         rejected = self.content(REJECTED)
         if all(thumbprint(c) != thumbprint(certificate) for c in rejected.values()):
             for file in sorted(rejected, key=lambda f: f.stat().st_mtime)[: max(0, len(rejected) + 1 - _MOST_REJECTED)]:
-                file.unlink()
+                file.unlink(missing_ok=True)
             self.move(certificate, REJECTED)
 
     def pins(self, certificate: x509.Certificate) -> bool:

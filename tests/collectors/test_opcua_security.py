@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import stat
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from asyncua import ua
 from asyncua.client.ua_client import UASocketProtocol
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from collectors.opcua_certificates import CERTIFICATE, KEY, OWN, hosts, own, renew, thumbprint, uris
 from collectors.opcua_check import Finding, examine
@@ -113,6 +115,31 @@ async def test_every_policy_mode_and_identity(
     assert read == 18
     assert sent - SESSION == {"Read", "TranslateBrowsePathsToNodeIds"}
     saw("OPC UA", "node-opcua 2.182 (server)", "each policy × message mode × identity", f"{read} sessions opened, read")
+
+
+async def test_keys_are_made_and_folders_read_beside_the_event_loop(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: dict[str, set[int]] = {"made": set(), "read": set()}
+    generate, content = rsa.generate_private_key, TrustList.content
+
+    def making(**wanted: Any) -> rsa.RSAPrivateKey:
+        done["made"].add(threading.get_ident())
+        return generate(**wanted)
+
+    def reading(self: TrustList, folder: str) -> dict[Path, x509.Certificate]:
+        done["read"].add(threading.get_ident())
+        return content(self, folder)
+
+    monkeypatch.setattr(rsa, "generate_private_key", making)
+    monkeypatch.setattr(TrustList, "content", reading)
+    async with served(pair) as server:
+        first = connection(server.url)
+        assert "is not trusted" in await refused(first, tmp_path)
+        assert all(done.values())
+        signed_in = first.model_copy(update={"security": None, "username": "reader"})
+        await refused(signed_in, tmp_path)
+    assert threading.get_ident() not in done["made"] | done["read"]
 
 
 async def test_an_unknown_server_is_refused_until_its_certificate_is_trusted(pair: Pair, tmp_path: Path) -> None:
