@@ -19,7 +19,7 @@ from tests.interop import saw
 from tests.services.opcua_history import Start
 from tests.waiting import until_sync
 
-KILLS = 12
+KILLS = 6
 ITEMS = 8
 SEED = 20_261_123
 
