@@ -23,9 +23,10 @@ def recorded_so_far() -> Iterator[Counter[str]]:
         if count:
             saw(
                 "Read-only",
-                "recorder in front of the suite's servers",
+                "recorder around the suite's servers",
                 protocol,
-                f"{count:,} requests, all of them read",
+                "{count} requests, all of them read",
+                count,
             )
 
 
