@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from asyncua import ua
 
-from collectors.opcua_limits import parts
+from collectors.opcua_limits import in_parts
 from collectors.opcua_session import Session
 
 _HIERARCHICAL: Final = ua.NodeId(ua.ObjectIds.HierarchicalReferences)
@@ -57,20 +58,21 @@ async def browse(
     seen, level, properties = {node}, [tree.root], []
     while level:
         below: list[Found] = []
-        for some in parts(level, session.limits.browse):
-            for parent, references in zip(some, await _references(session, [f.node for f in some]), strict=True):
-                properties += [(parent, r) for r in references if r.ReferenceTypeId == _PROPERTY]
-                for child in _children(parent, references, seen):
-                    if parent.depth >= depth:
-                        tree.cut = f"there is more below depth {depth}; ask with --depth or --node"
-                    elif tree.count >= most:
-                        tree.cut = f"only the first {most} nodes are shown; ask with --max or --node"
-                    else:
-                        seen.add(child.node)
-                        parent.children.append(child)
-                        below.append(child)
-                        tree.count += 1
-            progress(tree.count)
+        nodes = [found.node for found in level]
+        asked = await in_parts(nodes, session.limits, "browse", partial(_references, session))
+        for parent, references in zip(level, asked, strict=True):
+            properties += [(parent, r) for r in references if r.ReferenceTypeId == _PROPERTY]
+            for child in _children(parent, references, seen):
+                if parent.depth >= depth:
+                    tree.cut = f"there is more below depth {depth}; ask with --depth or --node"
+                elif tree.count >= most:
+                    tree.cut = f"only the first {most} nodes are shown; ask with --max or --node"
+                else:
+                    seen.add(child.node)
+                    parent.children.append(child)
+                    below.append(child)
+                    tree.count += 1
+        progress(tree.count)
         level = below
     await _read(session, tree.root, properties)
     return tree
@@ -100,13 +102,17 @@ async def _references(session: Session, nodes: Sequence[ua.NodeId]) -> list[list
     found = [list(r.References or []) for r in results]
     points = {i: r.ContinuationPoint for i, r in enumerate(results) if r.ContinuationPoint}
     while points:
-        asked = list(points.items())
-        more = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=[p for _, p in asked])
-        answers = await session.client.uaclient.session.browse_next(more)
-        for (i, _), answer in zip(asked, answers, strict=True):
+        answers = await in_parts(list(points.values()), session.limits, "browse", partial(_more, session))
+        for i, answer in zip(points, answers, strict=True):
             found[i] += answer.References or []
-        points = {i: a.ContinuationPoint for (i, _), a in zip(asked, answers, strict=True) if a.ContinuationPoint}
+        points = {i: a.ContinuationPoint for i, a in zip(points, answers, strict=True) if a.ContinuationPoint}
     return found
+
+
+async def _more(session: Session, points: Sequence[bytes]) -> Sequence[Any]:
+    request = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=list(points))
+    answers: Sequence[Any] = await session.client.uaclient.session.browse_next(request)
+    return answers
 
 
 async def _read(session: Session, root: Found, properties: Sequence[tuple[Found, Any]]) -> None:
@@ -115,11 +121,7 @@ async def _read(session: Session, root: Found, properties: Sequence[tuple[Found,
     described = [(f, r) for f, r in properties if r.BrowseName.Name in ("EngineeringUnits", "EURange")]
     nodes = [f.node for f in all_variables]
     nodes += [ua.NodeId(r.NodeId.Identifier, r.NodeId.NamespaceIndex) for _, r in described]
-    values: list[ua.DataValue] = []
-    for some in parts(nodes, session.limits.read):
-        request = ua.ReadParameters(TimestampsToReturn=ua.TimestampsToReturn.Both)
-        request.NodesToRead = [ua.ReadValueId(node, ua.AttributeIds.Value) for node in some]
-        values += await session.client.uaclient.session.read(request)
+    values = await session.attributes([ua.ReadValueId(node, ua.AttributeIds.Value) for node in nodes])
     for found, value in zip(all_variables, values, strict=False):
         found.value = value
     for (found, _), value in zip(described, values[len(all_variables) :], strict=True):

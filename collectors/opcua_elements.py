@@ -11,7 +11,7 @@ from typing import Any
 
 from asyncua import ua
 
-from collectors.opcua_limits import Limits, parts
+from collectors.opcua_limits import Limits, in_parts
 from collectors.opcua_structures import Structures
 from config.errors import Rejected
 from config.protocols.opcua import OpcuaPoint
@@ -25,7 +25,7 @@ class Elements:
     def __init__(self, session: Any, limits: Limits) -> None:
         self._session = session
         self._limits = limits
-        self._structures = Structures(session)
+        self._structures = Structures(session, limits)
         self._ranges: dict[OpcuaPoint, str] = {}
 
     async def prepare(self, points: Sequence[Located]) -> None:
@@ -33,15 +33,17 @@ class Elements:
         if fields := [node for point, node in points if point.field]:
             await self._structures.learn(fields)
         arrays = [(point, node) for point, node in points if point.index]
-        for some in parts(arrays, max(1, self._limits.read // 2)):
-            request = ua.ReadParameters(TimestampsToReturn=ua.TimestampsToReturn.Neither)
-            for point, node in some:
-                request.NodesToRead.append(ua.ReadValueId(node, ua.AttributeIds.Value))
-                request.NodesToRead.append(ua.ReadValueId(node, ua.AttributeIds.Value, _wire(point.index)))
-            values = await self._session.read(request)
-            for (point, _), whole, one in zip(some, values[::2], values[1::2], strict=True):
-                if _keeps(whole, one):
-                    self._ranges[point] = _wire(point.index)
+        wanted = [(node, part) for point, node in arrays for part in (None, _wire(point.index))]
+        asked = [ua.ReadValueId(node, ua.AttributeIds.Value, part) for node, part in wanted]
+        values = await in_parts(asked, self._limits, "read", self._read)
+        for (point, _), whole, one in zip(arrays, values[::2], values[1::2], strict=True):
+            if _keeps(whole, one):
+                self._ranges[point] = _wire(point.index)
+
+    async def _read(self, asked: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
+        request = ua.ReadParameters(TimestampsToReturn=ua.TimestampsToReturn.Neither, NodesToRead=list(asked))
+        values: list[ua.DataValue] = await self._session.read(request)
+        return values
 
     def range(self, point: OpcuaPoint) -> str | None:
         """Return the IndexRange to ask for, None for the whole value."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
@@ -63,9 +63,3 @@ async def in_parts(
             raise ua.UaError(f"the server answers {len(part)} operations with {len(answer)} results")
         results += answer
     return results
-
-
-def parts(whole: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
-    """Yield consecutive parts of at most `size`."""
-    for start in range(0, len(whole), size):
-        yield whole[start : start + size]

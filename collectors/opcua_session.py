@@ -52,7 +52,7 @@ class Session:
     async def access_levels(self, nodes: Sequence[ua.NodeId]) -> list[int]:
         """Return the AccessLevel of each node (OPC UA Part 3, 8.57); 0 where it is not told."""
         wanted = [ua.ReadValueId(node, ua.AttributeIds.AccessLevel) for node in nodes]
-        levels = await in_parts(wanted, self.limits, "read", self._read)
+        levels = await self.attributes(wanted)
         return [v.Value.Value if v.Value and isinstance(v.Value.Value, int) else 0 for v in levels]
 
     async def read(self, points: Sequence[OpcuaPoint]) -> list[ua.DataValue]:
@@ -62,11 +62,14 @@ class Session:
         """
         values = [ua.DataValue(StatusCode=ua.StatusCode(self.places[p].status)) for p in points]
         there = [(i, self._asked(p, node)) for i, p in enumerate(points) if (node := self.places[p].node) is not None]
-
-        found = await in_parts([n for _, n in there], self.limits, "read", self._read)
+        found = await self.attributes([asked for _, asked in there])
         for (i, _), value in zip(there, found, strict=True):
             values[i] = value
         return values
+
+    async def attributes(self, wanted: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
+        """Return what is asked for, with both timestamps, in as few requests as the server allows."""
+        return await in_parts(wanted, self.limits, "read", self._read)
 
     async def _read(self, nodes: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
         request = ua.ReadParameters(0, ua.TimestampsToReturn.Both, list(nodes))

@@ -7,13 +7,14 @@ its own, and only of those types a configured point needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua import ua_binary
 
+from collectors.opcua_limits import Limits, in_parts
 from config.errors import Rejected
 
 _BUILT_IN: Final = 25  # the data types below this number are those of the wire
@@ -30,18 +31,23 @@ _Wire = Any  # ua.VariantType of a built-in type, or ua.NodeId of a nested struc
 class Structures:
     """The structures of one session's server that points need."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, limits: Limits) -> None:
         self._session = session
+        self._limits = limits
         self._by_type: dict[ua.NodeId, ua.StructureDefinition] = {}
         self._by_encoding: dict[ua.NodeId, ua.StructureDefinition] = {}
         self._wire: dict[ua.NodeId, _Wire] = {}
 
     async def learn(self, variables: Iterable[ua.NodeId]) -> None:
         """Ask for the data types of variables and for those inside them; what is no structure is passed over."""
-        types = await self._session.read_attributes(list(variables), ua.AttributeIds.DataType)
+        types = await in_parts(list(variables), self._limits, "read", self._types)
         for value in types:
             if value.Value is not None and isinstance(value.Value.Value, ua.NodeId):
                 await self._learn(value.Value.Value, 0)
+
+    async def _types(self, variables: Sequence[ua.NodeId]) -> list[ua.DataValue]:
+        types: list[ua.DataValue] = await self._session.read_attributes(list(variables), ua.AttributeIds.DataType)
+        return types
 
     async def _learn(self, data_type: ua.NodeId, depth: int) -> None:
         if data_type in self._wire or depth > _DEEPEST:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.opcua_browse import browse, variables
-from collectors.opcua_limits import Limits, limits_of, parts
+from collectors.opcua_limits import Limits, limits_of
 from collectors.opcua_session import Session, connect
 from collectors.opcua_units import meant_by
 from config.errors import Rejected
@@ -23,6 +23,7 @@ from tests.collectors.driving import bound
 from tests.collectors.test_opcua import Plant, key
 from tests.interop import saw
 from tests.services.node import NodeOpcua
+from tests.services.opcua_history import Start
 from tests.services.ports import free_port
 from tests.waiting import until
 
@@ -172,6 +173,21 @@ async def test_a_tree_has_units_ranges_and_bounds(node_opcua: NodeOpcua) -> None
     saw("OPC UA", "node-opcua 2.182 (server)", "browse: tree, units, ranges, values", f"{tree.count} nodes shown")
 
 
+async def test_a_server_that_takes_less_than_it_states_is_browsed_and_asked_for_elements(start_history: Start) -> None:
+    server = start_history("node-opcua", items=40, most=7)
+    session = await connect(plain(server.url), lambda _: None, Path())
+    tree = await browse(session, ua.NodeId(ua.ObjectIds.ObjectsFolder), 5, 2_000)
+    found = {v.name: v.value for v in variables(tree.root)}
+    assert set(found) == {f"v{i}" for i in range(40)}
+    assert all(v is not None and v.Value is not None for v in found.values())
+    session.limits.read = 1_000  # forgotten, so that it is met anew
+    await session.locate([OpcuaPoint(node=f"ns=1;s=v{i}", index=(0,)) for i in range(40)])
+    session.limits.read = 1_000
+    await session.locate([OpcuaPoint(node=f"ns=1;s=v{i}", field="x") for i in range(40)])
+    assert session.limits.browse <= 7
+    await session.close(within_s=30)
+
+
 NAMES = st.text(st.characters(blacklist_characters="\\", blacklist_categories=["Cs"]), min_size=1, max_size=12)
 
 
@@ -199,4 +215,3 @@ def test_nodes_and_paths_as_people_write_them() -> None:
 
 def test_limits() -> None:
     assert limits_of([10, 0, None, 5_000, 7]) == Limits(10, 1_000, 1_000, 1_000, 7)
-    assert [list(p) for p in parts([1, 2, 3], 2)] == [[1, 2], [3]]

@@ -38,7 +38,7 @@ async function main(port, keys, given) {
     }
   }, step_ms);
   if (most) {
-    for (const name of ["_on_HistoryReadRequest", "_on_CreateMonitoredItemsRequest", "_on_ReadRequest"]) refuseLong(server, name, most);
+    for (const name of ["HistoryRead", "CreateMonitoredItems", "Read", "Browse"]) refuseLong(server, `_on_${name}Request`, most);
   }
   readline.createInterface({ input: process.stdin }).on("line", () => {
     let held = 0;
@@ -55,7 +55,7 @@ function refuseLong(server, name, most) {
   const original = server[name];
   server[name] = function (message, channel) {
     const request = message.request;
-    const many = (request.nodesToRead || request.itemsToCreate || []).length;
+    const many = (request.nodesToRead || request.itemsToCreate || request.nodesToBrowse || []).length;
     if (many <= most) return original.call(this, message, channel);
     const fault = new ServiceFault({ responseHeader: { serviceResult: StatusCodes.BadTooManyOperations } });
     return channel.send_response("MSG", fault, message, () => {});
