@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Self
 
 from paho.mqtt.client import MQTTMessage
 
-from collectors.mqtt_link import Link, Session
+from collectors.mqtt_link import Link, Outgoing, Session
 from collectors.rows import Rows
 from collectors.sparkplug_nodes import KINDS, EdgeNode, Known, Message
 from collectors.sparkplug_payload import decode
@@ -73,6 +73,7 @@ class SparkplugCollector:
         self._clock = origin.clock
         self._connection = connection
         self._host = (connection.host_id or "") if connection.publish_state else ""
+        self._state_topic = state_topic(self._host, connection.state_version)
         self._rows = Rows(origin, devices, ids, counters)
         self._wants = Wants(devices, ids)
         hint = (
@@ -99,7 +100,7 @@ class SparkplugCollector:
 
     async def __aenter__(self) -> Self:
         self._begin()
-        will = state(self._host, False, self._since_ms) if self._host else None
+        will = self._state(False) if self._host else None
         # A host keeps no session: births tell all that counts.
         self._link = Link(
             self._connection, Session(will=will), lambda _: None, self._subscribed, self._message, self._wake.set
@@ -109,7 +110,7 @@ class SparkplugCollector:
     async def __aexit__(self, *_: object) -> None:
         if self._link is not None:
             if self._host and self._link.is_open:
-                self._link.publish(state(self._host, False, self._since_ms))
+                self._link.publish(self._state(False))
             self._link.close()
             self._link = None
 
@@ -155,7 +156,7 @@ class SparkplugCollector:
 
     async def _open(self, link: Link) -> Unavailable | None:
         try:
-            await link.open([*self._wants.filters, *([state_topic(self._host)] if self._host else [])])
+            await link.open([*self._wants.filters, *([self._state_topic] if self._host else [])])
         except Unavailable as error:
             self._down(Gap.REFUSED, error)
             return error
@@ -163,7 +164,7 @@ class SparkplugCollector:
 
     def _subscribed(self, refused: Mapping[str, str]) -> None:
         if self._host and self._link is not None:
-            self._link.publish(state(self._host, True, self._since_ms))
+            self._link.publish(self._state(True))
         for topic, node in zip(self._wants.filters, self._nodes.values(), strict=True):
             if topic in refused:
                 reason = f"subscription '{topic}' refused: {refused[topic]}; grant the user this topic"
@@ -191,7 +192,7 @@ class SparkplugCollector:
         topic = ""
         try:
             topic = message.topic
-            if self._host and topic == state_topic(self._host):
+            if self._host and topic == self._state_topic:
                 self._other_state(payload)
             else:
                 self._take(topic.split("/"), payload, bool(message.retain))
@@ -219,13 +220,16 @@ class SparkplugCollector:
         node.take(message, self._clock.now_ns())
         self._told.spoke(tuple(node.sources.values()), device)
 
+    def _state(self, online: bool) -> Outgoing:
+        return state(self._host, online, self._since_ms, self._connection.state_version)
+
     def _other_state(self, payload: bytes) -> None:
         """Answer a will of our own that an earlier connection left behind: nodes would take us to be offline."""
-        online, at_ms = parse_state(payload)
+        online, at_ms = parse_state(payload, self._connection.state_version)
         if at_ms > self._since_ms:
             raise Rejected(f"another host application publishes STATE of '{self._host}'; choose another host_id")
         if not online and self._link is not None and self._link.is_open:
-            self._link.publish(state(self._host, True, self._since_ms))
+            self._link.publish(self._state(True))
 
     # ── watching ──────────────────────────────────────────────────────────────────────────────────
 

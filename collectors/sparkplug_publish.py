@@ -21,17 +21,27 @@ def rebirth(group: str, node: str, now_ms: int) -> Outgoing:
     return Outgoing(f"spBv1.0/{group}/NCMD/{node}", payload, 0, False)
 
 
-def state_topic(host_id: str) -> str:
-    return f"spBv1.0/STATE/{host_id}"
+def state_topic(host_id: str, version: int = 3) -> str:
+    """Return where nodes of this version of Sparkplug look for their primary host."""
+    return f"STATE/{host_id}" if version == 2 else f"spBv1.0/STATE/{host_id}"
 
 
-def state(host_id: str, online: bool, since_ms: int) -> Outgoing:
-    """Return STATE of a host application: QoS 1, retained; in birth and death the time is that of its connection."""
-    return Outgoing(state_topic(host_id), orjson.dumps({"online": online, "timestamp": since_ms}), 1, True)
+def state(host_id: str, online: bool, since_ms: int, version: int = 3) -> Outgoing:
+    """Return STATE of a host application: QoS 1, retained; in birth and death the time is that of its connection.
+
+    Since Sparkplug 3.0 it is JSON, before that one word without a time (Sparkplug 2.2, "SCADA Primary Host State").
+    """
+    words = b"ONLINE" if online else b"OFFLINE"
+    payload = words if version == 2 else orjson.dumps({"online": online, "timestamp": since_ms})
+    return Outgoing(state_topic(host_id, version), payload, 1, True)
 
 
-def parse_state(payload: bytes) -> tuple[bool, int]:
-    """Return (online, time [ms]) of a STATE message; raises Rejected."""
+def parse_state(payload: bytes, version: int = 3) -> tuple[bool, int]:
+    """Return (online, time [ms], 0 where the version has none) of a STATE message; raises Rejected."""
+    if version == 2:
+        if payload not in (b"ONLINE", b"OFFLINE"):
+            raise Rejected("not a STATE message; it is ONLINE or OFFLINE in Sparkplug 2")
+        return payload == b"ONLINE", 0
     try:
         found = orjson.loads(payload)
         return bool(found["online"]), int(found["timestamp"])

@@ -25,6 +25,7 @@ class SparkplugConnection(Broker):
     protocol: Literal["sparkplug"]
     host_id: Name | None = None  # of this host application
     publish_state: bool = False  # may STATE of `host_id` be published
+    state_version: Literal[2, 3] = 3  # of Sparkplug whose nodes STATE is for; each has its own topic and words
     request_rebirth: bool = False  # may a node be asked (NCMD) for a new birth certificate
     reorder_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0  # how long a message that is missing is waited for
 
@@ -32,6 +33,8 @@ class SparkplugConnection(Broker):
     def _named(self) -> Self:
         if self.publish_state and self.host_id is None:
             raise ValueError("publish_state: true needs 'host_id:', the name edge nodes know their primary host by")
+        if self.state_version != 3 and not self.publish_state:
+            raise ValueError("state_version: says in which words STATE is published; allow it with publish_state: true")
         return self
 
 

@@ -19,6 +19,7 @@ from pipeline.gaps import Gap
 from pipeline.quality import BAD, GOOD, RANGE, STALE, UNCERTAIN
 from tests.collectors.driving import Driven, bound
 from tests.collectors.sparkplug_parts import ENERGY, POWER, Host, payload, press
+from tests.interop import saw
 from tests.services.mosquitto import Mosquitto
 from tests.waiting import until
 
@@ -178,6 +179,39 @@ async def test_state_is_published_where_allowed(mosquitto: Mosquitto) -> None:
         await until(lambda: late_ears.heard)
         assert late_ears.heard[0][0] == "spBv1.0/STATE/tanflow"
         assert late_ears.heard[0][2]  # retained
+
+
+@pytest.mark.writes("publish_state: true")
+async def test_state_for_nodes_of_sparkplug_2_is_one_word(mosquitto: Mosquitto) -> None:
+    host = Host(mosquitto, host_id="tanflow", publish_state=True, state_version=2)
+    with plain(mosquitto) as ears:
+
+        def states() -> list[bytes]:
+            return [data for topic, data, _ in ears.heard if topic == "STATE/tanflow"]
+
+        await until(lambda: ears.is_ready)
+        async with host.run():
+            await until(lambda: states() == [b"ONLINE"])
+            ears._client.publish("STATE/tanflow", b"OFFLINE", 1, retain=True)  # the will of an earlier connection
+            await until(lambda: states()[-2:] == [b"OFFLINE", b"ONLINE"])
+        await until(lambda: states()[-1] == b"OFFLINE")
+        async with host.run():
+            await until(lambda: states()[-1] == b"ONLINE")
+            connected = host.collector._link._socket if host.collector._link is not None else None
+            assert isinstance(connected, socket.socket)
+            before = len(states())
+            connected.shutdown(socket.SHUT_RDWR)  # as if the gateway were gone
+            await until(lambda: b"OFFLINE" in states()[before:], what="the will")
+        assert {topic for topic, _, _ in ears.heard} == {"STATE/tanflow"}
+    with plain(mosquitto) as late_ears:
+        await until(lambda: late_ears.heard)
+        assert late_ears.heard[0] == ("STATE/tanflow", b"OFFLINE", True)  # retained
+    saw(
+        "Sparkplug B",
+        "Mosquitto",
+        "STATE of Sparkplug 2.2 (ONLINE, OFFLINE), will and late will",
+        "as nodes wait for it",
+    )
 
 
 async def test_a_lost_message_is_a_gap_until_the_next_birth(mosquitto: Mosquitto) -> None:

@@ -267,6 +267,13 @@ def test_state_is_json_and_read_back() -> None:
             parse_state(old)
 
 
+def test_state_of_sparkplug_2_is_one_word() -> None:
+    assert state("host", True, 5, 2) == ("STATE/host", b"ONLINE", 1, True)
+    assert parse_state(state("host", False, 5, 2).payload, 2) == (False, 0)
+    with pytest.raises(Rejected):
+        parse_state(b'{"online":true,"timestamp":5}', 2)
+
+
 def test_an_index_stands_in_brackets_at_the_end() -> None:
     assert split_index("a/b[12]") == ("a/b", 12)
     assert split_index("a[1]b") == ("a[1]b", None)
