@@ -29,7 +29,7 @@ def state_topic(host_id: str, version: int = 3) -> str:
 def state(host_id: str, online: bool, since_ms: int, version: int = 3) -> Outgoing:
     """Return STATE of a host application: QoS 1, retained; in birth and death the time is that of its connection.
 
-    Since Sparkplug 3.0 it is JSON, before that one word without a time (Sparkplug 2.2, "SCADA Primary Host State").
+    Since Sparkplug 3.0 it is JSON, before that one word without a time (Sparkplug 2.2, message type STATE).
     """
     words = b"ONLINE" if online else b"OFFLINE"
     payload = words if version == 2 else orjson.dumps({"online": online, "timestamp": since_ms})
