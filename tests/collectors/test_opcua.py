@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from asyncua.client.ua_client import UASocketProtocol
 
 from collectors.opcua import OpcuaCollector
 from collectors.opcua_trust import REJECTED, TRUSTED, TrustList
@@ -21,7 +20,9 @@ from config.strict import Secret
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 from pipeline.quality import BAD, COMM, GOOD, STALE, UNCERTAIN
+from tests.client_recording import services
 from tests.collectors.driving import Driven, bound, ids_of, origin
+from tests.recording import Recorder
 from tests.services.node import NodeOpcua
 from tests.waiting import until
 
@@ -220,21 +221,13 @@ async def test_a_server_that_is_not_there() -> None:
     assert "cannot be opened" in str(driven.failures[0])
 
 
-async def test_only_services_that_read_are_used(node_opcua: NodeOpcua, monkeypatch: pytest.MonkeyPatch) -> None:
-    used: set[str] = set()
-    send = UASocketProtocol._send_request
-
-    def recorded(self: UASocketProtocol, request: Any, *rest: Any, **named: Any) -> Any:
-        used.add(type(request).__name__.removesuffix("Request"))
-        return send(self, request, *rest, **named)
-
-    monkeypatch.setattr(UASocketProtocol, "_send_request", recorded)
+async def test_only_services_that_read_are_used(node_opcua: NodeOpcua, recorder: Recorder) -> None:
     for mode in ("subscribe", "poll"):
         plant = Plant(node_opcua.url, bound("plc", points("ramp", "nowhere")), mode=mode)
         async with plant.run() as driven:
             await until(lambda d=driven: len(d.values(key("ramp"))) > 3)
-    session = {"CreateSession", "ActivateSession", "CloseSession", "OpenSecureChannel", "CloseSecureChannel"}
-    assert used - session <= {"Read", "HistoryRead", "CreateSubscription", "CreateMonitoredItems", "Publish"}
+    used = services(recorder)
+    assert used <= {"Read", "HistoryRead", "CreateSubscription", "CreateMonitoredItems", "Publish"}
     assert {"Read", "Publish"} <= used
 
 

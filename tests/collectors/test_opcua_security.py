@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from asyncua import ua
-from asyncua.client.ua_client import UASocketProtocol
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -27,23 +26,17 @@ from config.errors import GatewayError, Unavailable
 from config.protocols.opcua import OpcuaConnection, OpcuaPoint, OpcuaSecurity
 from simulators.certificates import Pair, made
 from simulators.serve_opcua import OpcuaServer, Secured
+from tests.client_recording import services
 from tests.collectors.driving import bound
 from tests.collectors.test_opcua import Plant, key, points
 from tests.interop import saw
+from tests.recording import Recorder
 from tests.services.node import NodeOpcua
 from tests.services.ports import free_port
 from tests.waiting import until
 
 URI = "urn:tanflow:simulators"
 POLICIES = ("Basic256Sha256", "Aes128-Sha256-RsaOaep", "Aes256-Sha256-RsaPss")
-SESSION = {
-    "GetEndpoints",
-    "CreateSession",
-    "ActivateSession",
-    "CloseSession",
-    "OpenSecureChannel",
-    "CloseSecureChannel",
-}
 LONG_S = 30.0  # a slow machine is no fault of a server
 
 
@@ -82,7 +75,7 @@ def served(pair: Pair, **settings: Any) -> OpcuaServer:
 
 
 async def test_every_policy_mode_and_identity(
-    node_opcua: NodeOpcua, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    node_opcua: NodeOpcua, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorder: Recorder
 ) -> None:
     monkeypatch.setenv("OPCUA_PASSWORD", "meter")
     user = made("reader")
@@ -91,14 +84,6 @@ async def test_every_policy_mode_and_identity(
     (tmp_path / "user.pem").chmod(0o600)
     certs = tmp_path / "certs"
     await trusted(node_opcua.url, certs)
-    sent: set[str] = set()
-    send = UASocketProtocol._send_request
-
-    def recorded(self: UASocketProtocol, request: Any, *rest: Any, **named: Any) -> Any:
-        sent.add(type(request).__name__.removesuffix("Request"))
-        return send(self, request, *rest, **named)
-
-    monkeypatch.setattr(UASocketProtocol, "_send_request", recorded)
     identities: list[dict[str, Any]] = [
         {}, {"username": "reader", "password": {"env": "OPCUA_PASSWORD"}},
         {"user_certificate": tmp_path / "user.der", "user_key": tmp_path / "user.pem"},
@@ -113,7 +98,7 @@ async def test_every_policy_mode_and_identity(
         await session.close(within_s=LONG_S)
         read += 1
     assert read == 18
-    assert sent - SESSION == {"Read", "TranslateBrowsePathsToNodeIds"}
+    assert services(recorder) == {"Read", "TranslateBrowsePathsToNodeIds"}
     saw("OPC UA", "node-opcua 2.182 (server)", "each policy × message mode × identity", f"{read} sessions opened, read")
 
 

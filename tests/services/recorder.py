@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from asyncua.client.ua_client import UASocketProtocol
 
 from simulators.serial_port import SerialPort
+from tests.client_recording import CLIENT, asking
 from tests.interop import saw
 from tests.recording import Recorder, heard, recorded, sent
 
@@ -18,7 +20,7 @@ def recorded_so_far() -> Iterator[Counter[str]]:
     """Count what all tests sent to their servers, but for those that write on purpose."""
     asked: Counter[str] = Counter()
     yield asked
-    for protocol in ("Modbus", "DL/T 645", "OPC UA"):
+    for protocol in ("Modbus", "DL/T 645", "OPC UA", CLIENT):
         count = sum(n for what, n in asked.items() if what.startswith(protocol))
         if count:
             saw(
@@ -41,6 +43,7 @@ def recorder(
     recorder = Recorder()
     monkeypatch.setattr(BaseEventLoop, "create_server", recorded(recorder, BaseEventLoop.create_server))
     monkeypatch.setattr(BaseEventLoop, "create_connection", sent(recorder, BaseEventLoop.create_connection))
+    monkeypatch.setattr(UASocketProtocol, "_send_request", asking(recorder, UASocketProtocol._send_request))
     monkeypatch.setattr(SerialPort, "__init__", heard(recorder, SerialPort.__init__))
     yield recorder
     recorder.close()

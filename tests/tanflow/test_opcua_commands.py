@@ -4,40 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from asyncua.client.ua_client import UASocketProtocol
 from typer.testing import CliRunner, Result
 
 from config.load import load
 from tanflow.cli import app
+from tests.client_recording import services
+from tests.recording import Recorder
 from tests.services.node import NodeOpcua
 
 READING = {"Browse", "BrowseNext", "Read", "TranslateBrowsePathsToNodeIds"}
-SESSION = {
-    "GetEndpoints",
-    "CreateSession",
-    "ActivateSession",
-    "CloseSession",
-    "OpenSecureChannel",
-    "CloseSecureChannel",
-}
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """All services asked for; none may be of another kind."""
-    sent: set[str] = set()
-    send = UASocketProtocol._send_request
-
-    def recorded(self: UASocketProtocol, request: Any, *rest: Any, **named: Any) -> Any:
-        sent.add(type(request).__name__.removesuffix("Request"))
-        return send(self, request, *rest, **named)
-
-    monkeypatch.setattr(UASocketProtocol, "_send_request", recorded)
-    yield sent
-    assert sent <= READING | SESSION
+def only_reads(recorder: Recorder) -> Iterator[None]:
+    """No service may be of another kind."""
+    yield
+    assert services(recorder) <= READING
 
 
 def run(*words: str) -> Result:
@@ -65,7 +49,7 @@ def test_browse_shows_the_tree_and_writes_a_configuration_that_loads(node_opcua:
     assert run("browse", node_opcua.url, "--security", "Basic128", *data).exit_code == 2
 
 
-def test_certs_from_the_first_refusal_to_a_session(node_opcua: NodeOpcua, tmp_path: Path, sent: set[str]) -> None:
+def test_certs_from_the_first_refusal_to_a_session(node_opcua: NodeOpcua, tmp_path: Path, recorder: Recorder) -> None:
     (tmp_path / "gateway.yaml").write_text(
         f"""version: 1
 site: {{name: works, region: GB}}
@@ -101,7 +85,8 @@ areas:
     assert run("certs", "reject", print_, *config).exit_code == 0
     assert run("certs", "check", *config).exit_code == 1
     assert run("certs", "check", "other", *config).exit_code == 2
-    assert {"Browse", "GetEndpoints"} <= sent
+    assert "Browse" in services(recorder)
+    assert recorder.asked["Client of OPC UA: GetEndpoints"]
 
 
 def test_certs_are_not_made_in_the_directory_of_another_user(
