@@ -57,7 +57,7 @@ class Dlt645Collector:
                 self._lines[host, port] = line, Round(line, self._rows, origin.clock, counters, self._told)
             period_s = origin.clock.wall_seconds(device.device.every_s or connection.every_s)
             meter = self._meters[device.key] = Meter(index, digits, period_s, questions(device, ids))
-            self._lines[host, port][1].meters.append(meter)
+            self._lines[host, port][1].enrol(meter)
 
     async def __aenter__(self) -> Self:
         self._counters.state = "running"

@@ -23,7 +23,7 @@ from collectors.dlt645_frames import (
     meter_digits,
     read_request,
 )
-from collectors.modbus_client import backoff_s
+from collectors.line_rest import backoff_s
 from collectors.serial_line import connect_line, open_line
 from config.protocols.dlt645 import Dlt645Connection
 from pipeline.counters import Counters
@@ -79,6 +79,7 @@ class Line:
         self._counters = counters
         self._wake = bytes((WAKE,)) * manners.preamble
         self._byte_s = manners.serial.bits_per_character / manners.serial.baudrate
+        self.deadline_s = manners.timeout_s + self._byte_s * (manners.preamble + AROUND)
         self._wire: _Wire | None = None
         self._frames = Reassembler()
         self._asked: tuple[bytes, Code, bytes] | None = None
@@ -146,8 +147,9 @@ class Line:
         """The connection is gone: what is asked fails, the next question opens a new one."""
         self._wire = None
         words = f"connection lost: {error}" if error else "connection closed by the other side"
-        self._rest(Failed(Gap.REFUSED, words))
-        if self._answer is not None:
+        if self._answer is None:
+            self.rest(Failed(Gap.REFUSED, words))
+        else:
             self._answer.set_exception(Failed(Gap.DISCONNECTED, words))
             self._answer = None
 
@@ -219,14 +221,15 @@ class Line:
                     connect_line(host, port, lambda: wire) if host else open_line(self._manners.serial, lambda: wire)
                 )
         except TimeoutError:
-            raise self._rest(Failed(Gap.REFUSED, f"no connection to {self.name} in time")) from None
+            raise self.rest(Failed(Gap.REFUSED, f"no connection to {self.name} in time")) from None
         except (OSError, UnicodeError) as error:
             words = f"no connection to {self.name}: {error}" if host else str(error)
-            raise self._rest(Failed(Gap.REFUSED, words)) from None
+            raise self.rest(Failed(Gap.REFUSED, words)) from None
         self._wire = wire
         self._silent = 0
 
-    def _rest(self, failure: Failed) -> Failed:
+    def rest(self, failure: Failed) -> Failed:
+        """Leave the line alone for a while, longer each time nothing has been answered since; return the failure."""
         self._failure = failure
         self._failures += 1
         self._rest_until = time.monotonic() + backoff_s(self._failures, self.backoff_max_s)

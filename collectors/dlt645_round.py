@@ -13,7 +13,7 @@ from typing import Final
 from collectors.dlt645_frames import meter_bytes
 from collectors.dlt645_line import Failed, Line
 from collectors.dlt645_plan import Question, Unfit
-from collectors.modbus_client import backoff_s
+from collectors.line_rest import MEET_S, Rest
 from collectors.rows import Rows
 from pipeline.clock import Clock
 from pipeline.counters import Counters
@@ -22,11 +22,9 @@ from pipeline.quality import BAD, GOOD, RANGE
 
 log = logging.getLogger("tanflow.collector")
 
-BREAKER: Final = 3  # cycles in a row without an answer, after which a meter rests
-TRIAL_SHARE: Final = 0.1  # of the line's time, at most, for trying meters that rest
-MEET_S: Final = 10.0  # within what time slow meters are met for the first time
 HELD_ROWS: Final = 200_000
-_OF_METER: Final = (Gap.TIMEOUT, Gap.MALFORMED)  # failures that say something about the meter, not about its line
+# Failures of what the meter itself was asked, not of its line.
+_OF_METER: Final = (Gap.TIMEOUT, Gap.MALFORMED, Gap.DISCONNECTED)
 
 
 class Meter:
@@ -37,36 +35,32 @@ class Meter:
         self.address = meter_bytes(digits)
         self.period_s = period_s  # on the wall
         self.questions = asked
-        self.failures = 0
-        self.rest_until = 0.0
-        self.tried_s = 0.0
         self.silent = False
         self.withheld = False
         self.state = ""
-
-    @property
-    def rests(self) -> bool:
-        return self.failures >= BREAKER
 
 
 class Round:
     """Asks the meters of one line when they are due, the one that waits longest first.
 
-    A cycle asks question after question; a refused one leaves the others standing, silence ends it. After BREAKER
-    silent cycles a meter rests, longer each time, and is tried only while such trials take no more than TRIAL_SHARE of
-    the line's time, the one not tried longest first. The turns it misses meanwhile are gap rows. When the first of a
-    line that was silent as a whole answers, all are asked again.
+    A cycle asks question after question; a refused one leaves the others standing, silence ends it. Silent meters rest
+    (see line_rest); the turns they miss meanwhile are gap rows.
     """
 
     def __init__(self, line: Line, rows: Rows, clock: Clock, counters: Counters, told: Callable[[], None]) -> None:
         self.meters: list[Meter] = []
         self._line = line
+        self._rest = Rest(line.backoff_max_s)
         self._rows = rows
         self._counters = counters
         self._clock = clock
         self._told = told
         self._due: list[tuple[float, int]] = []
-        self._trial_s = 0.0  # when the next trial may begin
+
+    def enrol(self, meter: Meter) -> None:
+        """Take a meter into the round."""
+        self.meters.append(meter)
+        self._rest.enrol(meter, self._line.deadline_s)
 
     def schedule(self) -> None:
         """Spread meters of equal period evenly over it; slow ones are met within MEET_S all the same."""
@@ -84,25 +78,23 @@ class Round:
         while True:
             now = time.monotonic()
             due, number = self._due[0]
-            if (due > now or not self._all_silent) and (meter := self._to_try(now)):
-                await self._try(meter)
-            elif due > now:
-                await asyncio.sleep(min(due, self._next_trial()) - now)
-            else:
-                meter = self.meters[number]
-                passed = int((now - due) // meter.period_s)
-                heapq.heapreplace(self._due, (due + (passed + 1) * meter.period_s, number))
-                await self._turn(meter, late=passed > 0)
+            if due > now:
+                await asyncio.sleep(due - now)
+                continue
+            meter = self.meters[number]
+            passed = int((now - due) // meter.period_s)
+            heapq.heapreplace(self._due, (due + (passed + 1) * meter.period_s, number))
+            await self._turn(meter, late=passed > 0)
             self._told()
 
     async def _turn(self, meter: Meter, *, late: bool) -> None:
-        if self._is_full:
+        if len(self._rows) >= HELD_ROWS:
             meter.withheld = True
             return
         if meter.withheld:
             meter.withheld = False
             self._gap(meter, Failed(Gap.STOPPED, "too much waited for commit"))
-        if meter.rests:
+        if not self._rest.allows(meter, time.monotonic()):
             self._gap(meter, Failed(Gap.BREAKER, self._counters.links[self._rows.name(meter.index)]))
             return
         if late:
@@ -112,59 +104,26 @@ class Round:
     def _too_busy(self, meter: Meter) -> str:
         return f"the line {self._line.name} is too busy for its period of {meter.period_s:g} s"
 
-    # ── meters that rest ──────────────────────────────────────────────────────────────────────────
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._rows) >= HELD_ROWS
-
-    def _next_trial(self) -> float:
-        rests = [meter.rest_until for meter in self.meters if meter.rests]
-        return max(self._trial_s, min(rests)) if rests and not self._is_full else float("inf")
-
-    def _to_try(self, now: float) -> Meter | None:
-        if now < self._trial_s or self._is_full:
-            return None
-        ready = [meter for meter in self.meters if meter.rests and meter.rest_until <= now]
-        return min(ready, key=lambda meter: meter.tried_s, default=None)
-
-    async def _try(self, meter: Meter) -> None:
-        began = time.monotonic()
-        await self._cycle(meter, late=False)
-        ended = time.monotonic()
-        if meter.rests and not self._all_silent:  # where nobody answers nobody is held up
-            self._trial_s = ended + (ended - began) * (1.0 / TRIAL_SHARE - 1.0)
-
-    @property
-    def _all_silent(self) -> bool:
-        return all(meter.silent for meter in self.meters)
-
-    def _line_is_back(self) -> None:
-        """Ask all at their next turn: where all were silent it was the line's, not the meters', fault."""
-        for meter in self.meters:
-            meter.failures = min(meter.failures, BREAKER - 1)
-
     # ── one cycle ─────────────────────────────────────────────────────────────────────────────────
 
     async def _cycle(self, meter: Meter, *, late: bool) -> None:
         """Ask all questions; account for the values, and for why there are none."""
-        meter.tried_s = time.monotonic()
-        self._counters.retried += meter.failures > 0
+        self._counters.retried += self._rest.failures(meter) > 0
         trouble: Failed | None = None
         for question in meter.questions:
+            asked = time.monotonic()
             try:
                 data = await self._line.read(meter.address, question.identifier)
             except Failed as error:
                 told = Failed(error.cause, f"{question.name}: {error.words}")
                 if error.cause is not Gap.EXCEPTION:
-                    self._silent(meter, told)
+                    self._silent(meter, told, asked)
                     return
                 trouble = trouble or told
             else:
                 trouble = self._take(question, data) or trouble
-        if self._all_silent:
-            self._line_is_back()
-        meter.failures = 0
+        self._rest.answered(meter)
+        self._rest.well(meter)
         meter.silent = False
         now_ns = self._clock.now_ns()
         if trouble:
@@ -191,13 +150,14 @@ class Round:
                 self._rows.add(now_ns, field.series, value, GOOD if value == value else BAD | RANGE)
         return wrong
 
-    def _silent(self, meter: Meter, failure: Failed) -> None:
+    def _silent(self, meter: Meter, failure: Failed, asked: float) -> None:
         meter.silent = True
+        state, words, now = failure.cause.name, failure.words, time.monotonic()
         if failure.cause in _OF_METER:
-            meter.failures += 1
-        state, words = failure.cause.name, failure.words
-        if meter.rests:
-            meter.rest_until = time.monotonic() + backoff_s(meter.failures, self._line.backoff_max_s)
+            self._rest.waited(meter, now - asked, now)
+            if failure.cause is Gap.DISCONNECTED and self._rest.nobody_answers:
+                self._line.rest(Failed(Gap.REFUSED, words))
+        if failure.cause in _OF_METER and self._rest.failed(meter, now):
             state, words = "resting", f"{words}; rests between attempts, up to {self._line.backoff_max_s:g} s"
         self._gap(meter, failure)
         self._say(meter, state, words)

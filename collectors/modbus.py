@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
+from collectors.line_rest import MEET_S
 from collectors.modbus_client import Link, Way
 from collectors.modbus_deadlines import Deadlines
 from collectors.modbus_inbox import Inbox
@@ -27,9 +28,8 @@ from pipeline.counters import Counters
 from pipeline.gaps import gap_key
 from pipeline.ports import Origin
 
-# How finely the schedule and the deadlines are kept, and within what time slow devices are met for the first time.
+# How finely the schedule and the deadlines are kept.
 TICK_S: Final = 0.02
-MEET_S: Final = 10.0
 
 
 class ModbusCollector:

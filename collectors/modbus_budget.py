@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from collectors.line_rest import SHARE
 from collectors.modbus_plan import compile_plan
-from collectors.modbus_ration import SHARE
 from collectors.modbus_rtu import on_line_s
 from collectors.modbus_survey import limits_of, places_of
 from config.bindings import BoundDevice

@@ -7,30 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple, Protocol
 
+from collectors.line_rest import Rest, backoff_s
 from collectors.modbus_deadlines import Deadline, Deadlines
 from collectors.modbus_frames import Failure, Read
-from collectors.modbus_ration import Ration
 from config.protocols.modbus import ModbusConnection
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 
-_FIRST_BACKOFF_S: Final = 0.5
-_PASSED_OVER: Final = Failure(Gap.BREAKER, "not asked: it costs the line more than its share, or owes a late reply")
-
-
-def backoff_s(failures: int, most_s: float) -> float:
-    """Return how long to rest after so many failures in a row: 0, then 0.5 s doubling up to `most_s`, jittered."""
-    if failures < 2:
-        return 0.0
-    return float(min(most_s, _FIRST_BACKOFF_S * 2.0 ** min(failures - 2, 20))) * random.uniform(0.5, 1.0)
+_PASSED_OVER: Final = Failure(Gap.BREAKER, "not asked: it rests, has cost its share of the line, or owes a late reply")
 
 
 class Owner(Protocol):
@@ -97,7 +88,7 @@ class Link:
     """The way to one server or line: opened when needed, shared by its units, one exchange at a time.
 
     Exchanges are made in the order they are asked, so units share the link by when they are due. One that did not
-    answer is passed over while the others have a claim to the time it would cost (see modbus_ration).
+    answer is passed over while it rests or the others have a claim to the time it would cost (see line_rest).
     """
 
     def __init__(
@@ -109,7 +100,7 @@ class Link:
         self._timeout_s = manners.timeout_s
         self._counters = counters
         self._deadlines = deadlines
-        self._ration = Ration(manners.timeout_s)
+        self.rest = Rest(manners.backoff_max_s)
         self._spawn = spawn
         self._queue: deque[Exchange] = deque()
         self._wire: Wire | None = None
@@ -122,8 +113,9 @@ class Link:
 
     def enrol(self, owner: Owner, read: Read) -> Form:
         """Count the owner among those that share the link, and return how its read is asked here."""
-        self._ration.enrol(owner)
-        return self._way.form(read)
+        form = self._way.form(read)
+        self.rest.enrol(owner, self._timeout_s + form.line_s)
+        return form
 
     def deadline(self, line_s: float) -> Deadline:
         """Return the deadline of a request that is on the line so long [s] itself."""
@@ -153,8 +145,7 @@ class Link:
         exchange.took_s = time.monotonic() - self._asked_s
         self._counters.took(exchange.took_s)
         self._failures = 0
-        if self._ration.costs:
-            self._ration.answered(exchange.owner)
+        self.rest.answered(exchange.owner)
         exchange.owner.answered(exchange, data)
         self._next()
 
@@ -165,9 +156,9 @@ class Link:
         self._counters.took(now - self._asked_s)
         self._failures = 0
         if failure.cause is Gap.EXCEPTION:
-            self._ration.answered(exchange.owner)
+            self.rest.answered(exchange.owner)
         else:
-            self._ration.waited(exchange.owner, now - self._asked_s, now)
+            self.rest.waited(exchange.owner, now - self._asked_s, now)
         exchange.owner.failed(exchange, failure)
         self._next()
 
@@ -182,7 +173,7 @@ class Link:
             failure = Failure(Gap.TIMEOUT, f"{asked.read}: no answer within {self._timeout_s:g} s")
         if wire.silent >= self._way.silent_most:
             self._drop()
-        self._ration.waited(asked.owner, now - self._asked_s, now)
+        self.rest.waited(asked.owner, now - self._asked_s, now)
         asked.owner.failed(asked, failure)
         self._next()
 
@@ -200,9 +191,9 @@ class Link:
         self._counters.rejected += malformed
         if asked is not None:
             now = time.monotonic()
-            self._ration.waited(asked.owner, now - self._asked_s, now)
+            self.rest.waited(asked.owner, now - self._asked_s, now)
             self._spoiler = asked.owner
-        if malformed if asked is None else self._ration.nobody_answers and not malformed:
+        if malformed if asked is None else self.rest.nobody_answers and not malformed:
             self._count(Failure(Gap.REFUSED, failure.words))
         if asked is not None:
             asked.owner.failed(asked, failure)
@@ -210,23 +201,20 @@ class Link:
 
     def _next(self) -> None:
         while self._queue and not self._opening:
+            if self._wire is not None and self._wire.asked is not None:
+                return
+            exchange, now = self._queue[0], time.monotonic()
+            if self._way.owes(exchange.read.unit) or not self.rest.allows(exchange.owner, now):
+                self._queue.popleft()
+                exchange.owner.failed(exchange, _PASSED_OVER)
+                continue
             if self._wire is None:
                 self._open()
                 return
-            if self._wire.asked is not None:
-                return
-            exchange, now = self._queue.popleft(), time.monotonic()
-            if self._passed_over(exchange, now):
-                exchange.owner.failed(exchange, _PASSED_OVER)
-                continue
+            self._queue.popleft()
             self._asked_s = now
             exchange.deadline.start(self)
             self._wire.send(exchange)
-
-    def _passed_over(self, exchange: Exchange, now: float) -> bool:
-        if self._way.owes(exchange.read.unit):
-            return True
-        return bool(self._ration.costs) and not self._ration.allows(exchange.owner, now)
 
     def _open(self) -> None:
         if time.monotonic() < self._rest_until:
@@ -262,7 +250,7 @@ class Link:
         self._wire = wire
         if self._spoiler is not None:  # the time of opening is part of what it costs the others
             now = time.monotonic()
-            self._ration.waited(self._spoiler, now - began, now)
+            self.rest.waited(self._spoiler, now - began, now)
             self._spoiler = None
 
     def _count(self, failure: Failure) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from collectors.modbus_client import Exchange, Link, backoff_s
+from collectors.modbus_client import Exchange, Link
 from collectors.modbus_frames import Failure, Read
 from collectors.modbus_inbox import Inbox, Tray
 from collectors.modbus_plan import decode_text
@@ -18,8 +18,6 @@ from pipeline.gaps import Gap
 
 log = logging.getLogger("tanflow.collector")
 
-# After so many cycles in a row without a usable answer the unit rests.
-BREAKER: Final = 3
 # Failures of what the unit itself was asked, not of the connection it shares.
 _OF_UNIT: Final = (Gap.TIMEOUT, Gap.MALFORMED, Gap.DISCONNECTED)
 
@@ -66,8 +64,8 @@ class Unit:
     """A device at an address. A cycle asks block after block; a failed block leaves the others standing.
 
     Without an answer in time the rest of the cycle is not asked; after BREAKER such cycles the unit rests, longer
-    each time, and costs its link one deadline per attempt. Rows of a cycle: values with the time of receipt, or one
-    gap row over the time since the unit was last accounted for.
+    each time (see line_rest), and costs its link one deadline per attempt. Rows of a cycle: values with the time of
+    receipt, or one gap row over the time since the unit was last accounted for.
     """
 
     def __init__(
@@ -89,8 +87,6 @@ class Unit:
         self._withheld = False
         self._met = False
         self._texts: dict[str, str] = {}
-        self._failures = 0
-        self._rest_until = 0.0
         self._known_ns = clock.now_ns()
         self._cause: Gap | None = None  # of the last gap row; None: what went before this start is unknown
         self._state = ""
@@ -106,10 +102,7 @@ class Unit:
             if self._withheld:
                 self._withheld = False
                 self._gap(Gap.STOPPED, self._clock.now_ns())
-            if self._rest_until and time.monotonic() < self._rest_until:
-                self._gap(Gap.BREAKER, self._clock.now_ns())
-            else:
-                self._begin()
+            self._begin()
 
     def skipped(self) -> None:
         """Account for cycles the gateway itself let pass."""
@@ -136,8 +129,6 @@ class Unit:
         self._go_on()
 
     def _begin(self) -> None:
-        if self._failures:
-            self._roll.counters.retried += 1
         self._block_failure = None
         self._asking = (self.values if self._met and self.values else self.identity + self.values)[::-1]
         self.link.ask(self._asking[-1])
@@ -153,11 +144,11 @@ class Unit:
         self._asking = []
         now_ns, overrun_ns = self._clock.now_ns(), self._overrun_ns
         self._overrun_ns = 0
+        if self.link.rest.failures(self) and not (failure and failure.cause is Gap.BREAKER):
+            self._roll.counters.retried += 1
         self._met = failure is None or failure.cause is Gap.EXCEPTION
-        if failure is None or failure.cause is Gap.EXCEPTION:
-            self._failures = 0
-        elif failure.cause in _OF_UNIT:
-            self._failures += 1
+        if self._met:
+            self.link.rest.well(self)
         if failure is not None:
             self._fail(failure, now_ns)
         elif overrun_ns:
@@ -172,8 +163,7 @@ class Unit:
             self._turn("resting", f"{self._said}; rests between attempts")
             return
         self._said = failure.words
-        if self._failures >= BREAKER:
-            self._rest_until = time.monotonic() + backoff_s(self._failures, self.link.backoff_max_s)
+        if failure.cause in _OF_UNIT and self.link.rest.failed(self, time.monotonic()):
             words = f"{failure.words}; rests between attempts, up to {self.link.backoff_max_s:g} s"
             self._turn("resting", words)
         elif self._state != "resting":

@@ -111,8 +111,22 @@ async def test_a_silent_meter_rests_and_costs_the_line_no_more_than_its_share() 
         dead[0].link = None
         await until(lambda: run.values("m2.power.power"))
     told = run.gaps(device("2", dead[0].digits))
-    assert told[:3] == [Gap.TIMEOUT] * 3
+    assert told[:2] == [Gap.TIMEOUT] * 2  # one lost answer is no reason to rest
     assert {Gap.BREAKER, Gap.NONE} <= set(told)
+
+
+async def test_meters_whose_request_makes_a_serial_server_hang_up_rest_and_leave_the_others_in_peace() -> None:
+    meters = [meter(str(n)) for n in range(1, 6)]
+    for one in meters[2:4]:
+        one.link = Link(drop="close")
+    async with reading(meters, every_s=0.5) as (run, _):
+        await until(lambda: all(Gap.BREAKER in run.gaps(device(str(n), str(n).zfill(12))) for n in (3, 4)))
+        before = {n: len(run.values(f"m{n}.power.power")) for n in (1, 2, 5)}
+        await until(lambda: all(len(run.values(f"m{n}.power.power")) > before[n] + 3 for n in before))
+    for n in (1, 2, 5):
+        assert set(run.gaps(device(str(n), str(n).zfill(12)))) <= {Gap.NONE, Gap.MISSED}
+    for n in (3, 4):
+        assert set(run.gaps(device(str(n), str(n).zfill(12)))) <= {Gap.DISCONNECTED, Gap.BREAKER, Gap.MISSED}
 
 
 async def test_when_a_line_that_was_silent_as_a_whole_is_back_all_are_asked_at_once() -> None:
