@@ -18,9 +18,13 @@ from config.protocols.opcua import OpcuaConnection
 from pipeline.batch import Batch
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
+from simulators.faults import Shown
+from simulators.serve_opcua import OpcuaServer
 from tests.collectors.driving import Driven, bound, ids_of, origin
 from tests.interop import saw
+from tests.recording import Recorder
 from tests.services.opcua_history import HistoryServer, Start
+from tests.services.ports import free_port
 from tests.waiting import until
 
 MAKES = ("node-opcua", "asyncua")
@@ -38,7 +42,7 @@ def key(item: int) -> str:
 class Plant:
     """A collector of all items of a history server; each `run` is a process that knows what is committed."""
 
-    def __init__(self, server: HistoryServer, items: int, **settings: Any) -> None:
+    def __init__(self, server: HistoryServer | OpcuaServer, items: int, **settings: Any) -> None:
         self.device: BoundDevice = bound("plc", points(items))
         self.ids = ids_of([self.device])
         self.counters = Counters()
@@ -182,6 +186,23 @@ async def test_a_server_without_any_history(start_history: Start, caplog: pytest
         plant.end(driven)
     assert any("keeps no history for us" in r.message for r in caplog.records)
     assert plant.gaps() == []
+
+
+async def test_a_server_that_answers_with_nothing_and_keeps_nothing_is_not_waited_for(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The simulators' server: its history is asked once, well answered, empty, and no node says that it has one."""
+    device = bound("plc", points(2))
+    async with OpcuaServer(f"opc.tcp://127.0.0.1:{free_port()}") as server:
+        shown = await server.add("plc", device.points)
+        plant = Plant(server, 2)
+        for step in range(2):
+            await shown.show(Shown(time.time_ns(), {"v0": step, "v1": step}))
+            async with plant.run() as driven:
+                await until(lambda d=driven, n=step: d.values(key(0))[-1:] == d.values(key(1))[-1:] == [n])
+            plant.end(driven)
+    assert recorder.asked["Client of OPC UA: HistoryRead"] == 1
+    assert [r.message for r in caplog.records if "keeps no history for us" in r.message]
 
 
 async def test_a_history_is_not_asked_further_back_than_configured(start_history: Start) -> None:
