@@ -22,8 +22,9 @@ import numpy as np
 import uvloop
 
 from benchmarks.report import ROOT, commit, machine, put_block, table
+from collectors.line_budget import Bus
 from collectors.modbus import ModbusCollector
-from collectors.modbus_budget import Bus, buses
+from collectors.modbus_budget import buses
 from config.bindings import BoundDevice, bind, series_key
 from config.model import Gateway
 from config.protocols.modbus import ModbusConnection

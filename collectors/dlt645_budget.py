@@ -11,7 +11,7 @@ from typing import Final
 
 from collectors.dlt645_frames import AROUND
 from collectors.dlt645_line import PAUSE_S
-from collectors.modbus_budget import Bus, Share
+from collectors.line_budget import Bus, Share
 from config.bindings import BoundDevice
 from config.model import Gateway
 from config.protocols.dlt645 import Dlt645Connection, Dlt645Point, dlt645_address

@@ -38,14 +38,14 @@ def _impossible(loaded: Loaded) -> Iterator[Finding]:
 
 def _overloaded(loaded: Loaded, devices: list[BoundDevice]) -> Iterator[Finding]:
     for of_protocol in _budgets(loaded):
-        from collectors.modbus_budget import overloads
+        from collectors.line_budget import overloads
 
         yield from overloads(of_protocol(loaded.gateway, devices))
 
 
 def _buses(loaded: Loaded, devices: list[BoundDevice]) -> Iterator[str]:
     for of_protocol in _budgets(loaded):
-        from collectors.modbus_budget import words
+        from collectors.line_budget import words
 
         yield from (f"  {line}" for bus in of_protocol(loaded.gateway, devices) for line in words(bus))
 

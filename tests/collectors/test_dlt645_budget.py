@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collectors.dlt645_budget import buses
-from collectors.modbus_budget import words
+from collectors.line_budget import words
 from config.bindings import bind
 from config.errors import ConfigError
 from config.load import Loaded, load

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from collectors.modbus_budget import buses, words
+from collectors.line_budget import words
+from collectors.modbus_budget import buses
 from config.bindings import bind
 from config.errors import ConfigError
 from config.load import Loaded, load
@@ -89,10 +90,10 @@ def test_a_period_no_bus_can_keep_is_refused_with_what_would_do(tmp_path: Path) 
     check_more(plant(tmp_path, 18, 2))
 
 
-def test_two_connections_through_one_server_share_its_bus(tmp_path: Path) -> None:
-    loaded = plant(tmp_path, 2, 2, server="10.0.0.9:4001/")
+def test_two_connections_through_one_gateway_share_its_bus(tmp_path: Path) -> None:
+    loaded = plant(tmp_path, 2, 2, framing="tcp", server="10.0.0.9:4001/")
     text = loaded.path.read_text("utf-8")
-    more = "  slow: {protocol: modbus, framing: rtu, every_s: 60}\nareas:\n"
+    more = "  slow: {protocol: modbus, serial: {}, every_s: 60}\nareas:\n"
     last = METER.replace("-N", "-3").replace("AT", "10.0.0.9:4001/3").replace("connection: floor", "connection: slow")
     loaded.path.write_text(text.replace("areas:\n", more) + last, "utf-8")
     again = load(loaded.path)
