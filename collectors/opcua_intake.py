@@ -267,7 +267,9 @@ class Intake:
 
     def overflow(self, columns: Columns) -> bool:
         """Note the devices of which the server dropped values, by the overflow bit; return whether there are any."""
-        lost = [s for s in np.unique(columns.status).tolist() if overflowed(s)] if columns.status.any() else []
+        if not columns.status.any():
+            return False
+        lost = [status for status in np.unique(columns.status).tolist() if overflowed(status)]
         index = columns.index[np.isin(columns.status, lost)]
         self._overflow |= set(self.device[index[(index >= 0) & (index < len(self.items))]].tolist())
         return bool(lost)
