@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
 # Names become series keys, tags and file names; letters of any script are welcome, separators are not.
 NAME = r"^[^\W_][\w-]*$"
@@ -23,12 +23,19 @@ def _zone(name: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_zone)]
+_STRICTLY: Final = {"bool": StrictBool, "bool | None": StrictBool | None}  # by how an annotation is written
 
 
 class Strict(BaseModel):
-    """Frozen, and an unknown key is a mistake to be told, not to be ignored."""
+    """Frozen; an unknown key is a mistake to be told, not to be ignored; true and false are no words and no numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Take every boolean strictly: Pydantic would read "yes" or 1 as true, and so allow what nobody wrote."""
+        super().__init_subclass__(**kwargs)
+        own = cls.__annotations__
+        own.update({name: _STRICTLY[kind] for name, kind in own.items() if kind in _STRICTLY})
 
 
 class Secret(Strict):
