@@ -199,6 +199,11 @@ def modbus_address(text: str) -> ModbusAddress:
     Raises ValueError with a sentence.
     """
     match = _MODBUS.fullmatch(text)
+    if text.isdecimal():  # inet_aton would take it for a host, 0.0.0.N
+        raise ValueError(
+            f"'{text}' is a unit's number alone; write host:port/{text}, "
+            "or give the connection framing: rtu and serial: {port: /dev/ttyS1}"
+        )
     if not match:
         raise ValueError(f"'{text}' is not a Modbus address; write host[:port][/unit], e.g. 192.168.1.20/1")
     port, unit = int(match["port"] or MODBUS_PORT), int(match["unit"] or MODBUS_UNIT)
