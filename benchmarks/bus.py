@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 import uvloop
 
+from benchmarks.collected import Rows, collected
 from benchmarks.report import ROOT, commit, machine, put_block, table
 from collectors.line_budget import Bus
 from collectors.modbus import ModbusCollector
@@ -29,7 +30,6 @@ from config.bindings import BoundDevice, bind, series_key
 from config.model import Gateway
 from config.protocols.modbus import ModbusConnection
 from config.protocols.serial import Serial
-from pipeline.batch import Batch
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
 from pipeline.gaps import Gap, gap_key
@@ -96,37 +96,20 @@ async def watched(gateway: Gateway, devices: Sequence[BoundDevice], warm_s: floa
     keys = [series_key(d.asset_name, point, "power") for d in devices for point in d.points]
     ids = {key: n for n, key in enumerate(keys + [gap_key(d.asset_name, d.name) for d in devices])}
     clock = Clock()
-    batches: list[Batch] = []
     collector = ModbusCollector(Origin("line", 1, clock), connection, devices, ids, Counters())
 
-    async def gather() -> None:
-        async for batch in collector.batches():
-            batches.append(batch)  # noqa: PERF401 - ends by being cancelled, and what came until then counts
-
-    async with collector:
-        pump = asyncio.create_task(gather())
-        await asyncio.sleep(warm_s)
-        begin_ns = clock.now_ns()
-        await asyncio.sleep(seconds)
-        pump.cancel()
-        await asyncio.gather(pump, return_exceptions=True)
     living = [d for d in devices if int(d.device.address) not in DEAD]
-    return _cycle(
-        batches, [(ids[f"{d.asset_name}.p0.power"], ids[gap_key(d.asset_name, d.name)]) for d in living], begin_ns
-    )
+    rows = await collected(collector, clock, warm_s, seconds)
+    return _cycle(rows, [(ids[f"{d.asset_name}.p0.power"], ids[gap_key(d.asset_name, d.name)]) for d in living])
 
 
-def _cycle(batches: Sequence[Batch], living: Sequence[tuple[int, int]], begin_ns: int) -> Cycle:
-    series = np.concatenate([b.series for b in batches])
-    time_ns = np.concatenate([b.time_ns for b in batches])
-    value = np.concatenate([b.value for b in batches])
-    late = time_ns >= begin_ns
+def _cycle(rows: Rows, living: Sequence[tuple[int, int]]) -> Cycle:
     means, readings, missed = [], 0, 0
     for values, gaps in living:
-        mine = time_ns[(series == values) & late]
+        mine = rows.times_of(values)
         means.append((mine[-1] - mine[0]) / SECOND_NS / (len(mine) - 1))
         readings += len(mine)
-        missed += int(((series == gaps) & late & (value != Gap.NONE)).sum())
+        missed += rows.count(gaps, but=Gap.NONE)
     return Cycle(float(np.mean(means)), float(np.max(means)), readings, missed)
 
 

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import uvloop
 
+from benchmarks.collected import Rows, collected
 from benchmarks.report import ROOT, commit, machine, put_block, table
 from collectors.modbus import ModbusCollector
 from config.bindings import BoundDevice, bind, series_key
 from config.model import Gateway
 from config.protocols.modbus import ModbusConnection
-from pipeline.batch import Batch
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
 from pipeline.gaps import Gap, gap_key
@@ -105,34 +105,18 @@ async def watched(bound: Sequence[BoundDevice], seconds: float) -> Kept:
     good = [b.asset_name for b in bound if int(b.asset_name.removeprefix("meter-")) % BESIDE not in BAD]
     connection = ModbusConnection(protocol="modbus", every_s=PERIOD_S, timeout_s=TIMEOUT_S)
     clock = Clock()
-    batches: list[Batch] = []
     collector = ModbusCollector(Origin("floor", 1, clock), connection, bound, ids, Counters())
-
-    async def gather() -> None:
-        async for batch in collector.batches():
-            batches.append(batch)  # noqa: PERF401 - ends by being cancelled, and what came until then counts
-
-    async with collector:
-        pump = asyncio.create_task(gather())
-        await asyncio.sleep(WARM_S)
-        begin_ns = clock.now_ns()
-        await asyncio.sleep(seconds)
-        pump.cancel()
-        await asyncio.gather(pump, return_exceptions=True)
-    return _kept(batches, [(ids[f"{g}.p.power"], ids[gap_key(g, "m")]) for g in good], begin_ns)
+    rows = await collected(collector, clock, WARM_S, seconds)
+    return _kept(rows, [(ids[f"{g}.p.power"], ids[gap_key(g, "m")]) for g in good])
 
 
-def _kept(batches: Sequence[Batch], good: Sequence[tuple[int, int]], begin_ns: int) -> Kept:
-    series = np.concatenate([b.series for b in batches])
-    time_ns = np.concatenate([b.time_ns for b in batches])
-    value = np.concatenate([b.value for b in batches])
-    late = time_ns >= begin_ns
+def _kept(rows: Rows, good: Sequence[tuple[int, int]]) -> Kept:
     off: list[npt.NDArray[np.float64]] = []
     missed = readings = 0
     for values, gaps in good:
-        mine = time_ns[(series == values) & late]
+        mine = rows.times_of(values)
         readings += len(mine)
-        missed += int(((series == gaps) & late & (value != Gap.NONE)).sum())
+        missed += rows.count(gaps, but=Gap.NONE)
         off.append(np.abs(np.diff(mine) / SECOND_NS - PERIOD_S) * 1e3)
     every = np.concatenate(off)
     p50, p99 = np.percentile(every, [50, 99])

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 from collectors.dlt645_line import Line
 from collectors.dlt645_plan import questions
 from collectors.dlt645_round import Meter, Round
+from collectors.errands import Errands
 from collectors.rows import Rows
 from config.bindings import BoundDevice
 from config.protocols.dlt645 import Dlt645Connection, dlt645_address
@@ -46,8 +47,7 @@ class Dlt645Collector:
         self._counters = counters
         self._rows = Rows(origin, devices, ids, counters)
         self._ready = asyncio.Event()
-        self._group = asyncio.TaskGroup()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._errands = Errands()
         self._lines: dict[tuple[str, int], tuple[Line, Round]] = {}
         self._meters: dict[str, Meter] = {}
         for index, device in enumerate(devices):
@@ -61,25 +61,19 @@ class Dlt645Collector:
 
     async def __aenter__(self) -> Self:
         self._counters.state = "running"
-        await self._group.__aenter__()
+        await self._errands.begin()
         for line, turns in self._lines.values():
             turns.schedule()
-            self._tasks.append(self._group.create_task(turns.run(), name=f"dlt645 line {line.name}"))
+            self._errands.spawn(turns.run(), f"dlt645 line {line.name}")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
         for line, _ in self._lines.values():
             line.close()
         self._counters.state = "stopped"
-        # The group is told of its own tasks' errors only: what the body raised goes on as it is.
-        try:
-            await self._group.__aexit__(None, None, None)
-        except ExceptionGroup as defects:
-            raise defects.exceptions[0] from None
+        await self._errands.end()
 
     def resume(self, tokens: Sequence[bytes], newest_ns: Times) -> None:
         """Nothing to take back: a meter is read anew, not replayed."""

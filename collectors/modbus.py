@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
+from collectors.errands import Errands
 from collectors.line_rest import MEET_S
 from collectors.modbus_client import Link, Way
 from collectors.modbus_deadlines import Deadlines
@@ -49,8 +50,7 @@ class ModbusCollector:
         self._counters = counters
         self._inbox = Inbox(origin)
         self._ready = asyncio.Event()
-        self._group = asyncio.TaskGroup()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
         self._links: dict[tuple[str, int], Link] = {}
         self._heap: list[tuple[float, int, Unit]] = []
         periods = [origin.clock.wall_seconds(d.device.every_s or connection.every_s) for d in devices]
@@ -70,23 +70,17 @@ class ModbusCollector:
     async def __aenter__(self) -> Self:
         self._counters.state = "running"
         self._schedule()
-        await self._group.__aenter__()
-        self._spawn(self._run(), f"modbus schedule {self._origin.connection}")
+        await self._errands.begin()
+        self._errands.spawn(self._run(), f"modbus schedule {self._origin.connection}")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
         for link in self._links.values():
             link.close()
         self._counters.state = "stopped"
-        # The group is told of its own tasks' errors only: what the body raised goes on as it is.
-        try:
-            await self._group.__aexit__(None, None, None)
-        except ExceptionGroup as defects:
-            raise defects.exceptions[0] from None
+        await self._errands.end()
 
     def resume(self, tokens: Sequence[bytes], newest_ns: Times) -> None:
         """Nothing to take back: a register is read anew, not replayed."""
@@ -151,7 +145,7 @@ class ModbusCollector:
         at = (address.host, address.port)
         if at not in self._links:
             way = self._way(address)
-            self._links[at] = Link(way, self._connection, self._deadlines, self._spawn, self._counters)
+            self._links[at] = Link(way, self._connection, self._deadlines, self._errands.spawn, self._counters)
         return self._links[at]
 
     def _way(self, address: ModbusAddress) -> Way:
@@ -160,8 +154,3 @@ class ModbusCollector:
             return TcpWay(address.host, address.port)
         server = (address.host, address.port) if address.host else None
         return RtuWay(manners.line, server, manners.timeout_s)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = self._group.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

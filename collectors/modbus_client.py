@@ -19,7 +19,7 @@ from config.protocols.modbus import ModbusConnection
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
 
-Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 
 _PASSED_OVER: Final = Failure(Gap.BREAKER, "not asked: it rests, has cost its share of the line, or owes a late reply")
 
