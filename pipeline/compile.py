@@ -32,6 +32,7 @@ from pipeline.compile_windows import figures_of, window_specs
 from pipeline.factors import FactorTimeline
 from pipeline.gaps import gap_key
 from pipeline.heartbeat import FREE_KEY, GATEWAY, TICK_KEY, health_counters, health_key
+from pipeline.places import Places
 from pipeline.ratios import ALWAYS, Steps
 from pipeline.series import NAN, Kind, Like, Spec, ratio
 from pipeline.timelines import Counted, content, fuel, grid_timeline
@@ -55,6 +56,7 @@ class Plan:
     rules: bytes = b""  # what else decides on rows: windows, alerts and the site's hours, as JSON
     shared: dict[Like, Like] = field(default_factory=dict)
     alike: dict[tuple[object, ...], Like] = field(default_factory=dict)  # what points that differ only by device share
+    written: dict[int, bytes] = field(default_factory=dict)  # places of points, by their ids
 
     def share(self, like: Like) -> Like:
         """Return the one object that stands for all equal to it."""
@@ -108,8 +110,11 @@ class _Device:
     tables: tuple[Path, ...] = ()  # the user's factors
     meter: Meter | None = None  # what the register says of it
     _places: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    _read_at: Places = field(init=False)
 
     def specs(self) -> Iterator[Spec]:
+        connection = self.gateway.connections[self.bound.device.connection]
+        self._read_at = Places(self.bound, connection, self.plan.written)
         accounts, rate = self._accounts(), self._rate()
         for name, point in self.bound.points.items():
             spec = self._measured(name, point)
@@ -214,7 +219,8 @@ class _Device:
             self.plan.alike[kind_of] = self._like(name, point, ratios)
         like = self.plan.alike[kind_of]
         carrier = self._carrier(point) if like.measurement == "energy" else ""
-        return Spec(series_key(self.bound.asset_name, name, point.quantity), self._place(carrier), like)
+        key = series_key(self.bound.asset_name, name, point.quantity)
+        return Spec(key, self._place(carrier), like, place=self._read_at.of(point))
 
     def _ratios(self, point: Point) -> Steps:
         """Return what readings are multiplied by, as the meter register dates it; () for what is shown already."""

@@ -73,6 +73,7 @@ class Spec:
     # What else follows from each row by a factor: (key of the product's series, timeline), e.g. kg CO₂e from kWh,
     # kg/h from kW, kWh from m³.
     products: tuple[tuple[str, str], ...] = ()
+    place: str = ""  # where it is read, see pipeline.places; "" for what is not, and in plans of earlier versions
 
 
 def ratio(scale: float) -> tuple[float, float]:

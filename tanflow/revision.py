@@ -18,6 +18,7 @@ from pipeline.ingest import Ingest
 from pipeline.log.log import Log
 from pipeline.log.writer import Entry
 from pipeline.meter import MeterState
+from pipeline.places import is_same
 from pipeline.quality import CLOCK, UNCERTAIN
 from pipeline.series import SeriesTable, Spec
 
@@ -137,4 +138,5 @@ def _newest(old: SeriesTable, new: SeriesTable, newest_ns: Times) -> Times:
 
 def _same(old: Spec, new: Spec) -> bool:
     pairs = ((getattr(old.like, name), getattr(new.like, name)) for name in _BASIS)
-    return all(a == b or (isinstance(a, float) and np.isnan(a) and np.isnan(b)) for a, b in pairs)
+    alike = all(a == b or (isinstance(a, float) and np.isnan(a) and np.isnan(b)) for a, b in pairs)
+    return alike and is_same(old.place, new.place)

@@ -33,9 +33,9 @@ def counter(**known: Any) -> dict[str, Any]:
     return {"quantity": "energy_index", "unit": "kWh", "modbus": {"address": 0, "type": "uint32"}} | known
 
 
-def config(points: Mapping[str, Any], connection: str = "floor", **more: Any) -> Gateway:
+def config(points: Mapping[str, Any], connection: str = "floor", address: str = "127.0.0.1/1", **more: Any) -> Gateway:
     """Return a plant of one asset `a` with one device of these points."""
-    device = {"connection": connection, "address": "127.0.0.1/1", "points": points}
+    device = {"connection": connection, "address": address, "points": points}
     return Gateway.model_validate(
         {
             "version": 1,
@@ -180,14 +180,37 @@ async def test_a_series_that_moves_to_another_connection_begins_anew(tmp_path: P
 
 
 async def test_what_does_not_touch_the_arithmetic_clears_nothing(tmp_path: Path) -> None:
-    """A new range, address or rate of the register, another point beside it, another name of the site."""
+    """A new range or rate of the register, another point beside it, another name of the site."""
     async with boot(tmp_path, BOTH) as life:
         await life.read(0, e1=10)
-    points = {"e1": counter(valid=[0, 1e9], max_rate=1e6, modbus={"address": 9, "type": "uint32"}), "new": counter()}
+    points = {"e1": counter(valid=[0, 1e9], max_rate=1e6), "new": counter()}
     async with boot(tmp_path, config(points, site={"name": "other", "region": "CN-GD"})) as life:
         assert life.table.revision == 2
         await life.read(5, e1=13, new=1)
         assert life.amounts("e1") == [(5, 5, 3)]
+
+
+@pytest.mark.parametrize(
+    ("point", "address", "follows"),
+    [
+        ({"modbus": {"address": 9, "type": "uint32"}}, "127.0.0.1/1", False),
+        ({"modbus": {"address": 0, "type": "uint32", "word_order": "little"}}, "127.0.0.1/1", False),
+        ({}, "127.0.0.1/2", False),
+        ({}, "127.0.0.2:1502/1", True),
+    ],
+    ids=["register", "order", "unit", "host"],
+)
+async def test_another_register_or_unit_shows_another_index(
+    tmp_path: Path, point: dict[str, Any], address: str, follows: bool
+) -> None:
+    """What it shows does not follow from what the other showed, near as it may be; a meter that has moved goes on."""
+    async with boot(tmp_path, BOTH) as life:
+        await life.read(0, e1=100)
+    async with boot(tmp_path, config({"e1": counter(**point), "e2": counter()}, address=address)) as life:
+        assert life.table.revision == 2
+        await life.read(5, e1=180)
+        await life.read(6, e1=181)
+        assert life.amounts("e1") == ([(5, 5, 80)] if follows else []) + [(6, 1, 1)]
 
 
 async def test_ids_are_kept_for_keys_that_return(tmp_path: Path) -> None:
