@@ -23,7 +23,8 @@ class Rows:
 
     def times_of(self, series: int) -> npt.NDArray[np.int64]:
         """Return when a series was read [ns UTC]."""
-        return self.time_ns[self.series == series]
+        mine: npt.NDArray[np.int64] = self.time_ns[self.series == series]
+        return mine
 
     def count(self, series: int, but: float) -> int:
         """Return how many rows of a series have another value than `but`."""
