@@ -19,8 +19,7 @@ from config.mqtt_checks import check_mqtt
 from config.notify_checks import check_notify
 from config.plant_checks import RESERVED, Finding, Loc, Plant
 from config.process_checks import check_processes
-from config.protocols.mqtt import Broker, Tls
-from config.providers import Asked
+from config.protocols.mqtt import Broker
 from config.strict import Secret
 from config.tariff_checks import check_tariff
 from config.virtual_checks import check_virtual
@@ -85,7 +84,7 @@ def _brokers(plant: Plant) -> Iterator[Finding]:
 
 
 def _files(path: Loc, block: BaseModel) -> Iterator[Finding]:
-    """Yield secrets and TLS files that cannot be read."""
+    """Yield secrets that cannot be read, and files of certificates and keys that are not there."""
     for key in type(block).model_fields:
         value = getattr(block, key)
         if isinstance(value, Secret):
@@ -93,7 +92,14 @@ def _files(path: Loc, block: BaseModel) -> Iterator[Finding]:
                 secrets.read(value)
             except GatewayError as error:
                 yield (*path, key), str(error)
-        elif isinstance(value, Tls):
+        elif isinstance(value, BaseModel):
             yield from _files((*path, key), value)
-        elif isinstance(block, Tls | Asked) and isinstance(value, Path) and not value.is_file():
-            yield (*path, key), f"there is no file {value}"
+        elif isinstance(value, Path) and (missing := _missing(value)):
+            yield (*path, key), missing
+
+
+def _missing(file: Path) -> str:
+    try:
+        return "" if file.is_file() else f"there is no file {file}"
+    except OSError as error:  # its folder may not be looked into, its name is too long
+        return f"{file} cannot be looked at: {error.strerror}"
