@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from config.strict import Seconds, Secret, Strict
 
@@ -130,11 +131,27 @@ class OpcuaSecurity(Strict):
         return self
 
 
+def _reachable(url: str) -> str:
+    """Return a URL that names a host and a port there can be; raises ValueError with a sentence."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("must look like opc.tcp://host:4840; ports go from 1 to 65535") from None
+    if "@" in parts.netloc:
+        raise ValueError("no user or password in the url; use username: and password:")
+    if not host:
+        raise ValueError("names no host; write e.g. opc.tcp://host:4840")
+    if not port:
+        raise ValueError(f"names no port; the usual one is 4840, so opc.tcp://{parts.netloc.rstrip(':')}:4840")
+    return url
+
+
 class OpcuaConnection(Strict):
     """One OPC UA server, by subscription (default) or by polling."""
 
     protocol: Literal["opcua"]
-    url: Annotated[str, StringConstraints(pattern=r"^opc\.tcp://[^\s]+$")]
+    url: Annotated[str, StringConstraints(pattern=r"^opc\.tcp://[^\s]+$"), AfterValidator(_reachable)]
     mode: Literal["subscribe", "poll"] = "subscribe"
     every_s: Seconds = 1.0  # publishing interval, or the poll's period
     sampling_s: Annotated[float, Field(ge=0, le=86_400)] | None = None  # default: every_s

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from config.errors import GatewayError
+from config.explain import explain as explain_form
 from config.load import load
 from config.protocols.opcua import OpcuaConnection, OpcuaPoint, OpcuaSecurity
 from config.strict import Secret
@@ -82,8 +83,8 @@ def _connection(server: str, security: str, user: str, config: Path | None) -> O
         named = {"username": user, "password": Secret(env=_PASSWORD)} if user else {}
         return OpcuaConnection.model_validate({"protocol": "opcua", "url": server, "security": secured, **named})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        said = (f"{'.'.join(map(str, e['loc']))}: {explain_form(e, OpcuaConnection)}" for e in error.errors())
+        raise typer.BadParameter("; ".join(said)) from None
 
 
 async def _browsed(
