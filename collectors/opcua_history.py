@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from asyncua import ua
 
-from collectors.opcua_columns import Columns
+from collectors.opcua_columns import Columns, columns_of
 from collectors.opcua_limits import TOO_MUCH
 from collectors.opcua_session import Session
 from config.protocols.opcua import OpcuaPoint
@@ -27,6 +27,7 @@ _MARGIN_NS: Final = 2_000_000  # some servers count in whole milliseconds, and l
 _NODES: Final = 50  # in one request, where the server takes as many
 _VALUES: Final = 1_000  # of a node in one answer
 _TOGETHER_NS: Final = 600 * 1_000_000_000  # nodes whose gaps begin this close to each other share a request
+_IDLE: Final = 3  # answers of a node in a row with a continuation point and nothing new: it has no end
 _LOOKS: Final = 3  # at a history that has not yet written what the subscription has told already
 _LOOK_AGAIN_S: Final = 1.0
 # A node that says one of these has more to tell when it is asked anew.
@@ -43,6 +44,7 @@ class Missed:
     before_ns: int  # 0: nothing came again, all the server has is wanted
     complete: bool = False
     refused: int = 0  # the status with which the server refuses it
+    idle: int = 0  # answers in a row that brought nothing new
 
     @property
     def open(self) -> bool:
@@ -66,6 +68,9 @@ class Missed:
             new &= time_ns < self.before_ns
         else:
             self.complete = not result.ContinuationPoint and status not in _LATER and len(time_ns) < _VALUES
+        self.idle = 0 if new.any() else self.idle + 1
+        if self.idle >= _IDLE and result.ContinuationPoint:
+            self.refused = ua.StatusCodes.BadContinuationPointInvalid
         if not new.any():
             return None
         self.after_ns = int(time_ns[new][-1])
@@ -111,7 +116,7 @@ class History:
                 except ua.UaStatusCodeError as error:
                     groups[:0] = self._smaller(group, error.code)
             if not self.values and not await self._kept(wanted):
-                for missed in wanted:
+                for missed in (m for m in wanted if m.open):
                     missed.refused = ua.StatusCodes.BadHistoryOperationUnsupported
             if self.values == values:
                 looks += 1
@@ -165,7 +170,12 @@ class History:
             nodes.append(ua.HistoryReadValueId(place.node, part, ContinuationPoint=point))
         request = ua.HistoryReadParameters(details, ua.TimestampsToReturn.Both, release, nodes)
         results: list[ua.HistoryReadResult] = await self._session.client.uaclient.session.history_read(request)
-        return results
+        if len(results) == len(asked) or release:
+            return results
+        # Nobody knows whose these are: none of them is taken.
+        return [ua.HistoryReadResult(ua.StatusCode(ua.StatusCodes.BadUnexpectedError), b"", columns_of(()))] * len(
+            asked
+        )
 
 
 def _groups(missed: Sequence[Missed], size: int) -> list[list[Missed]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sqlite3
 from collections.abc import Callable, Coroutine
 from importlib import import_module
@@ -109,12 +110,16 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
 
 @app.command()
 def run(config: Config = Path("gateway.yaml"), verbose: bool = False) -> None:
-    """Run the gateway until it is told to stop (SIGINT, SIGTERM)."""
+    """Run the gateway until it is told to stop (SIGINT, SIGTERM); SIGHUP takes over a changed configuration."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # before there is a gateway, and after: nothing to take over
     from tanflow.running import run_gateway
 
     _log(verbose)
     loaded = _loaded(config)
-    _run(lambda: run_gateway(loaded))
+    try:
+        _run(lambda: run_gateway(loaded))
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 @app.command()

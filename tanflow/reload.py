@@ -53,10 +53,10 @@ class Outcome:
 
     @classmethod
     def last(cls, directory: Path) -> Outcome | None:
-        """Return what became of the last reload; None: there was none yet."""
+        """Return what became of the last reload; None: there was none yet, or the file is no answer of a gateway."""
         try:
             return cls(**orjson.loads((directory / FILE).read_bytes()))
-        except FileNotFoundError:
+        except (OSError, ValueError, TypeError):
             return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from asyncua import ua
+from asyncua.server.history import HistoryManager
 
 from collectors.opcua import OpcuaCollector
 from collectors.opcua_subscription import Subscription
@@ -258,3 +259,34 @@ async def test_notifications_that_are_lost_are_read_back(start_history: Start, m
     assert set(lost) <= set(values)
     assert [cause for cause, _ in plant.gaps()] == [Gap.OVERFLOW, Gap.NONE]
     assert plant.gaps()[1][1] > 100_000_000  # [ns] the row spans what is whole again
+
+
+@pytest.mark.parametrize(("lie", "told"), [("fewer", "BadUnexpectedError"), ("endless", "BadContinuationPointInvalid")])
+async def test_a_history_that_lies_is_refused_and_live_values_go_on(
+    lie: str, told: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fewer results than were asked for, and continuation points that lead nowhere."""
+    asked = 0
+
+    async def read_history(_: HistoryManager, wanted: ua.HistoryReadParameters) -> list[ua.HistoryReadResult]:
+        nonlocal asked
+        asked += 1
+        point = b"again" if lie == "endless" else None
+        results = [
+            ua.HistoryReadResult(ContinuationPoint=point, HistoryData=ua.HistoryData()) for _ in wanted.NodesToRead
+        ]
+        return results[:-1] if lie == "fewer" else results
+
+    monkeypatch.setattr(HistoryManager, "read_history", read_history)
+    device = bound("plc", points(3))
+    async with OpcuaServer(f"opc.tcp://127.0.0.1:{free_port()}") as server:
+        shown = await server.add("plc", device.points)
+        plant = Plant(server, 3)
+        for step in range(2):
+            await shown.show(Shown(time.time_ns(), {f"v{i}": step for i in range(3)}))
+            async with plant.run() as driven:
+                await until(lambda d=driven, n=step: all(d.values(key(i))[-1:] == [n] for i in range(3)))
+                assert driven.failures == []
+            plant.end(driven)
+    assert asked <= 10
+    assert [r.message for r in caplog.records if "keeps no history for us" in r.message and told in r.message]
