@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from config.strict import Name, Seconds, Secret, Strict, Zone
 
@@ -16,6 +17,9 @@ _MQTT_BYTES: Final = 65_535
 _SHARED: Final = "$share/"
 EACH: Final = "[*]"  # in a path: each element of a list
 _POINT: Final = "{point}"
+_PLACE: Final = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<name>[^:]*))(?::(?P<port>[0-9]*))?")
+_TLS: Final = ("mqtts", "ssl")
+_NAMES: Final = ("{asset}", "{device}", _POINT)  # what stands for a name in a topic
 
 
 class Tls(Strict):
@@ -79,10 +83,26 @@ class MqttPoint(MqttPayload):
     key: str | None = None  # what the device calls it, for {point} in topics and paths; default: the point's name
 
 
+def _host(text: str) -> str:
+    """Return the name or address of a host; raises ValueError with a sentence for a URL, which may hold a password."""
+    scheme, apart, rest = text.partition("://")
+    if apart and scheme not in ("mqtt", "mqtts", "tcp", "ssl"):
+        raise ValueError("only MQTT over TCP or TLS is spoken here; write the name of the broker's host alone")
+    place = (rest if apart else text).rpartition("@")[2].partition("/")[0]
+    match = _PLACE.fullmatch(place)
+    name, port = (match["v6"] or match["name"], match["port"]) if match else (place, None)
+    if not name or any(c.isspace() for c in name):
+        raise ValueError("must be the name or address of the broker's host, e.g. 192.168.1.20")
+    if name != text or text.count(":") == 1:
+        write = [f"host: {name}", *([f"port: {port}"] if port else []), *(["tls: {}"] if scheme in _TLS else [])]
+        raise ValueError(f"is the name or address of a host and nothing else; write {', '.join(write)}")
+    return text
+
+
 class Broker(Strict):
     """An MQTT broker and how to reach it."""
 
-    host: str
+    host: Annotated[str, AfterValidator(_host)]
     port: Annotated[int, Field(ge=1, le=65_535)] | None = None  # default: 1883, 8883 with tls
     version: Literal["5", "3.1.1"] = "5"
     client_id: Name = "tanflow"
@@ -132,8 +152,7 @@ def filter_of(device: BoundDevice, name: str) -> tuple[str, str]:
     """Return (share group or "", topic filter) of a point; {asset}, {device} and {point} stand for their names."""
     point = device.points[name].mqtt
     group, topic = split_share((point.topic if point else None) or device.device.address)
-    names = {"{asset}": device.asset_name, "{device}": device.name, _POINT: key_of(device, name)}
-    for placeholder, meant in names.items():
+    for placeholder, meant in zip(_NAMES, (device.asset_name, device.name, key_of(device, name)), strict=True):
         topic = topic.replace(placeholder, meant)
     return group, topic
 
@@ -144,6 +163,14 @@ def split_share(topic_filter: str) -> tuple[str, str]:
         return "", topic_filter
     group, _, rest = topic_filter.removeprefix(_SHARED).partition("/")
     return group, rest
+
+
+def check_topic(text: str) -> None:
+    """Raise ValueError with a sentence unless `text` is a topic filter as a configuration has it, with placeholders."""
+    check_topic_filter(text)
+    for placeholder in re.findall(r"\{[^{}/]*\}", text):
+        if placeholder not in _NAMES:
+            raise ValueError(f"{placeholder} stands for nothing here; what does is {', '.join(_NAMES)}")
 
 
 def check_topic_filter(text: str) -> None:

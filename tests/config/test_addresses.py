@@ -1,9 +1,10 @@
 """Addresses: what is one, and what a wrong one is told."""
 
 import pytest
+from pydantic import ValidationError
 
 from config.protocols.modbus import modbus_address
-from config.protocols.mqtt import check_topic_filter
+from config.protocols.mqtt import Broker, check_topic_filter
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,32 @@ def test_topic_filter(text: str) -> None:
 def test_not_a_topic_filter(text: str) -> None:
     with pytest.raises(ValueError):
         check_topic_filter(text)
+
+
+@pytest.mark.parametrize("text", ["broker", "broker.local", "192.168.1.20", "::1", "fe80::1%eth0"])
+def test_host_of_a_broker(text: str) -> None:
+    assert Broker(host=text).host == text
+
+
+@pytest.mark.parametrize(
+    ("text", "write"),
+    [
+        ("mqtt://h:1883", "host: h, port: 1883"),
+        ("mqtts://h", "host: h, tls: {}"),
+        ("mqtt://me:TOP-SECRET/://x@h:1883/a/b", "host: h, port: 1883"),
+        ("me:TOP-SECRET@h", "host: h"),
+        ("h:1883", "host: h, port: 1883"),
+        ("[::1]", "host: ::1"),
+        ("mqtt://[::1]:1883", "host: ::1, port: 1883"),
+        ("h/topic", "host: h"),
+        ("wss://h", "only MQTT over TCP or TLS"),
+        ("mqtt://", "the name or address"),
+        ("", "the name or address"),
+    ],
+)
+def test_no_host_of_a_broker(text: str, write: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Broker(host=text)
+    said = str(caught.value.errors()[0]["ctx"]["error"])
+    assert write in said
+    assert "SECRET" not in said
