@@ -1,14 +1,15 @@
-"""A device and its connection → what is wrong with where it says its values stand."""
+"""A device and its connection → what is wrong with its address there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from config.connections import Connection
 from config.model import Device
+from config.points import Point
 from config.protocols.dlt645 import dlt645_address
-from config.protocols.mqtt import check_topic_filter
+from config.protocols.mqtt import check_topic
 from config.protocols.sparkplug import sparkplug_address
 
 Found = tuple[tuple[str | int, ...], str]  # where below the device, and what is wrong there
@@ -20,23 +21,19 @@ _HINT: Final = {
 }
 
 
-def address_mistakes(connection: Connection, device: Device) -> Iterator[Found]:
-    """Yield what is wrong with a device's address, and with those of its own points."""
+def address_mistakes(connection: Connection, device: Device, points: Mapping[str, Point]) -> Iterator[Found]:
+    """Yield what is wrong with a device's address; `points` are all it has, those of its template too."""
     if connection.protocol == "opcua":
         if device.address:
             yield ("address",), "a device on OPC UA has no address; each point names its node"
+        return
+    if not device.address and connection.protocol == "mqtt" and all(p.mqtt and p.mqtt.topic for p in points.values()):
         return
     try:
         _CHECKS[connection.protocol](connection, device)
     except ValueError as error:
         hint = f"needs 'address:'; {_HINT[connection.protocol]}"
         yield ("address",), str(error) if device.address else hint
-    for name, point in device.points.items():
-        if point.mqtt and point.mqtt.topic is not None:
-            try:
-                check_topic_filter(point.mqtt.topic)
-            except ValueError as error:
-                yield ("points", name, "mqtt", "topic"), str(error)
 
 
 def _modbus(connection: Any, device: Device) -> None:
@@ -52,14 +49,9 @@ def _dlt645(connection: Any, device: Device) -> None:
         raise ValueError(f"'{device.address}' does not fit its connection; write {here}")
 
 
-def _mqtt(connection: Any, device: Device) -> None:
-    if device.address or not all(p.mqtt and p.mqtt.topic for p in device.points.values()):
-        check_topic_filter(device.address)
-
-
 _CHECKS: Final[dict[str, Callable[[Any, Device], object]]] = {
     "modbus": _modbus,
     "dlt645": _dlt645,
-    "mqtt": _mqtt,
+    "mqtt": lambda _, device: check_topic(device.address),
     "sparkplug": lambda _, device: sparkplug_address(device.address),
 }

@@ -56,6 +56,19 @@ class Plant:
             points = {p: template.points[p] for p in device.only or template.points if p in template.points}
         return {device.prefix + name: point for name, point in (points | device.points).items()}
 
+    def placed(self, path: Loc, device: Device) -> Iterator[tuple[Loc, str, str, Point]]:
+        """Yield a device's points: where each is written, what goes before a word about it there, its name, itself.
+
+        A template's points are the device's `template:` to whoever looks at it, for another device may suit them.
+        """
+        own = {device.prefix + name: name for name in device.points}
+        for full, point in self.points(device).items():
+            if full in own:
+                yield (*path, "points", own[full], point.protocol), "", own[full], point
+            else:
+                name = full.removeprefix(device.prefix)
+                yield (*path, "template"), f"{name}: ", name, point
+
 
 def check_plant(plant: Plant) -> Iterator[Finding]:
     """Yield everything wrong with assets and devices."""
@@ -115,7 +128,9 @@ def _connection(plant: Plant, path: Loc, device: Device) -> Iterator[Finding]:
         if point.protocol != protocol:
             message = f"stands on {point.protocol}, but connection '{device.connection}' speaks {protocol}"
             yield (*path, "points", name, point.protocol), message
-    yield from (((*path, *where), message) for where, message in address_mistakes(connection, device))
+    yield from (
+        ((*path, *where), message) for where, message in address_mistakes(connection, device, plant.points(device))
+    )
 
 
 def _points(plant: Plant, path: Loc, asset: Asset, device: Device) -> Iterator[Finding]:
@@ -137,17 +152,13 @@ def _too_wide(plant: Plant, path: Loc, device: Device) -> Iterator[Finding]:
     """Yield points that no single read of the device can bring, its template's among them."""
     template = plant.templates.get(device.template or "")
     limit = template.max_registers if template else MAX_REGISTERS
-    own = {device.prefix + name: name for name in device.points}
-    for name, point in plant.points(device).items():
+    for where, before, _, point in plant.placed(path, device):
         if point.modbus is None or point.modbus.span <= limit:
             continue
         message = f"{point.modbus.span} registers are more than one read of this device may ask for ({limit})"
         if point.modbus.scale_by:
             message += "; a value and what it is multiplied by must come in one answer, or they are not of one instant"
-        if name in own:
-            yield (*path, "points", own[name], "modbus"), message
-        else:
-            yield (*path, "template"), f"{name}: {message}"
+        yield where, before + message
 
 
 def _point_names(plant: Plant) -> Iterator[Finding]:
