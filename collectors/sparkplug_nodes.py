@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Protocol
 
-from collectors.sparkplug_payload import Metric, Payload, members
+from collectors.sparkplug_payload import Metric, Payload
 from collectors.sparkplug_types import DATASET, TEMPLATE, Typed
 from config.errors import Rejected
 from pipeline.gaps import Gap
@@ -19,6 +19,7 @@ from pipeline.gaps import Gap
 Kind = Literal["NBIRTH", "NDATA", "NDEATH", "DBIRTH", "DDATA", "DDEATH"]
 KINDS: Final = ("NBIRTH", "NDATA", "NDEATH", "DBIRTH", "DDATA", "DDEATH")
 _AROUND: Final = 256
+_SHOWN: Final = 200  # characters of a name that is not known
 _MOST_HELD: Final = 16 << 20  # bytes of messages that wait for a missing one
 
 
@@ -42,7 +43,7 @@ class Known:
     quality: int = 192
     last: Typed | None = None
     at_ns: int = 0  # received
-    kinds: dict[str, int] = field(default_factory=dict)  # member of a template or data set → data type
+    kinds: dict[str, int] = field(default_factory=dict)  # sought member of a template or data set → data type
 
 
 @dataclass(slots=True)
@@ -291,10 +292,12 @@ class EdgeNode:
             if known is None and not metric.name:
                 self.lose(f"alias {metric.alias} is not in the birth certificate")
                 return
+        strange = [metric.name for metric, known in zip(metrics, named, strict=True) if known is None]
+        if strange:
+            more = f" (nor are {len(strange) - 1} others)" if len(strange) > 1 else ""
+            self._listener.on_refused(source, f"metric '{strange[0][:_SHOWN]}' is not in the birth certificate{more}")
         for metric, known in zip(metrics, named, strict=True):
-            if known is None:
-                self._listener.on_refused(source, f"metric '{metric.name}' is not in the birth certificate")
-            else:
+            if known is not None:
                 self._tell(source, known, metric, payload, now_ns)
 
     def _tell(self, source: Source, known: Known, metric: Metric, payload: Payload, now_ns: int) -> None:
@@ -305,22 +308,6 @@ class EdgeNode:
                 metric = metric._replace(name=known.name)  # members are named after it
             known.last, known.at_ns = metric.typed, now_ns
         self._listener.on_value(source, known, metric, payload)
-
-
-def parts(known: Known, metric: Metric) -> dict[str, Metric]:
-    """Return the members of a template or data set, with the types of the birth where they state none.
-
-    Raises Rejected.
-    """
-    if metric.null or metric.typed.kind not in (TEMPLATE, DATASET):
-        return {}
-    found = members(metric)
-    for name, member in found.items():
-        if member.typed.kind:
-            known.kinds[name] = member.typed.kind
-        elif name in known.kinds:
-            found[name] = member._replace(typed=member.typed._replace(kind=known.kinds[name]))
-    return found
 
 
 def _bd_seq(metrics: list[Metric]) -> int:

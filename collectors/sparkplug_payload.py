@@ -21,7 +21,6 @@ from config.errors import Rejected
 
 MOST_BYTES: Final = 4 << 20  # of one message, unpacked
 MOST_METRICS: Final = 50_000  # of one message, members of templates included
-DEEPEST: Final = 8  # templates in templates
 _PACKED: Final = b"SPBV1.0_COMPRESSED"  # Cirrus Link's compression: the message is in `body`, zlib or gzip
 
 _VALUES: Final = {"long": "uint64", "float": "float", "double": "double", "boolean": "bool", "string": "bytes"}
@@ -99,9 +98,9 @@ class Payload(NamedTuple):
 
 def decode(data: bytes) -> Payload:
     """Return the message in `data`; raises Rejected with a sentence."""
-    payload = _parse("Payload", _bounded(data))
+    payload = parse("Payload", _bounded(data))
     if payload.uuid == _PACKED:
-        payload = _parse("Payload", _unpack(payload.body))
+        payload = parse("Payload", _unpack(payload.body))
     if len(payload.metrics) > MOST_METRICS:
         raise Rejected(f"{len(payload.metrics)} metrics in one message; {MOST_METRICS} are read at most")
     seq = payload.seq if payload.HasField("seq") else -1
@@ -110,68 +109,24 @@ def decode(data: bytes) -> Payload:
     return Payload(payload.timestamp, seq, tuple(payload.metrics))
 
 
-def properties(data: bytes) -> dict[str, Typed]:
-    """Return the properties of a metric by key; those that are null or sets are left out. Raises Rejected."""
-    found = _parse("PropertySet", data)
-    pairs = zip(found.keys, (_parse("PropertyValue", v) for v in found.values), strict=False)
-    return {
-        _text(k): Typed(v.type, str(field), getattr(v, field)) for k, v in pairs if (field := v.WhichOneof("value"))
-    }
-
-
-def members(metric: Metric) -> dict[str, Metric]:
-    """Return the members of a template instance, `name/member`, templates in it included, or the cells of a data set.
-
-    A cell is `name/column[row]`; in a data set of one row `name/column` as well. Raises Rejected when it goes too deep
-    or is too large.
-    """
-    found: dict[str, Metric] = {}
-    _collect(metric, 0, found)
-    return found
-
-
-def _collect(metric: Metric, depth: int, found: dict[str, Metric]) -> None:
-    if depth > DEEPEST:
-        raise Rejected(f"templates within templates, more than {DEEPEST} deep")
-    inner = _template(metric) if metric.typed.field == "template" else _cells(metric)
-    for member in inner:
-        if len(found) >= MOST_METRICS:
-            raise Rejected(f"more than {MOST_METRICS} members in one metric")
-        found[member.name] = member
-        if member.typed.field in ("template", "dataset"):
-            _collect(member, depth + 1, found)
-
-
-def _template(metric: Metric) -> Iterator[Metric]:
-    template = _parse("Template", metric.typed.value)
-    if template.is_definition:
-        return
-    for raw in template.metrics:
-        member = _metric(raw)
-        yield member._replace(name=f"{metric.name}/{member.name}", time_ms=member.time_ms or metric.time_ms)
-
-
-def _cells(metric: Metric) -> Iterator[Metric]:
-    table = _parse("DataSet", metric.typed.value)
-    rows = list(table.rows)
-    for number, raw in enumerate(rows):
-        cells = _parse("Row", raw).elements
-        for column, kind, cell in zip(table.columns, table.types, cells, strict=False):
-            value = _parse("DataSetValue", cell)
-            if (field := value.WhichOneof("value")) is None:
-                continue
-            typed = Typed(kind, field, getattr(value, field))
-            name = f"{metric.name}/{_text(column)}"
-            yield metric._replace(name=f"{name}[{number}]", typed=typed)
-            if len(rows) == 1:
-                yield metric._replace(name=name, typed=typed)
+def properties(data: bytes, *keys: str) -> dict[str, Typed]:
+    """Return the properties of a metric that are asked for, but those that are null or sets. Raises Rejected."""
+    found = parse("PropertySet", data)
+    stated = dict(zip(found.keys, found.values, strict=False))  # the others are not looked into
+    pairs = ((key, parse("PropertyValue", stated[raw])) for key in keys if (raw := key.encode()) in stated)
+    return {key: Typed(v.type, str(field), getattr(v, field)) for key, v in pairs if (field := v.WhichOneof("value"))}
 
 
 def _metric(raw: bytes) -> Metric:
-    found = _parse("Metric", raw)
+    found = parse("Metric", raw)
+    return described(found, text(found.name))
+
+
+def described(found: Any, name: str) -> Metric:
+    """Return a parsed metric by a name that need not be the one it carries."""
     field = found.WhichOneof("value")
     return Metric(
-        _text(found.name),
+        name,
         found.alias if found.HasField("alias") else -1,
         found.timestamp,
         Typed(_kind(found.datatype, field), field or "", getattr(found, field) if field else None),
@@ -186,14 +141,16 @@ def _kind(stated: int, field: str | None) -> int:
     return stated or {"template": TEMPLATE, "dataset": DATASET}.get(field or "", 0)
 
 
-def _parse(name: str, data: bytes) -> Any:
+def parse(name: str, data: bytes) -> Any:
+    """Return the message `name` of the specification that stands in `data`. Raises Rejected."""
     try:
         return _CLASSES[name].FromString(data)
     except DecodeError as error:
         raise Rejected(f"not a Sparkplug B message: {name} cannot be decoded") from error
 
 
-def _text(data: bytes) -> str:
+def text(data: bytes) -> str:
+    """Return a name. Raises Rejected."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:

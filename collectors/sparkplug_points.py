@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from collectors.sparkplug_nodes import Known, Source, parts
+from collectors.sparkplug_members import Sought, parts
+from collectors.sparkplug_nodes import Known, Source
 from collectors.sparkplug_payload import Metric, properties
 from collectors.sparkplug_types import element, is_array, number, split_index
 from config.bindings import BoundDevice, series_key
@@ -97,7 +99,8 @@ def _feed(source: Source, want: Want) -> tuple[str, Feed | None]:
 def numbers(fed: Sequence[Feed], known: Known, metric: Metric) -> Iterator[tuple[Want, float | str]]:
     """Yield each point with its number, or with what is wrong with it; a member that did not change is left out."""
     try:
-        inner = parts(known, metric) if any(feed.member for feed in fed) else {}
+        sought = _sought(tuple(feed.member for feed in fed))
+        inner = parts(known, metric, sought) if sought.longest else {}
     except Rejected as error:
         yield from ((feed.want, str(error)) for feed in fed)
         return
@@ -109,6 +112,12 @@ def numbers(fed: Sequence[Feed], known: Known, metric: Metric) -> Iterator[tuple
         else:
             if value is not None:
                 yield feed.want, value
+
+
+@lru_cache(maxsize=4_096)
+def _sought(members: tuple[str, ...]) -> Sought:
+    """Return the paths of members that feed points, and those of arrays whose elements do."""
+    return Sought.of({path for member in members if member for path in (member, split_index(member)[0])})
 
 
 def _number(feed: Feed, metric: Metric, inner: Mapping[str, Metric]) -> float | None:
@@ -130,7 +139,7 @@ def learn(known: Known, metric: Metric) -> int:
     """
     if not metric.properties:
         return quality_bits(known.quality)
-    found = properties(metric.properties)
+    found = properties(metric.properties, "Quality", "engUnit")
     code = known.quality
     if (stated := found.get("Quality")) is not None:
         code = int(number(stated))

@@ -29,6 +29,8 @@ _AGAIN_NS: Final = 60 * SECOND_NS  # between gap rows while nothing changes
 _RECENT: Final = 128  # times of a series by which what is sent again is known
 _LATEST_MS: Final = 9_223_372_036_854  # in the year 2262: what nanoseconds can hold
 _MOST_TOLD: Final = 1_000
+_SAID: Final = 400  # characters of what is said once
+_MOST_VALUES: Final = 100_000  # of one message
 _LINK: Final = (Gap.DISCONNECTED, Gap.REFUSED)
 
 
@@ -57,6 +59,8 @@ class Told:
         self._recent: dict[int, array[int]] = defaultdict(lambda: array("q"))
         self._trouble: dict[int, tuple[Gap, str]] = {}  # device → why nothing of it is known
         self.last: dict[int, tuple[float, int]] = {}  # series → number and when it came [ns]
+        self._telling: Payload | None = None
+        self._left = 0  # values of this message
         self._once: set[tuple[str, str]] = set()  # what was said, and of what
         self.begin()
 
@@ -134,7 +138,7 @@ class Told:
             for feed in wanted:
                 self._refuse(feed.want, f"metric '{known.name}' {error}")
             return
-        if metric.null:
+        if metric.null or not self._may_tell(source, len(wanted), payload):
             return
         for want, value in numbers(wanted, known, metric):
             if isinstance(value, str):
@@ -143,6 +147,15 @@ class Told:
             if metric.properties and want.path == known.name:
                 self._say_once(self._key(want), unit_mistake(want.point, known.unit))
             self._add(want, time_ns, value, quality | doubt, again=metric.historical or payload is fed.birth)
+
+    def _may_tell(self, source: Source, values: int, payload: Payload) -> bool:
+        """Count the values of a message: of metrics that come again and again, each may feed many points."""
+        if payload is not self._telling:
+            self._telling, self._left = payload, _MOST_VALUES
+        before, self._left = self._left, self._left - values
+        if before >= 0 > self._left:
+            self.on_refused(source, f"more than {_MOST_VALUES} values in one message; the rest of it is not read")
+        return self._left >= 0
 
     def on_lost(self, source: Source, cause: Gap, reason: str) -> None:
         if cause is Gap.SEQUENCE:
@@ -167,6 +180,7 @@ class Told:
         self.refuse(self._key(want), reason, b"")
 
     def _say_once(self, about: str, what: str) -> None:
+        about, what = about[:_SAID], what[:_SAID]  # both are kept
         if what and (about, what) not in self._once and len(self._once) < _MOST_TOLD:
             self._once.add((about, what))
             logger.warning("%s: %s", about, what)

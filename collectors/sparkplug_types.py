@@ -96,10 +96,12 @@ def shown(typed: Typed) -> str:
 
 def element(typed: Typed, index: int) -> float:
     """Return one element of an array, counted from 0. Raises Rejected with a sentence."""
-    values = elements(typed)
-    if index >= len(values):
-        raise Rejected(f"has {len(values)} elements; there is no [{index}]")
-    return float(values[index])
+    count = _count(typed.value) if (typed.kind, typed.field) == (_BOOLEANS, "bytes") else len(elements(typed))
+    if index >= count:
+        raise Rejected(f"has {count} elements; there is no [{index}]")
+    if typed.kind == _BOOLEANS:  # of which all others need not be unpacked
+        return float(typed.value[4 + index // 8] >> 7 - index % 8 & 1)
+    return float(elements(typed)[index])
 
 
 def elements(typed: Typed) -> npt.NDArray[Any]:
@@ -115,12 +117,17 @@ def elements(typed: Typed) -> npt.NDArray[Any]:
 
 
 def _booleans(data: bytes) -> npt.NDArray[Any]:
-    """A count (four bytes, the lowest first), then eight to a byte, the first in the highest bit."""
-    bits = np.unpackbits(np.frombuffer(data[4:], np.uint8))
+    return np.unpackbits(np.frombuffer(data[4:], np.uint8))[: _count(data)]
+
+
+def _count(data: bytes) -> int:
+    """Return how many Booleans there are: a count (four bytes, the lowest first), then eight to a byte, the first in
+    the highest bit.
+    """
     count = int.from_bytes(data[:4], "little")
-    if len(data) < 4 or not 0 <= len(bits) - count < 8:
+    if len(data) < 4 or not 0 <= 8 * (len(data) - 4) - count < 8:
         raise Rejected(f"is a BooleanArray of {count} in {len(data)} bytes, which does not fit")
-    return bits[:count]
+    return count
 
 
 def _integer(kind: int, value: int) -> int:

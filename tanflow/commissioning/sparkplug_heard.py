@@ -141,7 +141,11 @@ def _add(device: Suggested, born: Born) -> None:
 
 def _born(metric: Metric) -> Born:
     unit = ""
-    if metric.properties and (found := properties(metric.properties).get("engUnit")) and found.field == "string":
+    if (
+        metric.properties
+        and (found := properties(metric.properties, "engUnit").get("engUnit"))
+        and found.field == "string"
+    ):
         unit = found.value.decode("utf-8", "replace")[:60]
     value = "null" if metric.null else shown(metric.typed)
     return Born(metric.name, name_of(metric.typed.kind), value, unit, metric.typed.kind in _NUMBERS)

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collectors.sparkplug_payload import DEEPEST, MOST_BYTES, MOST_METRICS, Payload, decode, members, properties
+from collectors.sparkplug_members import Sought, members
+from collectors.sparkplug_payload import MOST_BYTES, MOST_METRICS, Payload, decode, properties
 from collectors.sparkplug_publish import parse_state, rebirth, state
 from collectors.sparkplug_types import NAMES, Typed, elements, number, split_index
 from config.errors import Rejected
@@ -151,56 +152,11 @@ def test_any_message_is_read_as_googles_protobuf_reads_it(
             assert mine.typed.kind == theirs.datatype
 
 
-def nested(depth: int, leaf: dict[str, Any]) -> dict[str, Any]:
-    for _ in range(depth):
-        leaf = {"name": "t", "datatype": 19, "template_value": {"metrics": [leaf]}}
-    return leaf
-
-
-def flat(metric: Any, prefix: str) -> dict[str, Any]:
-    found = {}
-    for member in metric.template_value.metrics:
-        name = f"{prefix}/{member.name}"
-        found[name] = member
-        if member.WhichOneof("value") == "template_value":
-            found |= flat(member, name)
-    return found
-
-
-templates = st.recursive(
-    st.builds(lambda name, value: value | {"name": name}, names, plain_values),
-    lambda inner: st.builds(
-        lambda name, parts: {"name": name, "datatype": 19, "template_value": {"metrics": parts}},
-        names, st.lists(inner, max_size=4),
-    ),
-    max_leaves=7,
-)  # fmt: skip
-
-
-@given(parts=st.lists(templates, max_size=5))
-def test_templates_are_flattened_by_name(parts: list[dict[str, Any]]) -> None:
-    top = {"name": "Top", "datatype": 19, "template_value": {"metrics": parts}}
-    data = payload(0, top)
-    [metric] = decode(data).metrics()
-    expected = flat(REFERENCE["Payload"].FromString(data).metrics[0], "Top")
-    assert members(metric).keys() == expected.keys()
-
-
-def test_what_is_too_deep_or_too_much_is_refused() -> None:
-    leaf = {"name": "x", "datatype": 9, "float_value": 1.0}
-    [metric] = decode(payload(0, nested(DEEPEST + 1, leaf))).metrics()
-    assert members(metric)["t" + "/t" * DEEPEST + "/x"].typed.value == 1.0
-    [metric] = decode(payload(0, nested(DEEPEST + 2, leaf))).metrics()
-    with pytest.raises(Rejected, match="deep"):
-        members(metric)
+def test_what_is_too_much_is_refused() -> None:
     with pytest.raises(Rejected, match="metrics in one message"):
         decode(b"\x12\x00" * (MOST_METRICS + 1))
     with pytest.raises(Rejected, match="read at most"):
         decode(b"\0" * (MOST_BYTES + 1))
-    bomb = REFERENCE["Template"](metrics=[REFERENCE["Metric"](name=str(n)) for n in range(MOST_METRICS + 1)])
-    [metric] = decode(payload(0, {"name": "t", "template_value": bomb})).metrics()
-    with pytest.raises(Rejected, match="members"):
-        members(metric)
 
 
 def test_a_compressed_message_is_unpacked_but_not_without_end() -> None:
@@ -222,8 +178,8 @@ def everything(decoded: Payload) -> None:
             with contextlib.suppress(Rejected):
                 read(metric.typed)
         if metric.typed.field in ("template", "dataset"):
-            members(metric)
-        properties(metric.properties)
+            members(metric, Sought.of([f"{metric.name}/a", f"{metric.name}/a[0]"]))
+        properties(metric.properties, "Quality", "engUnit")
 
 
 @given(st.binary(max_size=300))
