@@ -23,7 +23,7 @@ from collectors.dlt645_frames import (
     meter_digits,
     read_request,
 )
-from collectors.line_rest import backoff_s
+from collectors.line_rest import OPEN_S, backoff_s
 from collectors.serial_line import connect_line, open_line
 from config.protocols.dlt645 import Dlt645Connection
 from pipeline.counters import Counters
@@ -36,7 +36,6 @@ _GRACE_S: Final = 0.01  # bytes that lie ready after the gateway itself was held
 _MOST_FOLLOWS: Final = 16  # frames one answer may go on for
 # After this many requests in a row without a single byte in return, a connection over TCP is doubted.
 _SILENT: Final = 2
-_OPEN_S: Final = 1.0
 
 
 class Failed(Exception):
@@ -216,7 +215,7 @@ class Line:
         host, port = self._at
         wire = _Wire(self)
         try:
-            async with asyncio.timeout(max(self._manners.timeout_s, _OPEN_S)):
+            async with asyncio.timeout(max(self._manners.timeout_s, OPEN_S)):
                 await (
                     connect_line(host, port, lambda: wire) if host else open_line(self._manners.serial, lambda: wire)
                 )

@@ -155,7 +155,7 @@ class Round:
         state, words, now = failure.cause.name, failure.words, time.monotonic()
         if failure.cause in _OF_METER:
             self._rest.waited(meter, now - asked, now)
-            if failure.cause is Gap.DISCONNECTED and self._rest.nobody_answers:
+            if failure.cause is Gap.DISCONNECTED and self._rest.line_is_down:
                 self._line.rest(Failed(Gap.REFUSED, words))
         if failure.cause in _OF_METER and self._rest.failed(meter, now):
             state, words = "resting", f"{words}; rests between attempts, up to {self._line.backoff_max_s:g} s"

@@ -15,6 +15,8 @@ BREAKER: Final = 3
 SHARE: Final = 0.1
 # Within what time units of long periods are met for the first time [s].
 MEET_S: Final = 10.0
+# A connection may take this long to open at least: a first packet that is lost is sent again after 1 s (RFC 6298 §2.1).
+OPEN_S: Final = 1.5
 _FIRST_BACKOFF_S: Final = 0.5
 # So many deadlines a unit may cost before it is rationed: a reply lost to noise is no reason to rest.
 _FREE: Final = 1.75
@@ -53,6 +55,11 @@ class Rest:
     def nobody_answers(self) -> bool:
         """Whether the last request to each unit was in vain."""
         return len(self._silent) == len(self._units)
+
+    @property
+    def line_is_down(self) -> bool:
+        """Whether it is the line that fails: different units suffer the same, and none answers."""
+        return len(self._units) > 1 and self.nobody_answers
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────
 

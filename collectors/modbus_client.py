@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple, Protocol
 
-from collectors.line_rest import Rest, backoff_s
+from collectors.line_rest import OPEN_S, Rest, backoff_s
 from collectors.modbus_deadlines import Deadline, Deadlines
 from collectors.modbus_frames import Failure, Read
 from config.protocols.modbus import ModbusConnection
@@ -181,7 +181,7 @@ class Link:
         """The connection cannot be used further: close it, fail what was asked, go on over a new one.
 
         What one unit is asked, and is answered by nonsense or by hanging up, is that unit's failure: it rests, those
-        beside it are asked over the new connection. Only when no unit of the link answers is it the link that rests.
+        beside it are asked over the new connection. Only when several share the link and none answers does it rest.
         """
         asked = self._wire.asked if self._wire else None
         if asked is not None:
@@ -193,7 +193,7 @@ class Link:
             now = time.monotonic()
             self.rest.waited(asked.owner, now - self._asked_s, now)
             self._spoiler = asked.owner
-        if malformed if asked is None else self.rest.nobody_answers and not malformed:
+        if malformed if asked is None else self.rest.line_is_down and not malformed:
             self._count(Failure(Gap.REFUSED, failure.words))
         if asked is not None:
             asked.owner.failed(asked, failure)
@@ -225,11 +225,12 @@ class Link:
 
     async def _connect(self) -> None:
         wire, began = self._way.wire(self), time.monotonic()
+        within_s = max(self._timeout_s, OPEN_S)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(within_s):
                 await self._way.connect(wire)
         except TimeoutError:
-            self._count(Failure(Gap.REFUSED, f"no connection to {self.name} within {self._timeout_s:g} s"))
+            self._count(Failure(Gap.REFUSED, f"no connection to {self.name} within {within_s:g} s"))
         except (OSError, UnicodeError) as error:
             self._count(Failure(Gap.REFUSED, f"no connection to {self.name}: {error}"))
         else:

@@ -189,6 +189,35 @@ async def test_a_unit_that_talks_nonsense_leaves_the_one_beside_it_in_peace() ->
         assert run.gaps("well") == [Gap.NONE]
 
 
+async def test_a_gateway_that_hangs_up_on_every_unit_is_left_alone_for_a_while_and_read_again_when_it_answers() -> None:
+    connections = asked = 0
+    answers = False
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections, asked
+        connections += 1
+        while request := await reader.read(12):
+            asked += 1
+            if not answers:
+                break
+            writer.write(request[:2] + frame(0, request[6], registers(3, [7]))[2:])
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    devices = [bound(f"m{u}", f"127.0.0.1:{port}/{u}", one()) for u in (1, 2, 3)]
+    async with running(devices, every_s=0.05) as run:
+        await until(lambda: all(len(run.gaps(f"m{u}")) > 40 for u in (1, 2, 3)))
+        assert connections <= asked + 1
+        assert connections < 30
+        assert run.counters.state == "down"
+        answers = True
+        await until(lambda: all(run.values(f"m{u}.x") for u in (1, 2, 3)))
+        await until(lambda: run.counters.state == "running")
+    server.close()
+    assert {Gap.DISCONNECTED, Gap.NONE} <= set(run.gaps("m1")) <= {Gap.DISCONNECTED, Gap.REFUSED, Gap.BREAKER, Gap.NONE}
+
+
 async def test_frames_in_pieces_are_put_together() -> None:
     async def dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await reader.read(12):
