@@ -61,8 +61,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; known here: {listed}" if listed and len(listed) <= 240 else ""
 
 
-def explain(error: ErrorDetails, root: type[BaseModel]) -> str:
-    """Return what is wrong and what would be right."""
+def explain(error: ErrorDetails, root: type[BaseModel], written: str = "") -> str:
+    """Return what is wrong and what would be right; `written` is a number as it stands in the file."""
     kind, loc, value = error["type"], error["loc"], error["input"]
     context: Mapping[str, Any] = error.get("ctx", {})
     last = str(loc[-1]) if loc else ""
@@ -77,7 +77,7 @@ def explain(error: ErrorDetails, root: type[BaseModel]) -> str:
         return _SECRET
     if kind == "literal_error" and isinstance(value, str) and (meant := _meant(value, str(context["expected"]))):
         return f"'{value}' is not known here{meant}"
-    return _by_kind(kind, context, error["msg"]) + _quoted(kind, loc, value, context)
+    return _by_kind(kind, context, error["msg"]) + _quoted(kind, loc, value, context, written)
 
 
 def _is_secret(loc: Loc) -> bool:
@@ -99,13 +99,13 @@ def _by_kind(kind: str, context: Mapping[str, Any], message: str) -> str:
     return re.sub(r"^(Input|String|Tuple|Value|Data|Dictionary) should", "must", message)
 
 
-def _quoted(kind: str, loc: Loc, value: Any, context: Mapping[str, Any]) -> str:
+def _quoted(kind: str, loc: Loc, value: Any, context: Mapping[str, Any], written: str) -> str:
     """Return what was found and what may have been meant, where that cannot give a secret away."""
     if "tag" in context:
         return f", not '{context['tag']}'{_meant(str(context['tag']), str(context['expected_tags']))}"
     if isinstance(value, dict | list | BaseModel) or any(_HIDDEN.search(str(part)) for part in loc):
         return ""
-    text = _shown(value)
+    text = _shown(value, written)
     if kind in _BLOCKS or not text:
         return ""
     if kind == "string_type":
@@ -118,11 +118,14 @@ def _quoted(kind: str, loc: Loc, value: Any, context: Mapping[str, Any]) -> str:
     return f" (here {text})" if kind == "string_pattern_mismatch" else f", not {text}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, written: str) -> str:
     """Return a scalar as it stands in the file, "" for one that is long or looks like a login."""
     if value is None:
         return "nothing"
-    text = str(value).lower() if isinstance(value, bool) else f"'{value}'" if isinstance(value, str) else str(value)
+    if isinstance(value, bool):
+        text = str(value).lower()
+    else:
+        text = f"'{value}'" if isinstance(value, str) else written or str(value)
     return "" if len(text) > 80 or "@" in text else text
 
 

@@ -21,7 +21,7 @@ from config.plant_checks import Finding, Loc, Plant, check_plant
 from config.points import DeviceMap, Point, Template
 from config.reference_checks import check_references
 from config.templates import load_all
-from config.yaml_lines import Place, Unreadable, locate, read
+from config.yaml_lines import Place, Unreadable, locate, read, written
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_PROBLEMS: Final = 200
@@ -94,7 +94,7 @@ def _validate(data: Any, top: Place, folder: Path) -> tuple[Plant | None, list[F
         return _plant(Gateway.model_validate(data), folder), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-    findings = [(_stands(d), explain(d, Gateway)) for d in details]
+    findings = [(_stands(d), explain(d, Gateway, written(top, d["loc"]))) for d in details]
     if not isinstance(data, dict):
         return None, findings
     extra = {locate(top, d["loc"])[1] for d in details if d["type"] == "extra_forbidden"}

@@ -43,10 +43,11 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class Place:
-    """The line a value stands on (of its key, where it has one) and the places inside it."""
+    """The line a value stands on (of its key, where it has one), the places inside it, a plain scalar as written."""
 
     line: int
     inside: dict[str | int, Place] = field(default_factory=dict)
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -127,9 +128,10 @@ class _Reader:
             self._key(event.value, line, merge=plain and event.value == _MERGE)
             return
         value = _resolve(event.value) if plain else event.value
+        place = Place(line, text=event.value if plain else "")
         if event.anchor:
-            self._anchors[event.anchor] = (value, Place(line), 1)
-        self._attach(value, Place(line), 1, line)
+            self._anchors[event.anchor] = (value, place, 1)
+        self._attach(value, place, 1, line)
 
     def _begin(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, line: int) -> None:
         self._refuse_tag(event.tag, line)
@@ -183,7 +185,7 @@ class _Reader:
         block.values += values
         if isinstance(block.data, list):
             block.data.append(value)
-            block.place.inside[len(block.data) - 1] = Place(line, place.inside)
+            block.place.inside[len(block.data) - 1] = Place(line, place.inside, place.text)
             return len(block.data) - 1
         assert block.next_key is not None
         (key, key_line), block.next_key = block.next_key, None
@@ -191,7 +193,7 @@ class _Reader:
             self._merge(block, value, place, key_line)
             return None
         block.data[key] = value
-        block.place.inside[key] = Place(key_line, place.inside)
+        block.place.inside[key] = Place(key_line, place.inside, place.text)
         return key
 
     def _merge(self, block: _Open, value: Any, place: Place, line: int) -> None:
@@ -238,3 +240,10 @@ def locate(top: Place, path: Sequence[str | int]) -> tuple[int, tuple[str | int,
             here = here.inside[part]
             walked.append(part)
     return here.line, tuple(walked)
+
+
+def written(top: Place, path: Sequence[str | int]) -> str:
+    """Return the plain scalar at a path as it stands in the text; nobody would know 1e100000 again as a number."""
+    for part in path:
+        top = top.inside.get(part, top)
+    return top.text
