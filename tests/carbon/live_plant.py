@@ -132,13 +132,13 @@ class LivePlant:
 
     def entries(self, line: str = LOCATION) -> Entries:
         """Return what is effective of a line."""
-        ledger = self.gateway.ledger
+        ledger = self.gateway.ground.ledger
         numbers = {n for n, known in ledger.lines.items() if known.key == line}
         return Entries.join(list(ledger.read(lines=numbers)))
 
     def factors(self, line: str = LOCATION) -> list[tuple[str, float, str]]:
         """Return (id, kg/kWh, variant) of each effective entry of a line."""
-        known = self.gateway.ledger.factors
+        known = self.gateway.ground.ledger.factors
         used = [known[n] for n in self.entries(line).factor.tolist()]
         return [(f.id, round(f.total, 12), f.provenance.variant) for f in used]
 

@@ -77,7 +77,7 @@ async def live(plant: LivePlant, hour: int, quarters: Sequence[Decimal | float])
 
 def reasons(plant: LivePlant, hour: int) -> list[tuple[str, float, str]]:
     """Return (kind of reason, factor [kg/kWh], its variant) of every version of an hour."""
-    ledger = plant.gateway.ledger
+    ledger = plant.gateway.ground.ledger
     (line,) = [n for n, known in ledger.lines.items() if known.key == LOCATION]
     versions = ledger.versions(line, START + hour * HOUR_NS)
     factors = [ledger.factors[int(v.entry.factor[0])] for v in versions]
@@ -276,9 +276,9 @@ async def test_half_hours_make_an_hour_and_a_forecast_is_a_fallback_until_it_was
             # 10 kWh · (180 + 191)/2 g/kWh = 1.855 kg of CO₂ alone, as its publisher counts.
             assert plant.entries().co2.tolist() == [1_855_000]
             assert plant.entries().quality.tolist() == [0]
-            head = plant.gateway.ledger.head()
+            head = plant.gateway.ground.ledger.head()
             await plant.reach(START + 3 * HOUR_NS + GRACE_NS)
-            assert plant.gateway.ledger.head() == head  # nothing new is said, nothing is booked
+            assert plant.gateway.ground.ledger.head() == head  # nothing new is said, nothing is booked
 
 
 async def test_a_ledger_that_was_busy_books_the_revision_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,7 +335,7 @@ async def test_what_a_person_has_restated_and_what_was_booked_before_are_left_al
         async with open_live(tmp_path, clock, ANY_JSON.format(url=server.url)) as plant:
             for hour in (1, 2):
                 await live(plant, hour, [1.0] * 4)
-            ledger = plant.gateway.ledger
+            ledger = plant.gateway.ground.ledger
             numbers = {n for n, known in ledger.lines.items() if known.key == LOCATION}
             stated = FactorSteps.constant(Factor("auditor/ES/2022", "kWh", (0.0, 0.0, 0.0, 0.0, 0.2), 1.0, SAID))
             span = Span(START + HOUR_NS, START + 2 * HOUR_NS, plant.gateway.books.zone)

@@ -90,7 +90,7 @@ async function sha256(file) {
 function recordsTable({format}, words, points) {
   const columns = ["point", "state", "display", "read", "serial", "by", "on"].map((key) => ({label: words(key), number: ["display", "read"].includes(key)}));
   const rows = points.map(({point, state, record}) => {
-    const tag = el("span", {class: state === "in order" ? "soft" : state === "missing" ? "" : "tag warning"}, words(`compared_state.${state}`));
+    const tag = el("span", {class: state === "in order" ? "soft" : state === "missing" ? "" : "tag warning"}, words(`compared_${state.replace(" ", "_")}`));
     if (!record) return [point, tag, "", "", "", "", ""];
     const when = format.time(record.at_ns);
     return [point, tag, `${record.shown} ${format.unit(record.unit)}`, String(Number(record.read.toPrecision(8))), record.serial, record.by, when];
