@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +15,15 @@ from tanflow.commissioning.sheet_rows import CHINESE_SHEETS, SHEETS, Row
 
 MAX_PROBLEMS: Final = 200
 _MAX_COLUMNS: Final = 64
+# What others call a column, as headings are compared.
+_MEANT: Final = {
+    **dict.fromkeys(("point", "tag", "pointname", "tagname", "id"), "name"),
+    **dict.fromkeys(("register", "reg"), "modbus.address"),
+    **dict.fromkeys(("datatype", "format"), "modbus.type"),
+    **dict.fromkeys(("node", "nodeid"), "opcua.node"),
+    **dict.fromkeys(("topic",), "mqtt.topic"),
+    **dict.fromkeys(("factor", "multiplier"), "scale"),
+}
 _ORDERS: Final = {
     "abcd": ("big", "big"), "badc": ("big", "little"), "cdab": ("little", "big"), "dcba": ("little", "little"),
     "ab": ("big", "big"), "ba": ("big", "little"),
@@ -129,13 +138,23 @@ def _heads(book: Book, title: str, name: str, line: int, head: Sequence[Any]) ->
         if number >= _MAX_COLUMNS:
             book.problems.append(Problem(book.file, line, place, f"is beyond {_MAX_COLUMNS} columns"))
         elif column is None:
-            message = f"'{visible(str(cell)[:60])}' is no column of {name}{nearest(str(cell), columns)}"
+            message = f"'{visible(str(cell)[:60])}' is no column of {name}{_known(str(cell), columns)}"
             book.problems.append(Problem(book.file, line, place, message))
         elif column in {c.name for c in found.values()}:
             book.problems.append(Problem(book.file, line, place, f"is a second column {column}"))
         else:
             found[number] = columns[column]
     return found
+
+
+def _known(word: str, columns: Collection[str]) -> str:
+    """Return which column was likely meant, else which there are; those of blocks, with a dot, by example."""
+    meant = _MEANT.get(heading(word), "")
+    if meant in columns:
+        return f"; did you mean '{meant}'?"
+    plain = [name for name in columns if "." not in name]
+    dotted = next((f", and of blocks e.g. {name}" for name in columns if "." in name), "")
+    return nearest(word, columns) or f"; known here: {', '.join(plain)}{dotted}"
 
 
 def _letter(index: int) -> str:

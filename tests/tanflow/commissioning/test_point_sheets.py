@@ -285,9 +285,13 @@ def test_every_fault_is_told_at_once_and_by_its_cell() -> None:
 
 
 def test_unknown_and_doubled_headings() -> None:
-    found = faults(sheet((*HEAD, "Adresse", "点位名称"), ("a", "x", 1, 3, "int16", None, 1, "V", 2)))
+    row = ("a", "x", 1, 3, "int16", None, 1, "V", 2)
+    found = faults(sheet((*HEAD, "Adresse", "点位名称", "Point", "Wert"), row))
     assert any(fault.startswith("点表!I1: 'Adresse' is no column") for fault in found)
     assert any(fault.startswith("点表!J1: is a second column name") for fault in found)
+    assert "点表!K1: 'Point' is no column of points; did you mean 'name'?" in found
+    (other,) = (fault for fault in found if fault.startswith("点表!L1: 'Wert' is no column of points; known here: "))
+    assert "name, quantity, unit, kind" in other
 
 
 def test_devices_name_what_they_stand_on() -> None:
