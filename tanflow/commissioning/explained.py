@@ -10,6 +10,8 @@ from tanflow.commissioning.addresses import Way
 
 _OTHER: Final = {"holding": "input", "input": "holding", "coil": "discrete", "discrete": "coil"}
 _FIRST: Final = {"holding": 40_001, "input": 30_001, "discrete": 10_001, "coil": 1}  # as manuals number them
+# What is said of a reply whose framing was right.
+_FRAMED: Final = ("answered instead of", "answer to function", "bytes of data", "CRC is wrong")
 
 
 def explained(failure: Failure, read: Read, way: Way) -> list[str]:
@@ -21,7 +23,11 @@ def explained(failure: Failure, read: Read, way: Way) -> list[str]:
         return [f"unit {read.unit} refuses: {failure.words}", "the device's manual says what it means by this code"]
     if failure.cause is Gap.REFUSED:
         return _unreachable(failure, way)
-    told = {Gap.TIMEOUT: _silent, Gap.MALFORMED: _garbage, Gap.DISCONNECTED: _hung_up}
+    if failure.cause is Gap.MALFORMED:
+        return (
+            _not_asked(failure, read, way) if any(w in failure.words for w in _FRAMED) else _garbage(failure, read, way)
+        )
+    told = {Gap.TIMEOUT: _silent, Gap.DISCONNECTED: _hung_up}
     return told[failure.cause](read, way) if failure.cause in told else [failure.words]
 
 
@@ -106,12 +112,21 @@ def _silent(read: Read, way: Way) -> list[str]:
     ]
 
 
-def _garbage(read: Read, way: Way) -> list[str]:
-    other = "modbus" if way.rtu else "modbus+rtu"
+def _not_asked(failure: Failure, read: Read, way: Way) -> list[str]:
     return [
-        f"what {way.name} answers is not {'Modbus RTU' if way.rtu else 'Modbus TCP'}",
-        f"it may speak the other framing: {other}://{way.address(read.unit)}; or another protocol has this port",
+        f"{way.name} answers, but not what was asked: {failure.words}",
+        "a second master on the same line, or a reply that came too late: stop others, and ask again with --timeout 5",
+        f"some devices answer under a number of their own, or never with so much: tanflow scan {_scan(way)}, &count=1",
     ]
+
+
+def _garbage(failure: Failure, read: Read, way: Way) -> list[str]:
+    said = [f"what {way.name} answers is not {'Modbus RTU' if way.rtu else 'Modbus TCP'}: {failure.words}"]
+    if way.serial is not None:
+        return [*said, "its baud rate and parity may be others: ?baudrate=9600&parity=N; or A and B are swapped"]
+    other = "modbus" if way.rtu else "modbus+rtu"
+    hint = f"it may speak the other framing: {other}://{way.address(read.unit)}; or another protocol has this port"
+    return [*said, hint]
 
 
 def _hung_up(read: Read, way: Way) -> list[str]:

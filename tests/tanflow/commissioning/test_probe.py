@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,47 @@ def test_nobody_there_and_the_wrong_framing(
     told = said(monkeypatch, capsys, "probe", f"{url.replace('modbus', 'modbus+rtu')}/1?address=1", "--timeout", 0.2)
     assert told.code == 1
     assert "modbus://127.0.0.1" in told.err
+
+
+class Liar(asyncio.Protocol):
+    """A server whose reply to any request is `reply`, behind the transaction id it was asked with."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(data[:2] + self._reply)
+
+
+@asynccontextmanager
+async def lying(reply: bytes) -> AsyncIterator[asyncio.Server]:
+    server = await asyncio.get_running_loop().create_server(lambda: Liar(reply), "127.0.0.1", 0)
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ("0000 0007 05 03 04 0001 0002", "unit 5 answered instead of 1"),
+        ("0000 0005 01 03 02 0001", "2 bytes of data (2 announced) instead of"),
+        ("0000 0003 01 04 00", "answer to function 4 instead of 3"),
+        ("0103 0400 0100 0200", "protocol id 259 instead of 0"),
+    ],
+)
+def test_a_reply_that_was_not_asked_for_is_told(
+    reply: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with in_thread(lambda: lying(bytes.fromhex(reply))) as server:
+        port = server.sockets[0].getsockname()[1]
+        told = said(monkeypatch, capsys, "probe", f"modbus://127.0.0.1:{port}/1?address=1", "--timeout", 30)
+    assert told.code == 1
+    assert words in told.err
+    assert ("modbus+rtu" in told.err) == ("protocol id" in words)
 
 
 def test_rtu_through_a_serial_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
