@@ -57,12 +57,20 @@ def own(certs: Path) -> Own:
 
 
 def renew(certs: Path, now: datetime | None = None) -> Own:
-    """Make the own certificate anew, key and all; the old pair is kept beside it. Raises GatewayError."""
+    """Make the own certificate anew, key and all; the old pair is kept beside it. Raises GatewayError.
+
+    Where none can be made, the old pair stays the own one.
+    """
     folder = certs / OWN
-    if folder.exists():
-        stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-        folder.rename(certs / f"{OWN}-until-{stamp}")
-    return own(certs)
+    kept = certs / f"{OWN}-until-{(now or datetime.now(UTC)).strftime('%Y%m%dT%H%M%SZ')}"
+    if not folder.exists():
+        return own(certs)
+    folder.rename(kept)
+    try:
+        return own(certs)
+    except GatewayError:
+        kept.rename(folder)
+        raise
 
 
 def load(certificate: Path, key: Path, *, application: bool = True) -> Own:
@@ -177,21 +185,27 @@ def _pem(key: rsa.RSAPrivateKey) -> bytes:
 
 
 def _make(certs: Path, uri: str) -> None:
-    """Make key and certificate, both or none of them: the folder appears complete under its name."""
+    """Make key and certificate, both or none of them: the folder appears complete under its name, or nothing stays."""
     try:
         certs.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder = Path(tempfile.mkdtemp(prefix=".own-", dir=certs))
-        key = rsa.generate_private_key(public_exponent=65_537, key_size=_BITS)
-        _write(folder / KEY, _pem(key), 0o600)
-        _write(folder / CERTIFICATE, der(_self_signed(key, uri, _own_names(uri))), 0o644)
         try:
-            folder.rename(certs / OWN)
-        except OSError:  # another process was first
-            shutil.rmtree(folder)
-            if not (certs / OWN).exists():
-                raise
+            key = rsa.generate_private_key(public_exponent=65_537, key_size=_BITS)
+            _write(folder / KEY, _pem(key), 0o600)
+            _write(folder / CERTIFICATE, der(_self_signed(key, uri, _own_names(uri))), 0o644)
+            _name(folder, certs / OWN)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise GatewayError(f"{certs}: the gateway's certificate cannot be kept there: {error.strerror}") from error
+
+
+def _name(folder: Path, own: Path) -> None:
+    try:
+        folder.rename(own)
+    except OSError:
+        if not own.exists():  # else another process was first, and its pair serves both
+            raise
 
 
 def _write(file: Path, data: bytes, mode: int) -> None:
