@@ -72,9 +72,10 @@ def _count_ns(value: Any, unit_ns: int) -> int:
         raise Rejected(f"its time {_shown(value)} is not a number")
     try:
         # The shortest decimal that prints as this float is what the device wrote: 1700000000.1 is exact that way.
-        return int(_checked(Decimal(str(value)) * unit_ns, value))
+        exact = _checked(Decimal(str(value)) * unit_ns, value)
     except ArithmeticError as error:
         raise Rejected(f"its time {_shown(value)} is not a number") from error
+    return _checked(int(exact), value)  # less than a nanosecond is none
 
 
 def _checked(time_ns: _Number, value: Any) -> _Number:

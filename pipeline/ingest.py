@@ -19,7 +19,7 @@ from pipeline.counters import Counters
 from pipeline.log.log import Log
 from pipeline.log.writer import DeadLetter, Entry, Snapshot
 from pipeline.meter import MeterState, fold
-from pipeline.normalise import distrust, doubt_the_future, is_ahead, normalise
+from pipeline.normalise import distrust, doubt_clocks, is_ahead, normalise
 from pipeline.quality import BAD, SEVERITY
 from pipeline.series import SeriesTable
 
@@ -89,7 +89,7 @@ class Ingest:
             batch = replace(batch, header=self._header(batch.header))
             measured = normalise(self.table, batch)
             anchor_ns = self.clock.untrusted.get(batch.header.boot)
-            measured = doubt_the_future(measured) if anchor_ns is None else distrust(measured, anchor_ns)
+            measured = doubt_clocks(measured) if anchor_ns is None else distrust(measured, anchor_ns)
             state, measured, derived = derive(self.table, self.state, measured)
             tokens = deque(self.tokens, _TOKENS)
             if batch.token:

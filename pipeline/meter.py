@@ -23,6 +23,7 @@ _RESET_SHARE: Final = 0.1  # without a known rate, a counter that continues belo
 # A register may show less often than it is read (a concentrator behind it, a whole kWh at a time): an advance is
 # impossible only beyond what an hour of full load makes. No meter is coarser, none is refreshed more rarely.
 _REFRESH_H: Final = 1.0
+_CREDITED_H: Final = 8_766.0  # a year: over a longer interval a full load explains nearly any step, so nothing more
 _CARRIED: Final = np.uint16(0xFFFF ^ q.LATE)
 
 Mask = npt.NDArray[np.bool_]
@@ -157,16 +158,17 @@ class Register:
         return cls(table.modulus[series], table.max_rate[series], step)
 
     def reach(self, hours: Values) -> Values:
-        """Return the most a counter can have advanced [unit]; infinite where its rate is unknown."""
-        return np.where(np.isnan(self.max_rate), np.inf, self.max_rate * hours + 2 * self.step)
+        """Return the most a counter can have advanced [unit], in a year at most; infinite where its rate is unknown."""
+        credited = np.minimum(hours, _CREDITED_H)
+        return np.where(np.isnan(self.max_rate), np.inf, self.max_rate * credited + 2 * self.step)
 
 
 def advance(last: Values, value: Values, hours: Values, register: Register) -> tuple[Values, Mask]:
     """Return (advance, rolled over) from one index to a later one; NaN where neither explains the step.
 
-    A step is possible within the reach of the time between, an hour at least. A step down is a rollover when the way
-    over the top is within reach, or, where no rate is known, shorter than half the register's width and not to zero:
-    that is what a meter shows that has just lost its supply.
+    A step is possible within the reach of the time between, an hour at least and a year at most. A step down is a
+    rollover when the way over the top is within reach, or, where no rate is known, shorter than half the register's
+    width and not to zero: that is what a meter shows that has just lost its supply.
     """
     step = value - last
     over = step + register.modulus
@@ -240,7 +242,7 @@ def _count(
 
     span_ns = time_ns - step.start_ns
     period = table.period_ns[series]
-    outage = (period > 0) & (span_ns > _OUTAGE_PERIODS * period)
+    outage = ((period > 0) & (span_ns > _OUTAGE_PERIODS * period)) | (span_ns > _CREDITED_H * HOUR_NS)
     # A float register whose step is larger than what can be used in the interval moves in jumps.
     coarse = (table.relative[series] > 0) & (register.step > register.max_rate * (span_ns / HOUR_NS))
     flags = step.flags | np.where(outage | coarse, q.PROFILE_ESTIMATED, 0).astype(np.uint16)

@@ -13,6 +13,7 @@ from pipeline.quality import BAD, CLOCK, RANGE, UNCERTAIN, worsen
 from pipeline.series import Kind, SeriesTable
 
 _AHEAD_NS = 3_600 * SECOND_NS  # a device's clock may be this far before ours; more is wrong
+_BEHIND_NS = 3_652 * 86_400 * SECOND_NS  # and this far behind, ten years: no device keeps readings longer
 
 
 def normalise(table: SeriesTable, batch: Batch) -> Batch:
@@ -49,9 +50,13 @@ def is_ahead(batch: Batch) -> npt.NDArray[np.bool_]:
     return ahead
 
 
-def doubt_the_future(batch: Batch) -> Batch:
-    """Flag rows stamped more than an hour after their receipt: folded, one of them would make all later ones late."""
-    ahead = is_ahead(batch)
-    if not ahead.any():
+def doubt_clocks(batch: Batch) -> Batch:
+    """Flag the rows that no clock that is right can have stamped, by the gateway's own at their receipt.
+
+    More than an hour ahead: folded, one of them would make all later ones late. More than ten years behind: a clock
+    that was never set (1970, 1980, 2000), and folded, one of them would begin an interval of decades.
+    """
+    wrong = is_ahead(batch) | (batch.time_ns < batch.header.received_ns - _BEHIND_NS)
+    if not wrong.any():
         return batch
-    return replace(batch, quality=np.where(ahead, worsen(batch.quality | np.uint16(CLOCK), UNCERTAIN), batch.quality))
+    return replace(batch, quality=np.where(wrong, worsen(batch.quality | np.uint16(CLOCK), UNCERTAIN), batch.quality))

@@ -236,3 +236,16 @@ def join(batches: list[Batch]) -> Batch:
     from pipeline.batch import concat
 
     return concat(batches[0].header, batches)
+
+
+@given(years=st.integers(2, 60), load=st.floats(0.0, 0.99))
+def test_a_year_is_the_longest_that_is_credited_to_a_meter(years: int, load: float) -> None:
+    """What full load makes in a year is taken after any time, with a course nobody knows; more must be confirmed."""
+    table, end_s = meter_table(max_rate=100.0), years * 8_766 * 3_600
+    in_a_year = 100.0 * 8_766
+    [(_, span_s, amount, quality)] = amounts(table, readings([0, end_s], [0.0, load * in_a_year]))
+    assert (span_s, amount, quality) == (end_s, load * in_a_year, q.PROFILE_ESTIMATED)
+    jump = readings([0, end_s, end_s + 3_600], [0.0, (1.01 + load) * in_a_year, (1.01 + load) * in_a_year + 80])
+    [(_, span_s, amount, quality)] = amounts(table, jump)
+    assert (span_s, round(amount, 3)) == (3_600, 80.0)
+    assert quality & q.SWAP
