@@ -93,6 +93,10 @@ class Point(Strict):
     def protocol(self) -> str:
         return next(p for p in PROTOCOLS if getattr(self, p) is not None)
 
+    def in_unit(self, raw: float) -> float:
+        """Return what a device shows in the unit of the point: raw · scale · sign + offset."""
+        return raw * self.scale * self.sign + self.offset
+
     @property
     def effective_kind(self) -> KindName:
         return self.kind or QUANTITIES[self.quantity].kind

@@ -167,7 +167,7 @@ class _Visit:
             elif (one := self._of_series.get(series)) is not None and one.failed:
                 news = True
                 one.after_s = time.monotonic() - self._began
-                one.value, one.quality = _scaled(one.point, value), quality
+                one.value, one.quality = one.point.in_unit(value), quality
                 low, high = one.point.valid or (-math.inf, math.inf)
                 if not low <= one.value <= high:
                     one.quality |= BAD | RANGE
@@ -207,10 +207,6 @@ def _of_range(one: Sample) -> str:
     if one.quality & RANGE and one.point.valid:
         return f"outside valid: [{one.point.valid[0]:g}, {one.point.valid[1]:g}]"
     return "the device says the value is bad"
-
-
-def _scaled(point: Point, raw: float) -> float:
-    return raw * point.scale * point.sign + point.offset
 
 
 def _quiet(connection: Connection) -> Connection:

@@ -89,11 +89,6 @@ def _when(at_ns: int, now_ns: int) -> dict[str, Any]:
     return {"at": iso(np.array([at_ns]))[0], "at_ns": at_ns, "age_s": round((now_ns - at_ns) / SECOND_NS, 3)}
 
 
-def _scaled(point: Point, raw: float) -> float:
-    """Return a raw number in the unit of its point."""
-    return raw * point.scale * point.sign + point.offset
-
-
 # ── Modbus ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -135,7 +130,7 @@ def _register(name: str, point: Point, spot: Place, heard: Sequence[Heard]) -> d
             "offset": r.offset,
             "bit": r.bit,
             "raw": r.value,
-            "value": _scaled(point, r.value),
+            "value": point.in_unit(r.value),
             "configured": is_configured(r, spot),
         }
         for r in (readings(block, spot) if block else [])
@@ -201,7 +196,7 @@ def _forms(point: Point, place: Dlt645Point, raw: bytes) -> Iterator[dict[str, A
                 yield {
                     "path": f"{'±' if signed else ''}{whole}{'.' if decimals else ''}{'X' * decimals}",
                     "raw": number,
-                    "value": _scaled(point, number),
+                    "value": point.in_unit(number),
                     "configured": (decimals, signed) == (place.decimals, place.form.signed),
                 }
 
@@ -231,7 +226,7 @@ def _opcua(device: BoundDevice, heard: Sequence[opcua_values.Heard], now_ns: int
 
 def _number(point: Point, text: str) -> float | None:
     try:
-        return _scaled(point, {"True": 1.0, "False": 0.0}[text] if text in ("True", "False") else float(text))
+        return point.in_unit({"True": 1.0, "False": 0.0}[text] if text in ("True", "False") else float(text))
     except ValueError:
         return None
 
@@ -262,7 +257,7 @@ def _mqtt(connection: Any, device: BoundDevice, heard: Sequence[mqtt.Heard], now
         found = dict(_values(last.payload, form)) if last else {}
         raw = found.get(form.path)
         readings = [
-            {"path": path, "raw": number, "value": _scaled(point, number), "configured": path == form.path}
+            {"path": path, "raw": number, "value": point.in_unit(number), "configured": path == form.path}
             for path, number in found.items()
         ]
         points.append(
@@ -271,7 +266,7 @@ def _mqtt(connection: Any, device: BoundDevice, heard: Sequence[mqtt.Heard], now
                 "path": form.path,
                 "topic": last.topic if last else None,
                 "raw": raw,
-                "value": None if raw is None else _scaled(point, raw),
+                "value": None if raw is None else point.in_unit(raw),
                 "unit": point.unit,
                 "readings": readings,
             }
@@ -326,7 +321,7 @@ def _sparkplug(device: BoundDevice, heard: Sequence[sparkplug.Heard], now_ns: in
         metric = next((h for h in heard if h.metric == point.sparkplug.metric), None)
         raw = _raw(metric) if metric else None
         readings = [
-            {"path": path, "raw": number, "value": _scaled(point, number), "configured": path == point.sparkplug.metric}
+            {"path": path, "raw": number, "value": point.in_unit(number), "configured": path == point.sparkplug.metric}
             for path, number in numbers.items()
         ]
         points.append(
@@ -335,7 +330,7 @@ def _sparkplug(device: BoundDevice, heard: Sequence[sparkplug.Heard], now_ns: in
                 "path": point.sparkplug.metric,
                 "type": metric.type if metric else None,
                 "raw": raw,
-                "value": None if raw is None else _scaled(point, raw),
+                "value": None if raw is None else point.in_unit(raw),
                 "unit": point.unit,
                 "readings": readings,
             }
