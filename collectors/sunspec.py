@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import struct
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from collectors.modbus_ask import Asker
+from collectors.modbus_ask import Answer, Asker
 from collectors.modbus_frames import Failure, Read
 from collectors.modbus_plan import Place, compile_plan, decode_text, place
 from config.errors import Rejected, Unavailable
@@ -30,7 +31,9 @@ _MARK: Final = b"SunS"
 _COMMON: Final = 1
 _END: Final = 0xFFFF
 _MOST_MODELS: Final = 100  # of one device; a chain that goes on is no chain
+_MOST_NAMED: Final = 20  # models in the notes of a device map
 _MOST: Final = 125  # registers of one read
+WITHIN_S: Final = 20.0  # a chain of twenty models takes a slow line a few seconds
 DEFAULTS: Final = ModbusDefaults(absent="sunspec")
 
 
@@ -61,30 +64,59 @@ class Reading(NamedTuple):
     value: float
 
 
-async def discover(asker: Asker, unit: int) -> Found:
-    """Read a unit's chain of models, and the registers of those known here.
+class _Hurried:
+    """Asks while there is time left; afterwards nothing is asked any more, each request has failed at once."""
 
-    Raises Unavailable where the unit does not answer, Rejected where it shows no SunSpec map.
+    def __init__(self, asker: Asker, within_s: float, clock: Callable[[], float]) -> None:
+        self._asker, self._clock = asker, clock
+        self._within_s, self._until_s = within_s, clock() + within_s
+
+    @property
+    def late(self) -> bool:
+        return self._clock() >= self._until_s
+
+    async def ask(self, read: Read) -> Answer:
+        if self.late:
+            return Answer(b"", Failure(Gap.TIMEOUT, f"no end within {self._within_s:g} s"), 0.0)
+        return await self._asker.ask(read)
+
+
+async def discover(
+    asker: Asker,
+    unit: int,
+    within_s: float = WITHIN_S,
+    heard: Callable[[Model], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Found:
+    """Read a unit's chain of models, and the registers of those known here; `heard` is told each as it is found.
+
+    After `within_s` [s] nothing more is asked, and what was found is returned. Raises Unavailable where the unit does
+    not answer, Rejected where it shows no SunSpec map.
     """
-    base = await _base(asker, unit)
-    known = load_models()
+    hurried = _Hurried(asker, within_s, clock)
+    base = await _base(hurried, unit)
     models: list[Model] = []
     address, flaw = base + 2, ""
     while not flaw:
-        head = await _read(asker, unit, address, 2) if address <= 65_534 else Failure(Gap.MALFORMED, "")
+        head = await _read(hurried, unit, address, 2) if address <= 65_534 else Failure(Gap.MALFORMED, "")
         if isinstance(head, Failure):
-            flaw = f"the chain breaks off at {address}, without its end mark"
+            flaw = head.words if hurried.late else f"the chain breaks off at {address}, without its end mark"
             break
         number, length = struct.unpack(">HH", head)
         if number == _END:
             break
         flaw = _flaw(number, length, address, len(models))
         if not flaw:
-            wanted = number == _COMMON or (number in known and length >= known[number].length)
-            data = await _whole(asker, unit, address, 2 + length) if wanted else b""
-            models.append(Model(number, address, length, data))
+            models.append(await _model(hurried, unit, number, address, length))
+            heard(models[-1])
             address += 2 + length
     return Found(base, tuple(models), flaw, _about(models))
+
+
+async def _model(asker: Asker, unit: int, number: int, address: int, length: int) -> Model:
+    known = load_models()
+    wanted = number == _COMMON or (number in known and length >= known[number].length)
+    return Model(number, address, length, await _whole(asker, unit, address, 2 + length) if wanted else b"")
 
 
 def points_of(found: Found) -> Iterator[Reading]:
@@ -116,11 +148,13 @@ def device_map(found: Found) -> tuple[str, dict[str, Any]]:
         else:
             silent.append(name)
     if not shown:
-        raise Rejected(f"none of the models {', '.join(str(m.number) for m in found.models)} can be read here")
+        numbers = list(dict.fromkeys(str(m.number) for m in found.models))
+        raise Rejected(f"none of the models can be read here: {', '.join(numbers[:_MOST_NAMED]) or 'there is none'}")
     title = " ".join(filter(None, (found.about.get("maker"), found.about.get("model"))))
     serial, version = found.about.get("serial", ""), found.about.get("version", "")
     notes = f"{title or 'SunSpec device'}, version {version}, serial {serial}: models "
-    notes += ", ".join(f"{m.number} at {m.address}" for m in found.models)
+    notes += ", ".join(f"{m.number} at {m.address}" for m in found.models[:_MOST_NAMED])
+    notes += f" and {more} more" if (more := len(found.models) - _MOST_NAMED) > 0 else ""
     notes += f". Left out, for they showed nothing: {', '.join(silent)}." if silent else "."
     name = re.sub(r"[^a-z0-9]+", "_", f"sunspec {title}".lower()).strip("_")[:64]
     block = {"protocol": "modbus", "notes": notes, "modbus": {"absent": "sunspec"}, "points": shown}

@@ -16,6 +16,7 @@ from rich.text import Text
 from collectors.modbus_ask import asker
 from collectors.modbus_frames import Read
 from collectors.modbus_readings import words
+from collectors.sunspec import WITHIN_S
 from config.errors import GatewayError, Rejected
 from tanflow.commands.options import meant, plain_table
 from tanflow.commands.sunspec import probe_sunspec
@@ -52,6 +53,7 @@ def probe(
     tolerance: Annotated[float, typer.Option(help="How far off it may be [%].", min=0, max=50)] = 2.0,
     choose: Annotated[int | None, typer.Option(help="Number of the reading whose YAML is wanted.")] = None,
     timeout: Annotated[float, typer.Option(help="How long to wait for an answer [s].", min=0.05, max=30)] = 2.0,
+    within: Annotated[float, typer.Option(help="How long to follow SunSpec models [s].", min=1, max=600)] = WITHIN_S,
     as_json: Annotated[bool, typer.Option("--json", help="Write everything as JSON.")] = False,
 ) -> None:
     """Read a place of a device once and show every number it could be; it only reads."""
@@ -60,7 +62,7 @@ def probe(
     with meant():
         asked = parse(url)
         if asked.scheme == "sunspec":
-            probe_sunspec(asked, timeout, as_json=as_json)
+            probe_sunspec(asked, timeout, within, as_json=as_json)
             return
         wanted = _wanted(asked)
     expected = None if expect is None else Expected(expect, unit, tolerance / 100)

@@ -194,10 +194,35 @@ async def test_a_chain_without_end_says_so() -> None:
     endless = Memory(dict.fromkeys(range(BASE, 50_000), 7) | {BASE: 0x5375, BASE + 1: 0x6E53})
     found = await discover(endless, 1)
     assert (len(found.models), found.flaw) == (100, "more than 100 models, and still no end")
-    with pytest.raises(Rejected, match="none of the models 7, 7"):
+    with pytest.raises(Rejected, match=r"none of the models can be read here: 7$"):
         device_map(found)
     beyond = Memory({BASE: 0x5375, BASE + 1: 0x6E53, BASE + 2: 103, BASE + 3: 0xFFFF})
     assert "has 65535 registers, which is beyond 65535" in (await discover(beyond, 1)).flaw
+
+
+async def test_a_slow_chain_is_followed_for_a_while_only() -> None:
+    """Every answer takes 1.5 s on the given clock; the last request is made before the time is over, none after."""
+    now, told = [0.0], []
+
+    class Slow(Memory):
+        async def ask(self, read: Read) -> Answer:
+            now[0] += 1.5
+            return await super().ask(read)
+
+    slow = Slow(dict.fromkeys(range(BASE, 50_000), 7) | {BASE: 0x5375, BASE + 1: 0x6E53})
+    found = await discover(slow, 1, 20.0, told.append, lambda: now[0])
+    assert (len(slow.asked), len(found.models), found.flaw) == (14, 13, "no end within 20 s")
+    assert tuple(told) == found.models
+
+
+async def test_a_device_map_names_a_bounded_number_of_models() -> None:
+    words = recorded("veris_e51c2")
+    end = next(a for a in range(BASE + 2, BASE + 2_000) if words.get(a) == 0xFFFF and words.get(a + 1) == 0)
+    chain = {a: w for a, w in words.items() if a < end} | dict.fromkeys(range(end, end + 400), 7)
+    found = await discover(Memory({a: chain.get(a, 0) for a in range(BASE, max(chain) + 1)}), 1)
+    assert len(found.models) > 40
+    notes = device_map(found)[1]["notes"]
+    assert f" and {len(found.models) - 20} more" in notes
 
 
 async def test_a_silent_unit_is_unavailable() -> None:

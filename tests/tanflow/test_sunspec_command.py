@@ -16,6 +16,7 @@ from simulators.registers import Block
 from simulators.serve_modbus import ModbusServer, Unit
 from tests.collectors.test_sunspec import recorded
 from tests.tanflow.command import said
+from tests.tanflow.commissioning.serving import serving, unit
 
 
 @contextmanager
@@ -69,3 +70,15 @@ def test_what_cannot_work_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         assert (told.code, "unit 9" in told.err) == (1, True)
         told = said(monkeypatch, capsys, "probe", f"{url}?address=7")
         assert (told.code, "address" in told.err) == (2, True)
+
+
+def test_a_chain_without_end_is_shown_in_part(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving({1: unit(40_000, [0x5375, 0x6E53, *[7] * 1_000])}) as server:
+        told = said(monkeypatch, capsys, "probe", f"sunspec://127.0.0.1:{server.port}/1", "--within", "600")
+    assert told.code == 0, told.err
+    assert "for 600 s at most" in told.err
+    assert "and 80 more; all of them with --json" in told.out
+    assert "not to its end: more than 100 models, and still no end" in told.out
+    assert len(told.out.splitlines()) < 30
