@@ -112,9 +112,14 @@ def decode(data: bytes) -> Payload:
 def properties(data: bytes, *keys: str) -> dict[str, Typed]:
     """Return the properties of a metric that are asked for, but those that are null or sets. Raises Rejected."""
     found = parse("PropertySet", data)
-    stated = dict(zip(found.keys, found.values, strict=False))  # the others are not looked into
-    pairs = ((key, parse("PropertyValue", stated[raw])) for key in keys if (raw := key.encode()) in stated)
-    return {key: Typed(v.type, str(field), getattr(v, field)) for key, v in pairs if (field := v.WhichOneof("value"))}
+    stated = dict(zip(found.keys[:], found.values[:], strict=False))  # the others are not looked into
+    taken: dict[str, Typed] = {}
+    for key in keys:
+        if (raw := stated.get(key.encode())) is not None:
+            value = parse("PropertyValue", raw)
+            if field := value.WhichOneof("value"):
+                taken[key] = Typed(value.type, field, getattr(value, field))
+    return taken
 
 
 def _metric(raw: bytes) -> Metric:

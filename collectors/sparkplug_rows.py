@@ -31,6 +31,7 @@ _LATEST_MS: Final = 9_223_372_036_854  # in the year 2262: what nanoseconds can 
 _MOST_TOLD: Final = 1_000
 _SAID: Final = 400  # characters of what is said once
 _MOST_VALUES: Final = 100_000  # of one message
+_MOST_WRONG: Final = 1_000  # of them, that become dead letters
 _LINK: Final = (Gap.DISCONNECTED, Gap.REFUSED)
 
 
@@ -60,7 +61,7 @@ class Told:
         self._trouble: dict[int, tuple[Gap, str]] = {}  # device → why nothing of it is known
         self.last: dict[int, tuple[float, int]] = {}  # series → number and when it came [ns]
         self._telling: Payload | None = None
-        self._left = 0  # values of this message
+        self._values = self._wrong = 0  # of the message that is told
         self._once: set[tuple[str, str]] = set()  # what was said, and of what
         self.begin()
 
@@ -131,31 +132,41 @@ class Told:
     def on_value(self, source: Source, known: Known, metric: Metric, payload: Payload) -> None:
         fed = self._fed[source.name]
         wanted = fed.by_metric.get(known.name, ())
+        if payload is not self._telling:
+            self._telling, self._values, self._wrong = payload, 0, 0
         try:
             quality = learn(known, metric)
+            if not wanted:
+                return
             time_ns, doubt = self._time(metric, payload)
         except Rejected as error:
             for feed in wanted:
-                self._refuse(feed.want, f"metric '{known.name}' {error}")
+                self._refuse_value(feed.want, f"metric '{known.name}' {error}")
             return
-        if metric.null or not self._may_tell(source, len(wanted), payload):
+        if metric.null or not self._may_tell(source, len(wanted)):
             return
         for want, value in numbers(wanted, known, metric):
             if isinstance(value, str):
-                self._refuse(want, f"metric '{want.path}' {value}")
+                self._refuse_value(want, f"metric '{want.path}' {value}")
                 continue
             if metric.properties and want.path == known.name:
                 self._say_once(self._key(want), unit_mistake(want.point, known.unit))
             self._add(want, time_ns, value, quality | doubt, again=metric.historical or payload is fed.birth)
 
-    def _may_tell(self, source: Source, values: int, payload: Payload) -> bool:
+    def _may_tell(self, source: Source, values: int) -> bool:
         """Count the values of a message: of metrics that come again and again, each may feed many points."""
-        if payload is not self._telling:
-            self._telling, self._left = payload, _MOST_VALUES
-        before, self._left = self._left, self._left - values
-        if before >= 0 > self._left:
+        before, self._values = self._values, self._values + values
+        if before <= _MOST_VALUES < self._values:
             self.on_refused(source, f"more than {_MOST_VALUES} values in one message; the rest of it is not read")
-        return self._left >= 0
+        return self._values <= _MOST_VALUES
+
+    def _refuse_value(self, want: Want, reason: str) -> None:
+        """Refuse one value of a message; after the first thousand its dead letters tell nothing new."""
+        self._wrong += 1
+        if self._wrong < _MOST_WRONG:
+            self._refuse(want, reason)
+        elif self._wrong == _MOST_WRONG:
+            self._refuse(want, f"{reason}; so are more values of this message")
 
     def on_lost(self, source: Source, cause: Gap, reason: str) -> None:
         if cause is Gap.SEQUENCE:

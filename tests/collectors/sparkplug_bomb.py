@@ -47,18 +47,22 @@ def _again_and_again() -> list[dict[str, Any]]:
     return [_template("Motor", LEAF)] * 45_000
 
 
+def _wrong() -> list[dict[str, Any]]:
+    return [_template("Motor", LEAF), *[{"name": "Motor", "datatype": 19, "int_value": 5}] * 49_000]
+
+
 def _properties() -> list[dict[str, Any]]:
     many = OF["PropertySet"](keys=["k"] * 250_000, values=[OF["PropertyValue"]()] * 250_000)
     return [_template("Motor", LEAF) | {"properties": many}] * 3
 
 
 BOMBS: dict[str, Callable[[], list[dict[str, Any]]]] = {
-    f.__name__[1:]: f for f in (_long_name, _long_way, _wide_set, _again_and_again, _properties)
+    f.__name__[1:]: f for f in (_long_name, _long_way, _wide_set, _again_and_again, _wrong, _properties)
 }
 
 
 def main(bomb: str) -> None:
-    """Let a collector hear a bomb as a birth, then as data; print its growth [MB] and how many values it took."""
+    """Let a collector hear a bomb as a birth, then as data; print growth [MB], values, dead letters, size."""
     device = press(points=POINTS)
     connection = SparkplugConnection(protocol="sparkplug", host="127.0.0.1", port=1)
     collector = SparkplugCollector(origin(), connection, [device], ids_of([device]), Counters())
@@ -72,7 +76,8 @@ def main(bomb: str) -> None:
     for kind, message in messages:
         collector._take(["spBv1.0", "Hall1", kind, "press"], message, False)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(f"{grown:.0f} {len(collector._rows.take().series)} {max(len(m) for _, m in messages)}")
+    batch = collector._rows.take()
+    print(f"{grown:.0f} {len(batch)} {len(batch.rejects)} {max(len(m) for _, m in messages)}")
 
 
 if __name__ == "__main__":

@@ -122,13 +122,14 @@ def test_one_of_many_booleans_is_the_one_of_all(bits: list[bool], at: int) -> No
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_no_message_takes_much_memory(bomb: str) -> None:
+def test_no_message_takes_much_memory_or_many_dead_letters(bomb: str) -> None:
     """In a process of its own, so that what other tests took does not hide it."""
     run = subprocess.run(
         [sys.executable, "-m", "tests.collectors.sparkplug_bomb", bomb],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
-    grown_mb, values, size = map(int, run.stdout.split())
-    assert size > 500_000
+    grown_mb, values, dead, size = map(int, run.stdout.split())
+    assert size > 400_000
     assert values >= 1  # what is sought is found all the same
+    assert dead < 3_000
     assert grown_mb < _MOST_GROWN_MB
