@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from config import strict
+from config.protocols import PROTOCOLS
 
 Loc = tuple[str | int, ...]
 _NAMES: Final = "letters, digits, '-' and '_' only, a letter or digit first"
@@ -30,7 +31,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 _HIDDEN: Final = re.compile(r"pass|token|secret|url|user|key|host", re.IGNORECASE)
 _SECRET: Final = "a secret is never written here; write {env: VARIABLE} or {file: path}"
 _TAGS: Final = {
-    "protocol": "modbus, opcua, mqtt",
+    "protocol": ", ".join(PROTOCOLS),
     "provider": "electricity_maps, uk_carbon_intensity, http_json",
 }
 _BLOCKS: Final = ("dict_type", "model_type", "model_attributes_type", "mapping_type")
