@@ -34,6 +34,9 @@ PAUSE_S: Final = 0.03
 _INSIDE_S: Final = 0.6
 _GRACE_S: Final = 0.01  # bytes that lie ready after the gateway itself was held up are read before they are late
 _MOST_FOLLOWS: Final = 16  # frames one answer may go on for
+_PATIENCE: Final = 3.0  # deadlines all of them together may take, beside their time on the line
+# A meter may take this long to begin its answer (DL/T 645-2007 §5.3.3).
+_BEGIN_S: Final = 0.5
 # After this many requests in a row without a single byte in return, a connection over TCP is doubted.
 _SILENT: Final = 2
 
@@ -73,6 +76,7 @@ class Line:
         self.name = f"{host}:{port}" if host else str(manners.serial.port)
         self.backoff_max_s = manners.backoff_max_s
         self.took_s = 0.0  # by the last data item, from its requests until the answers [s]
+        self.slow_s = 0.0  # of it, what the meter took beyond the time on the line and what the standard gives it [s]
         self._at = (host, port)
         self._manners = manners
         self._counters = counters
@@ -95,14 +99,18 @@ class Line:
 
     async def read(self, meter: bytes, identifier: bytes) -> bytes:
         """Return a data item without its identifier, with all that follows. Raises Failed."""
-        self.took_s = 0.0
+        self.took_s = self.slow_s = 0.0
         reply = await self._exchange(meter, Code.READ, identifier, read_request(meter, identifier))
         data = reply.data[4:]
         number = 0
+        patience_s = _PATIENCE * self.deadline_s
         while reply.more:
             number += 1
+            patience_s += self._on_line_s(reply)
             if number > _MOST_FOLLOWS:
                 raise Failed(Gap.MALFORMED, f"the answer goes on for more than {_MOST_FOLLOWS} frames")
+            if self.took_s > patience_s:
+                raise Failed(Gap.MALFORMED, f"the answer goes on for more than {self.took_s:.1f} s")
             reply = await self._exchange(meter, Code.FOLLOW, identifier, follow_request(meter, identifier, number))
             if reply.data[-1] != number or len(reply.data) < 5:
                 raise Failed(Gap.MALFORMED, f"frame {number} of the answer was asked for, another came")
@@ -179,10 +187,15 @@ class Line:
         took_s = time.monotonic() - asked_s
         self._counters.took(took_s)
         self.took_s += took_s
+        self.slow_s += max(0.0, took_s - self._on_line_s(reply) - _BEGIN_S)
         self._failures = 0
         if reply.refused:
             raise Failed(Gap.EXCEPTION, error_words(reply.data[0]))
         return reply
+
+    def _on_line_s(self, reply: Reply) -> float:
+        """Return how long a request and this reply are on the line, wake-up bytes before both [s]."""
+        return self._byte_s * (2 * len(self._wake) + 3 * AROUND + len(reply.data))
 
     async def _until_late(self, answer: asyncio.Future[Reply], sent: bytes) -> None:
         """Return when there is an answer; raises Failed when it is late, with what came in its place."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -35,16 +36,21 @@ class Meter:
         self.address = meter_bytes(digits)
         self.period_s = period_s  # on the wall
         self.questions = asked
+        self.first = 0  # where the next cycle begins: where the last one was stopped
+        self.asked = 0  # questions of this cycle
+        self.late = False
+        self.trouble: Failed | None = None  # the first of this cycle
+        self.slow_s = math.inf  # with its last answer, beyond what the standard gives it [s]
         self.silent = False
         self.withheld = False
         self.state = ""
 
 
 class Round:
-    """Asks the meters of one line when they are due, the one that waits longest first.
+    """Asks the meters of one line when they are due, question by question in turn, the one that waits longest first.
 
-    A cycle asks question after question; a refused one leaves the others standing, silence ends it. Silent meters rest
-    (see line_rest); the turns they miss meanwhile are gap rows.
+    A refused question leaves the others of its cycle standing, silence ends it. Silent meters rest, and those that take
+    longer than they may pay for it (see line_rest); the turns they miss meanwhile are gap rows.
     """
 
     def __init__(self, line: Line, rows: Rows, clock: Clock, counters: Counters, told: Callable[[], None]) -> None:
@@ -56,6 +62,7 @@ class Round:
         self._clock = clock
         self._told = told
         self._due: list[tuple[float, int]] = []
+        self._asking: deque[Meter] = deque()  # those in a cycle, the next one first
 
     def enrol(self, meter: Meter) -> None:
         """Take a meter into the round."""
@@ -76,18 +83,28 @@ class Round:
     async def run(self) -> None:
         """Ask for ever."""
         while True:
-            now = time.monotonic()
+            self._call(time.monotonic())
+            if self._asking:
+                meter = self._asking.popleft()
+                if await self._ask(meter):
+                    self._asking.append(meter)
+            else:
+                await asyncio.sleep(max(0.0, self._due[0][0] - time.monotonic()))
+            self._told()
+
+    def _call(self, now: float) -> None:
+        """Begin the cycles that are due."""
+        while self._due[0][0] <= now:
             due, number = self._due[0]
-            if due > now:
-                await asyncio.sleep(due - now)
-                continue
             meter = self.meters[number]
             passed = int((now - due) // meter.period_s)
             heapq.heapreplace(self._due, (due + (passed + 1) * meter.period_s, number))
-            await self._turn(meter, late=passed > 0)
-            self._told()
+            if meter in self._asking:
+                self._overdue(meter)
+            else:
+                self._begin(meter, late=passed > 0)
 
-    async def _turn(self, meter: Meter, *, late: bool) -> None:
+    def _begin(self, meter: Meter, *, late: bool) -> None:
         if len(self._rows) >= HELD_ROWS:
             meter.withheld = True
             return
@@ -97,39 +114,69 @@ class Round:
         if not self._rest.allows(meter, time.monotonic()):
             self._gap(meter, Failed(Gap.BREAKER, self._counters.links[self._rows.name(meter.index)]))
             return
+        self._counters.retried += self._rest.failures(meter) > 0
+        meter.asked, meter.late, meter.trouble = 0, False, None
         if late:
-            self._gap(meter, Failed(Gap.MISSED, self._too_busy(meter)))
-        await self._cycle(meter, late=late)
+            self._overdue(meter)
+        self._asking.append(meter)
+
+    def _overdue(self, meter: Meter) -> None:
+        """Account for a cycle that fell due while the one before was not over."""
+        meter.late = True
+        self._gap(meter, Failed(Gap.MISSED, self._too_busy(meter)))
 
     def _too_busy(self, meter: Meter) -> str:
         return f"the line {self._line.name} is too busy for its period of {meter.period_s:g} s"
 
     # ── one cycle ─────────────────────────────────────────────────────────────────────────────────
 
-    async def _cycle(self, meter: Meter, *, late: bool) -> None:
-        """Ask all questions; account for the values, and for why there are none."""
-        self._counters.retried += self._rest.failures(meter) > 0
-        trouble: Failed | None = None
-        for question in meter.questions:
-            asked = time.monotonic()
-            try:
-                data = await self._line.read(meter.address, question.identifier)
-            except Failed as error:
-                told = Failed(error.cause, f"{question.name}: {error.words}")
-                if error.cause is not Gap.EXCEPTION:
-                    self._silent(meter, told, asked)
-                    return
-                trouble = trouble or told
-            else:
-                trouble = self._take(question, data) or trouble
+    async def _ask(self, meter: Meter) -> bool:
+        """Ask the next question; return whether the cycle goes on."""
+        question = meter.questions[(meter.first + meter.asked) % len(meter.questions)]
+        asked = time.monotonic()
+        try:
+            data = await self._line.read(meter.address, question.identifier)
+        except Failed as error:
+            told = Failed(error.cause, f"{question.name}: {error.words}")
+            if error.cause is not Gap.EXCEPTION:
+                self._silent(meter, told, asked)
+                return False
+            meter.trouble = meter.trouble or told
+        else:
+            meter.trouble = self._take(question, data) or meter.trouble
+        meter.asked += 1
+        return self._paid(meter)
+
+    def _paid(self, meter: Meter) -> bool:
+        """Charge an answer that came late; return whether the cycle goes on, having ended it where it does not."""
+        now, meter.slow_s = time.monotonic(), self._line.slow_s
         self._rest.answered(meter)
+        # A way on which all are slow holds nobody up: the quickest meter says what its own share is.
+        held_up_s = meter.slow_s - min(one.slow_s for one in self.meters)
+        if held_up_s > 0:
+            self._rest.delayed(meter, held_up_s, now)
+        if meter.asked == len(meter.questions):
+            meter.first = 0
+            self._answered(meter)
+            return False
+        if self._rest.allows(meter, now):
+            return True
+        meter.first = (meter.first + meter.asked) % len(meter.questions)
+        meter.silent = False
+        words = f"takes longer than a meter may, last by {held_up_s:.1f} s; goes on when others have had their share"
+        self._gap(meter, Failed(Gap.BREAKER, words))
+        self._say(meter, "delaying", words)
+        return False
+
+    def _answered(self, meter: Meter) -> None:
+        """Account for a cycle that was answered to its end."""
         self._rest.well(meter)
         meter.silent = False
         now_ns = self._clock.now_ns()
-        if trouble:
-            self._gap(meter, trouble)
-            self._say(meter, trouble.cause.name, trouble.words)
-        elif late:
+        if meter.trouble:
+            self._gap(meter, meter.trouble)
+            self._say(meter, meter.trouble.cause.name, meter.trouble.words)
+        elif meter.late:
             self._rows.heard(meter.index, now_ns)
             self._say(meter, "slow", self._too_busy(meter))
         else:
@@ -151,7 +198,7 @@ class Round:
         return wrong
 
     def _silent(self, meter: Meter, failure: Failed, asked: float) -> None:
-        meter.silent = True
+        meter.silent, meter.slow_s = True, math.inf
         state, words, now = failure.cause.name, failure.words, time.monotonic()
         if failure.cause in _OF_METER:
             self._rest.waited(meter, now - asked, now)

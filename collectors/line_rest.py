@@ -1,7 +1,7 @@
 """Attempts at the units that share a line or a connection in; whether one of them may be asked now out.
 
 One rule for all protocols that ask units one after another: who does not answer rests, longer each time, and all of
-them together cost the others a tenth of the time at most.
+them together, with those that take beyond their due, cost the others a tenth of the time at most.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ class Rest:
     def waited(self, unit: object, seconds: float, now: float) -> None:
         """Charge a unit with a request in vain."""
         self._silent.add(unit)
+        self.delayed(unit, seconds, now)
+
+    def delayed(self, unit: object, seconds: float, now: float) -> None:
+        """Charge a unit that answers with what it took beyond its due."""
         self._costs[unit] = (self._left(unit, now) + seconds, now)
 
     def answered(self, unit: object) -> None:
