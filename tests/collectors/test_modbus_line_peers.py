@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -134,6 +135,7 @@ async def test_mbpoll_reads_simulated_units_over_tcp() -> None:
     )
 
 
+@pytest.mark.writes("mbpoll tries to")
 async def test_mbpoll_reads_a_simulated_line_and_its_write_is_refused(tmp_path: Path) -> None:
     async with Cable(tmp_path) as cable:
         line = Serial(port=cable.far, baudrate=BAUD, parity="N")

@@ -86,6 +86,7 @@ async def test_requests_in_pieces_and_in_a_row(server: ModbusServer) -> None:
     assert await ask(server.port, request + request, 2 * len(answer)) == 2 * answer
 
 
+@pytest.mark.writes("a client sends what is no Modbus")
 @pytest.mark.parametrize("garbage", ["GET / HTTP/1.1\r\n\r\n", "\0\1\0\0\0\0\1\3", "\0\1\0\0\xff\xff\1\3"])
 async def test_what_is_not_modbus_is_hung_up_on(server: ModbusServer, garbage: str) -> None:
     with pytest.raises(OSError):  # noqa: PT012 - reset, or closed without a byte
@@ -93,6 +94,7 @@ async def test_what_is_not_modbus_is_hung_up_on(server: ModbusServer, garbage: s
         raise ConnectionResetError
 
 
+@pytest.mark.writes("a client sends what is no request")
 async def test_a_request_of_the_wrong_length_is_refused(server: ModbusServer) -> None:
     assert await ask(server.port, struct.pack(">HHHBBH", 1, 0, 4, 1, 3, 0), 9) == bytes.fromhex("000100000003018303")
 

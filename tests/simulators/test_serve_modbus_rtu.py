@@ -102,6 +102,7 @@ async def test_a_paced_line_takes_the_time_of_its_characters() -> None:
     assert loop.time() - begin >= 2 * (17 * 10 / 1_200 + 0.05) - 0.002
 
 
+@pytest.mark.writes("pymodbus writes")
 async def test_a_configured_line_is_served_on_a_pseudo_terminal() -> None:
     configured = rtu({"port": "/dev/ttyS9", "baudrate": 19_200}, "7")
     async with serve(configured, {}, {"meter": Ramp("meter")}, free_ports=True) as served:
