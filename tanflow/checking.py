@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from config.kpis import Figures, figures, points_of
 from config.load import Loaded, located
 from config.plant_checks import Finding
 from pipeline.compile import compile_plan
-from tanflow.commissioning.records import summary as commissioning
+from tanflow.commissioning import records
 
 
 def check_more(loaded: Loaded) -> None:
@@ -72,7 +73,8 @@ def summary(loaded: Loaded) -> str:
     counts = f"{assets} assets, {len(devices)} devices, {points} points, {len(gateway.connections)} connections"
     known = {spec.key for spec in compile_plan(gateway, devices, loaded.path.parent).specs}
     found = figures(gateway, points_of(devices), known)
-    to_compare = commissioning(loaded.path.parent / gateway.data.dir, devices)
+    register = records.Register.of(gateway, time.time_ns())
+    to_compare = records.summary(loaded.path.parent / gateway.data.dir, devices, register)
     valid = f"{loaded.path}: valid — {counts}, {len(gateway.sinks)} sinks"
     return "\n".join([valid, *_buses(loaded, devices), *_figures(found), *([to_compare] if to_compare else [])])
 

@@ -6,7 +6,6 @@ import hashlib
 import time
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -55,7 +54,8 @@ def commission(
     folder = data or loaded.path.parent / loaded.gateway.data.dir
     devices = list(bind(loaded.gateway, loaded.templates))
     if point == "list":
-        _list(devices, folder, missing=missing, as_json=as_json)
+        register = records.Register.of(loaded.gateway, time.time_ns())
+        _list(devices, folder, register, missing=missing, as_json=as_json)
         return
     with meant():
         device, name = records.found(devices, point)
@@ -97,10 +97,8 @@ def _seen(loaded: Loaded, data: Path, device: BoundDevice, name: str) -> Seen:
 def _kept(
     loaded: Loaded, data: Path, said: Comparison, device: BoundDevice, name: str, seen: Seen
 ) -> tuple[dict[str, Any], list[str]]:
-    meters = loaded.gateway.accounting.meters
-    meter = next((m for m in meters.values() if m.device == device.key), None)
     now_ns = time.time_ns()
-    said, notes = records.completed(said, meter, ZoneInfo(loaded.gateway.site.zone), now_ns)
+    said, notes = records.completed(said, records.Register.of(loaded.gateway, now_ns).known(device))
     record = records.document(said, device, name, seen, now_ns)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     return record | {"seq": records.keep(data, record)}, notes
@@ -117,8 +115,8 @@ def _tell(record: dict[str, Any], notes: list[str]) -> None:
         out.print("was it read at another moment? else scale, unit, type or CT: tanflow probe shows what it could be")
 
 
-def _list(devices: list[BoundDevice], data: Path, *, missing: bool, as_json: bool) -> None:
-    found = records.states(devices, records.kept(data))
+def _list(devices: list[BoundDevice], data: Path, register: records.Register, *, missing: bool, as_json: bool) -> None:
+    found = records.states(devices, records.kept(data), register)
     chosen = {name: one for name, one in found.items() if not missing or one[0] != "in order"}
     if as_json:
         told = [{"point": name, "state": state, "record": record} for name, (state, record) in chosen.items()]

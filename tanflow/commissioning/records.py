@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -22,6 +22,7 @@ from config.bindings import BoundDevice
 from config.errors import GatewayError, Rejected
 from config.explain import explain, nearest
 from config.meters import Meter, on_day
+from config.model import Gateway
 from config.strict import Strict
 
 TYPE: Final = "commissioning"
@@ -114,19 +115,36 @@ def reading(device: BoundDevice, point: str) -> dict[str, Any]:
     return {"address": device.device.address, "defaults": defaults, "point": block}
 
 
-def completed(said: Comparison, meter: Meter | None, zone: ZoneInfo, now_ns: int) -> tuple[Comparison, list[str]]:
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What the meter register says of the devices of a plant on a day."""
+
+    meters: Mapping[str, Meter]  # by asset.device
+    day: date
+
+    @classmethod
+    def of(cls, gateway: Gateway, now_ns: int) -> Register:
+        """Return the register of a plant, as it is now."""
+        day = datetime.fromtimestamp(now_ns / 1e9, ZoneInfo(gateway.site.zone)).date()
+        return cls({m.device: m for m in gateway.accounting.meters.values() if m.device}, day)
+
+    def known(self, device: BoundDevice) -> dict[str, str]:
+        """Return serial number and ratios of a device, each only where the register says it."""
+        if device.key not in self.meters:
+            return {}
+        now = on_day(self.meters[device.key], self.day)
+        said = {"serial": now.serial, "ct": now.ct.ratio if now.ct else "", "pt": now.pt.ratio if now.pt else ""}
+        return {name: text for name, text in said.items() if text}
+
+
+def completed(said: Comparison, known: Mapping[str, str]) -> tuple[Comparison, list[str]]:
     """Return what was said with what the meter register knows beyond it, and where the two differ."""
-    if meter is None:
-        return said, []
-    now = on_day(meter, datetime.fromtimestamp(now_ns / 1e9, zone).date())
-    known = {"serial": now.serial, "ct": now.ct.ratio if now.ct else "", "pt": now.pt.ratio if now.pt else ""}
-    written = {name: getattr(said, name) for name in known}
     differ = [
-        f"{name} {written[name]} is not what the meter register says: {known[name]}"
-        for name in known
-        if written[name] and known[name] and written[name] != known[name]
+        f"{name} {written} is not what the meter register says: {text}"
+        for name, text in known.items()
+        if (written := getattr(said, name)) and written != text
     ]
-    return said.model_copy(update={n: written[n] or known[n] for n in known}), differ
+    return said.model_copy(update={n: getattr(said, n) or text for n, text in known.items()}), differ
 
 
 def keep(data: Path, record: dict[str, Any], now_ns: Callable[[], int] = time.time_ns) -> int:
@@ -148,33 +166,36 @@ def newest(records: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]
     return {str(record["point"]): record for record in records}
 
 
-def state(record: Mapping[str, Any] | None, device: BoundDevice, point: str) -> State:
-    """Return what a point's last record is worth: `changed` where the point is read in another way since."""
+def state(record: Mapping[str, Any] | None, device: BoundDevice, point: str, known: Mapping[str, str]) -> State:
+    """Return what a point's last record is worth: `changed` where the point is read in another way since, or the meter
+    or its transformers are others.
+    """
     if record is None:
         return "missing"
-    if record["reading"] != reading(device, point):
+    if record["reading"] != reading(device, point) or any(record[name] != text for name, text in known.items()):
         return "changed"
     return "in order" if record["agrees"] else "differs"
 
 
 def states(
-    devices: Iterable[BoundDevice], records: Iterable[Mapping[str, Any]]
+    devices: Iterable[BoundDevice], records: Iterable[Mapping[str, Any]], register: Register
 ) -> dict[str, tuple[State, Mapping[str, Any] | None]]:
     """Return the state of every point by asset.point, with its last record."""
     last = newest(records)
     return {
-        f"{d.asset_name}.{point}": (state(record, d, point), record)
+        f"{d.asset_name}.{point}": (state(record, d, point, known), record)
         for d in devices
+        for known in (register.known(d),)
         for point, block in d.points.items()
         if not (block.modbus and block.modbus.type == "string")  # no display shows it
         for record in (last.get(f"{d.asset_name}.{point}"),)
     }
 
 
-def summary(data: Path, devices: Iterable[BoundDevice]) -> str:
+def summary(data: Path, devices: Iterable[BoundDevice], register: Register) -> str:
     """Return one line about points nobody has compared with their display yet, "" where there are none."""
     try:
-        of_points = states(devices, kept(data))
+        of_points = states(devices, kept(data), register)
     except GatewayError as error:
         return f"commissioning records cannot be read: {error}"
     open_ = [name for name, (found_state, _) in of_points.items() if found_state != "in order"]

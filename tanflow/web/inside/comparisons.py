@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from starlette.requests import Request
@@ -55,7 +54,9 @@ class _Desk:
         return await asyncio.to_thread(lambda: answered(self._list(devices)))
 
     def _list(self, devices: list[BoundDevice]) -> dict[str, Any]:
-        found = records.states(devices, records.kept(self._gateway.directory.path))
+        gateway = self._gateway
+        register = records.Register.of(gateway.config, gateway.clock.now_ns())
+        found = records.states(devices, records.kept(gateway.directory.path), register)
         points = [
             {"point": name, "state": state, "record": None if record is None else told(record)}
             for name, (state, record) in found.items()
@@ -69,9 +70,8 @@ class _Desk:
         given = _by(asks, await said(request, Comparison))
         gateway = self._gateway
         device, point = records.found(gateway.devices, given.point)
-        meter = next((m for m in gateway.config.accounting.meters.values() if m.device == device.key), None)
         now_ns = gateway.clock.now_ns()
-        given, notes = records.completed(given, meter, ZoneInfo(gateway.config.site.zone), now_ns)
+        given, notes = records.completed(given, records.Register.of(gateway.config, now_ns).known(device))
         record = records.document(given, device, point, self._seen(device, point), now_ns)
         async with self._writing:
             number = await asyncio.to_thread(records.keep, gateway.directory.path, record, gateway.clock.now_ns)

@@ -102,8 +102,10 @@ def test_the_list_says_what_holds_and_check_counts_the_rest(
     told = said(monkeypatch, capsys, "commission", "list", "--missing", "--json", *place)
     assert [one["point"] for one in orjson.loads(told.out)] == ["main.energy", "main.gone_voltage"]
     assert "2 of 3 points have no commissioning record" in said(monkeypatch, capsys, "check", *place).out
-    plant.write_text(plant.read_text().replace("scale: 0.1", "scale: 0.01"))
-    assert "changed since" in said(monkeypatch, capsys, "commission", "list", *place).out
+    written = plant.read_text()
+    for other in (("scale: 0.1", "scale: 0.01"), ("serial: SN-1", "serial: SN-2"), ("ratio: 200/5", "ratio: 100/5")):
+        plant.write_text(written.replace(*other))
+        assert "changed since" in said(monkeypatch, capsys, "commission", "list", *place).out, other
 
 
 @pytest.mark.parametrize(
