@@ -124,6 +124,12 @@ class Link:
     def uses(self, wire: Wire) -> bool:
         return self._wire is wire
 
+    def renew(self, exchange: Exchange) -> None:
+        """Wait anew: something else had to be asked before the exchange, and has been answered."""
+        exchange.deadline.stop(self)
+        self._asked_s = time.monotonic()
+        exchange.deadline.start(self)
+
     def rejected(self) -> None:
         """Count an answer nobody waits for any more."""
         self._counters.rejected += 1
