@@ -1,7 +1,10 @@
 """Real servers for the tests; each fixture starts its own on a free loopback port and ends it."""
 
+import logging
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
@@ -16,3 +19,13 @@ os.environ.pop("COLUMNS", None)
 # How fast examples come says something about the machine, not about the code.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
+
+
+@pytest.fixture(autouse=True)
+def heard_by_all() -> Iterator[None]:
+    """Leave the program's loggers as they were: one test may have run a command that quiets them."""
+    before = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict if name[:7] == "tanflow"}
+    yield
+    for name in logging.root.manager.loggerDict:
+        if name.startswith("tanflow"):
+            logging.getLogger(name).setLevel(before.get(name, logging.NOTSET))
