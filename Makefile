@@ -45,7 +45,7 @@ demo: $(RUNTIME)
 	@$(BIN)/tanflow demo $(ARGS)
 
 test: $(DEV) needs
-	@$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff check
@@ -75,7 +75,7 @@ devices: $(DEV)
 
 interop: $(DEV) needs
 	@rm -rf .interop
-	@$(BIN)/python -m pytest -n 4 --dist loadfile $$(grep -rl 'tests.interop import' tests --include='test_*.py')
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup $$(grep -rl 'tests.interop import' tests --include='test_*.py')
 	@$(BIN)/python -m tests.interop
 
 lock:

@@ -21,6 +21,13 @@ settings.register_profile("any-machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any-machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of a file stay together where they run side by side, and all those of the page: one browser."""
+    for item in items:
+        group = "page" if item.path.parent.name == "page" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True)
 def heard_by_all() -> Iterator[None]:
     """Leave the program's loggers as they were: one test may have run a command that quiets them."""
