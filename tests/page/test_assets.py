@@ -154,7 +154,7 @@ async def test_what_emitted_is_amount_times_factor_with_its_source(look: Look, p
 
 async def test_a_reading_shows_its_trend_and_its_live_value(look: Look) -> None:
     view = await look()
-    await view.show(ASSET, ".readings tbody tr")
+    await view.show("#/assets/main-meter", ".readings tbody tr")  # a compressor may be off at this time of day
     await view.page.get_by_role("button", name="Show the trend of Frequency").click()
     await _until_said(view.page, "Hz")
     assert (await view.page.locator(".trend-tools select").first.input_value()).endswith(".frequency")
