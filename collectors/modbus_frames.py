@@ -13,6 +13,7 @@ from config.protocols.modbus import Table
 from pipeline.gaps import Gap
 
 _FUNCTION: Final[dict[Table, int]] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+ADDRESSES: Final = 65_536  # registers or bits in a table
 BITS: Final[frozenset[Table]] = frozenset({"coil", "discrete"})
 _MOST: Final = {True: 2_000, False: 125}  # bits or registers one request may ask for
 _HEADER: Final = struct.Struct(">HHHB")
@@ -63,7 +64,7 @@ class Read(NamedTuple):
 def encode(read: Read) -> bytes:
     """Return the request after its transaction id (10 bytes); ValueError for what no device could answer."""
     most = _MOST[read.table in BITS]
-    if not (0 <= read.unit <= 255 and 1 <= read.length <= most and 0 <= read.address <= 65_536 - read.length):
+    if not (0 <= read.unit <= 255 and 1 <= read.length <= most and 0 <= read.address <= ADDRESSES - read.length):
         raise ValueError(f"cannot ask unit {read.unit} for {read}: 1 to {most} values within 0–65535")
     return struct.pack(">HHBBHH", 0, 6, read.unit, _FUNCTION[read.table], read.address, read.length)
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from collectors.modbus_frames import BITS, Read, encode
+from collectors.modbus_frames import ADDRESSES, BITS, Read, encode
 from collectors.modbus_rtu import good_header
 
 # A unit is taken to be at most this many replies behind.
@@ -64,10 +64,13 @@ class Step:
 
 
 def _like(read: Read) -> Iterator[Read]:
-    """Yield reads of the same place whose replies have other lengths, the least unusual first."""
+    """Yield reads of the same place whose replies have other lengths, the least unusual first.
+
+    Longer ones begin earlier where the table ends.
+    """
     step = 8 if read.table in BITS else 1
     for length in (read.length - step, read.length - 2 * step, read.length + step, read.length + 2 * step):
-        other = read._replace(length=length)
+        other = read._replace(length=length, address=min(read.address, ADDRESSES - length))
         try:
             encode(other)
         except ValueError:

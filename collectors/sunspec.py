@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from collectors.modbus_ask import Answer, Asker
-from collectors.modbus_frames import Failure, Read
+from collectors.modbus_frames import ADDRESSES, Failure, Read
 from collectors.modbus_plan import Place, compile_plan, decode_text, place
 from config.errors import Rejected, Unavailable
 from config.explain import visible
@@ -193,7 +193,7 @@ def _flaw(number: int, length: int, address: int, before: int) -> str:
         return f"more than {_MOST_MODELS} models, and still no end"
     if number == 0:
         return f"a model 0 at {address}: there is none"
-    if address + 2 + length > 65_536:
+    if address + 2 + length > ADDRESSES:
         return f"model {number} at {address} says it has {length} registers, which is beyond 65535"
     return ""
 

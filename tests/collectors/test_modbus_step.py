@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collectors.modbus_frames import Read
@@ -103,6 +103,7 @@ def test_after_one_lost_reply_there_is_at_most_one_request_more(blocks: list[Rea
 
 
 @given(st.sampled_from(["holding", "coil"]), st.integers(0, 65_535), st.integers(1, 125))
+@example("holding", 65_535, 1)
 def test_what_is_asked_in_between_can_be_asked_and_has_another_form(table: Any, address: int, length: int) -> None:
     read = Read(1, table, min(address, 65_536 - length), length)
     step = Step()

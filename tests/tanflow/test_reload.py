@@ -189,7 +189,8 @@ async def test_connections_come_and_go(tmp_path: Path) -> None:
         assert await reload(of) == (0, "configuration 3 is in force: right began; left went on undisturbed\n")
         await of.reads("right")
         links = (await of.components())["collector.right"]["links"]
-        assert (links["known"], links["what"]) == (1, {})
+        assert links["known"] == 1
+        assert {what for what in links["what"].values() if "takes longer" not in what} == set()  # a loaded machine may
 
 
 async def test_a_wrong_file_changes_nothing(tmp_path: Path) -> None:
