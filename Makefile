@@ -9,7 +9,7 @@ SETUP := scripts/venv pyproject.toml
 
 export PYTHON
 
-.PHONY: help venv dev needs demo test check format bench lock schema dashboards devices interop clean
+.PHONY: help venv dev needs demo test check format bench lock schema dashboards devices interop faults clean
 
 help:
 	@echo 'make demo        a simulated factory, the gateway and its page on http://127.0.0.1:8800/'
@@ -23,6 +23,7 @@ help:
 	@echo 'make dashboards  write the Grafana dashboards'
 	@echo 'make devices     write docs/devices.md from the device templates'
 	@echo 'make interop     try all peers written by others -> docs/INTEROP.md'
+	@echo 'make faults      do all that can go wrong to a gateway -> docs/RELIABILITY.md'
 	@echo 'make lock        resolve both lock files anew (ARGS=--upgrade for newer versions)'
 	@echo 'make clean       remove the environment and caches'
 
@@ -77,6 +78,11 @@ interop: $(DEV) needs
 	@rm -rf .interop
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup $$(grep -rl 'tests.interop import' tests --include='test_*.py')
 	@$(BIN)/python -m tests.interop
+
+faults: $(DEV) needs
+	@rm -rf .faults
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults --full $(ARGS)
+	@$(BIN)/python -m tests.faults.table
 
 lock:
 	@scripts/lock $(ARGS)

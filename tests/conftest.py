@@ -21,6 +21,16 @@ settings.register_profile("any-machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any-machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="do each fault as often as docs/RELIABILITY.md tells")
+
+
+@pytest.fixture
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether faults are done in full; otherwise a few of each."""
+    return bool(pytestconfig.getoption("--full"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the tests of a file stay together where they run side by side, and all those of the page: one browser."""
     for item in items:

@@ -1,0 +1,69 @@
+"""Faults that were done to a gateway, and what became of its readings → docs/RELIABILITY.md (`make faults`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.faults.stages import Verdict
+from tests.noting import ROOT, circumstances, lines, note, noted
+
+_SEEN: Final = ROOT / ".faults"
+_TABLE: Final = ROOT / "docs" / "RELIABILITY.md"
+GROUPS: Final = ("process", "disk", "database", "broker", "Modbus", "OPC UA", "clock", "limits")
+_HEAD: Final = """# Reliability
+
+What was done to a running gateway, and what became of the readings. Written by `make faults`, never by hand.
+
+{circumstances}
+
+Every reading carries a sequence number or an energy index, and the sets of them are compared at every stage: published
+to the broker, accepted in the log, in the history's Parquet files, in a real InfluxDB 1.x. **Accepted** are rows that
+entered the log from devices. **Missing** and **doubled** are summed over all stages and expected to be 0. **Energy
+error** is that of the worst meter against its own index [kWh]; 0.001 is the meter's resolution. **Back after** is the
+time from the end of the fault to the first new reading accepted. What a device did not say is a gap row with its cause.
+"""
+_COLUMNS: Final = "| fault | accepted | missing | doubled | energy error | back after | gap rows by cause, and more |\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row of the table: what was done, what became of the readings, how long until the next one [s], what else."""
+
+    group: str  # one of GROUPS
+    what: str
+    verdict: Verdict
+    back_s: float | None = None
+    more: str = ""
+
+
+def happened(fault: Fault) -> None:
+    """Note a fault and what came of it; `group` and `what` name the row of the table."""
+    assert fault.group in GROUPS, fault.group
+    verdict = fault.verdict
+    causes = ", ".join(f"{name} {count:,}" for name, count in sorted(verdict.gaps.items()))
+    note(_SEEN, {
+        "group": fault.group, "what": fault.what, "accepted": verdict.accepted, "missing": verdict.missing,
+        "doubled": verdict.doubled, "error": verdict.energy_error_kwh, "back": fault.back_s,
+        "more": "; ".join(filter(None, (causes, fault.more))),
+    })  # fmt: skip
+
+
+def table(seen_in: Path = _SEEN) -> str:
+    """Return the document of all that happened, the newest of each row."""
+    rows = {(seen["group"], seen["what"]): seen for seen in noted(seen_in)}
+    parts = [_HEAD.format(circumstances=circumstances())]
+    for group in GROUPS:
+        mine = [seen for (of, _), seen in rows.items() if of == group]
+        if mine:
+            cells = ((
+                seen["what"], f"{seen['accepted']:,}", f"{seen['missing']:,}", f"{seen['doubled']:,}",
+                f"{seen['error']:.6f}", "–" if seen["back"] is None else f"{seen['back']:.1f} s", seen["more"] or "–",
+            ) for seen in mine)  # fmt: skip
+            parts.append(f"## {group[0].upper()}{group[1:]}\n\n{_COLUMNS}|---|---|---|---|---|---|---|\n{lines(cells)}")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    _TABLE.write_text(table(), "utf-8")
