@@ -6,22 +6,20 @@ from pathlib import Path
 
 from carbon.ledger import Ledger
 from config.errors import GatewayError
-from pipeline.log.log import Log
-from sinks.history import History
 
 
-def belong_together(path: Path, log: Log, history: History, ledger: Ledger) -> None:
+def belong_together(path: Path, last: int, archived: int, ledger: Ledger) -> None:
     """Raise GatewayError where the log is younger than what was made of it: positions and ids begin anew in it.
 
-    What it accepts would count as archived or booked already, and be let go without ever having been written.
+    `last` is the log's last position, `archived` the history's cursor. What a younger log accepts would count as archived
+    or booked already, and be let go without ever having been written.
     """
-    last = log.reader.last_position()
     if not ledger.cursor()[0] and any(b.reason and b.reason.kind == "live" for b in ledger.blocks()):
         raise GatewayError(
             f"{path}: ledger.db holds booked hours but not how far the log was booked: it was altered. "
             "Put a sound copy of ledger.db back"
         )
-    for name, reached in (("history", history.cursor), ("ledger.db", ledger.cursor()[0])):
+    for name, reached in (("history", archived), ("ledger.db", ledger.cursor()[0])):
         if reached > last:
             raise GatewayError(
                 f"{path}: {name} reaches log position {reached}, the log ends at {last}: this is not the log it was "

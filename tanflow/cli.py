@@ -23,7 +23,8 @@ from config.load import Loaded, load
 _ELSEWHERE: Final = {
     name: ("tanflow.commands." + module, thing)
     for module, thing, *names in (
-        ("advise", "advise"), ("alerts", "app"), ("allocate", "allocate"), ("browse", "browse"), ("certs", "app"),
+        ("advise", "advise"), ("alerts", "app"), ("allocate", "allocate"), ("backup", "backup"),
+        ("backup", "restore", "restore"), ("browse", "browse"), ("certs", "app"),
         ("commission", "commission"), ("cost", "cost"), ("drift", "drift"), ("enter", "enter"), ("factors", "app"),
         ("findings", "findings"), ("gaps", "app"), ("ledger", "app"), ("listen", "listen"), ("meters", "app"),
         ("notify", "app"), ("points", "app"), ("points", "import_", "import"), ("probe", "probe"), ("reload", "reload"),

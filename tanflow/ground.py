@@ -45,7 +45,7 @@ async def open_ground(data: Data, base: Path = Path(), clock: Clock | None = Non
         try:
             await log.open_boot()
             await history.open()
-            belong_together(path, log, history, ledger)
+            belong_together(path, log.reader.last_position(), history.cursor, ledger)
             yield Ground(directory, clock, log, history, ledger, booked)
         finally:
             await history.close()

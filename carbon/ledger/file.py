@@ -29,6 +29,7 @@ SCHEMA: Final = {
 }
 _LINK: Final = struct.Struct("<q8sq")
 _NUMBERS: Final = struct.Struct("<qq")
+_COPIED_PAGES, _COPY_PAUSE_S = 256, 0.005
 _BUSY_S: Final = 30.0  # a restatement holds the file for a few seconds at a time
 
 
@@ -153,6 +154,15 @@ class LedgerFile:
         """Return all rows at once: no lock stays behind that a writer would have to wait for."""
         with self._speaking():
             return self._db.execute(sql, parameters).fetchall()
+
+    def copy_to(self, target: Path) -> None:
+        """Write the file as it is now to a new one, in pieces: who writes meanwhile waits for milliseconds."""
+        with self._speaking():
+            copy = sqlite3.connect(target)
+            try:
+                self._db.backup(copy, pages=_COPIED_PAGES, sleep=_COPY_PAUSE_S)
+            finally:
+                copy.close()
 
     def begin(self) -> None:
         """Begin the one transaction that may write; raises Unavailable while another process has it."""

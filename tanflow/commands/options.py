@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
 
 from config.errors import Rejected
+from config.load import load
 
 
 @contextmanager
@@ -36,3 +40,24 @@ def plain_table(*columns: str) -> Table:
     for name in columns:
         made.add_column(name, overflow="fold")
     return made
+
+
+ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
+DataFolder = Annotated[Path | None, typer.Option("--data", help="Data directory; default: the configuration's.")]
+
+
+def data_folder(config: Path, data: Path | None) -> Path:
+    """Return the data directory that is named, else the configuration's; raises ConfigError."""
+    return data if data is not None else load(config).gateway.data.dir
+
+
+def instant(text: str, option: str, zone: ZoneInfo) -> int:
+    """Return an instant [ns UTC]; without a zone of its own it is one of the site's clock."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        words = f"{option}: '{text}' is not an instant; write e.g. 2025-03-01T14:00 or 2025-03-01T06:00Z"
+        raise typer.BadParameter(words) from None
+    at = at if at.tzinfo else at.replace(tzinfo=zone)
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000

@@ -1,0 +1,84 @@
+"""The files of a backup → what it says of itself: whose it is, when made, how far it reaches, every file and its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+import orjson
+
+from config.errors import GatewayError
+
+NAME: Final = "backup.json"
+FORMAT: Final = 1
+_PIECE: Final = 1 << 20
+LARGEST: Final = 64 << 20  # bytes of a manifest that is read at all
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a backup holds; `files` are (bytes, SHA-256) by name."""
+
+    at_ns: int
+    host: str
+    folder: str  # the data directory it was made of
+    version: str  # of the program
+    data: str  # format of the data directory
+    position: int  # last commit of the log
+    archived: int  # how far the history reaches in it
+    head: str  # of the ledger's chain; "" where there is none
+    files: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def dump(self) -> bytes:
+        """Return it as JSON."""
+        return orjson.dumps(self, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+
+    @classmethod
+    def parse(cls, text: bytes, source: Path) -> Manifest:
+        """Return a manifest; raises GatewayError for what is none, or names files outside of its own directory."""
+        try:
+            if len(text) > LARGEST:
+                raise ValueError("it is too large")
+            said = orjson.loads(text)
+            if said.get("format") != FORMAT:
+                raise ValueError(f"it is of format {said.get('format')}, this version reads {FORMAT}")
+            files = {str(name): (int(size), str(digest)) for name, (size, digest) in said.pop("files").items()}
+            made = cls(files=files, **said)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise GatewayError(f"{source}: {NAME} is not that of a backup: {error}") from None
+        for name in files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name or "\0" in name:
+                raise GatewayError(f"{source}: {NAME} names {name!r}, which is no file of a data directory")
+        return made
+
+
+def copied(source: IO, target: BinaryIO | None) -> tuple[int, str]:
+    """Copy to the end (nowhere, where there is no target) and return (bytes, SHA-256)."""
+    digest, size = hashlib.sha256(), 0
+    while piece := source.read(_PIECE):
+        digest.update(piece)
+        size += len(piece)
+        if target is not None:
+            target.write(piece)
+    return size, digest.hexdigest()
+
+
+def hashed(file: Path) -> tuple[int, str]:
+    """Return (bytes, SHA-256) of a file."""
+    with file.open("rb") as opened:
+        return copied(opened, None)
+
+
+def synced(path: Path) -> None:
+    """Bring a file or directory to disk: a backup is often unplugged as soon as it is made."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,161 @@
+"""A backup → a data directory a gateway can go on with: every hash compared, log, history and ledger read through."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final, Self
+
+import orjson
+
+from config.errors import GatewayError
+from pipeline.log.directory import FORMAT
+from tanflow.backup import manifest
+from tanflow.backup.manifest import Manifest
+from tanflow.soundness import problems
+
+MARK: Final = "restored.json"  # in a data directory that came out of a backup
+_FOLDERS: Final = ("history/raw", "history/1m", "history/1h")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Where a data directory came from: there may still be a gateway that writes the same series elsewhere."""
+
+    host: str
+    folder: str
+    made_ns: int
+    at_ns: int
+
+    @classmethod
+    def of(cls, folder: Path) -> Self | None:
+        """Return it for a data directory that was restored, None for any other."""
+        try:
+            return cls(**orjson.loads((folder / MARK).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def sentence(self) -> str:
+        """Return what must be known of it."""
+        made = datetime.fromtimestamp(self.made_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return (
+            f"this data directory was restored from a backup of {self.folder} on {self.host}, made {made}. A gateway "
+            "that still runs there writes the same series into the same databases: only one of the two may run"
+        )
+
+
+def restore(source: Path, folder: Path) -> Manifest:
+    """Make a data directory out of a backup and return what the backup says of itself.
+
+    Raises GatewayError when the directory holds anything already, the backup is not whole or sound, or of a format this
+    version does not read; then nothing is left behind.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise GatewayError(f"{folder} is not empty; move it away first: nothing is ever overwritten")
+    draft = folder.with_name(f"{folder.name}.part")
+    if draft.exists():
+        raise GatewayError(f"{draft} is left of a restore that was cut off, or of one under way; remove it first")
+    try:
+        draft.mkdir(mode=0o700, parents=True)
+        said = _unpacked(source, draft)
+        if wrong := problems(draft):
+            raise GatewayError(f"{source} is not sound: {wrong[0]}")
+        mark = {"host": said.host, "folder": said.folder, "made_ns": said.at_ns, "at_ns": time.time_ns()}
+        (draft / MARK).write_bytes(orjson.dumps(mark))
+        if folder.exists():
+            folder.rmdir()
+        draft.rename(folder)
+        manifest.synced(folder.parent)
+    except OSError as error:
+        raise GatewayError(
+            f"{folder} cannot be made: {error.strerror or error}; look at its disk and rights"
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return said
+
+
+def _unpacked(source: Path, draft: Path) -> Manifest:
+    """Write every file the manifest names, and nothing else; raises GatewayError where one is not what it says."""
+    with _opened(source) as backup:
+        said = Manifest.parse(backup.manifest(), source)
+        if said.data and said.data != FORMAT.strip():
+            raise GatewayError(f"{source} holds '{said.data}'; this version reads '{FORMAT.strip()}'")
+        missing = set(said.files)
+        for name, content in backup.files():
+            if name not in missing:
+                continue
+            target = draft / name
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+                found = manifest.copied(content, written)
+                written.flush()
+                os.fsync(written.fileno())
+            if found != said.files[name]:
+                raise GatewayError(f"{source}: {name} is not what was backed up; take another copy of the backup")
+            missing.discard(name)
+    if missing:
+        raise GatewayError(f"{source}: {min(missing)} is missing; take another copy of the backup")
+    for name in _FOLDERS:
+        (draft / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return said
+
+
+class _Folder:
+    """A backup that is a directory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def manifest(self) -> bytes:
+        try:
+            return (self._path / manifest.NAME).read_bytes()
+        except OSError:
+            raise GatewayError(f"{self._path} is no backup: it holds no {manifest.NAME}") from None
+
+    def files(self) -> Iterator[tuple[str, IO[bytes]]]:
+        for path in sorted(self._path.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                with path.open("rb") as opened:
+                    yield path.relative_to(self._path).as_posix(), opened
+
+
+class _Tar:
+    """A backup that is one tar file; links and devices in it are passed over."""
+
+    def __init__(self, tar: tarfile.TarFile, path: Path) -> None:
+        self._tar, self._path = tar, path
+
+    def manifest(self) -> bytes:
+        first = self._tar.next()
+        opened = self._tar.extractfile(first) if first is not None and first.name == manifest.NAME else None
+        if opened is None:
+            raise GatewayError(f"{self._path} is no backup: it does not begin with {manifest.NAME}")
+        return opened.read(manifest.LARGEST + 1)
+
+    def files(self) -> Iterator[tuple[str, IO[bytes]]]:
+        while (entry := self._tar.next()) is not None:
+            opened = self._tar.extractfile(entry) if entry.isreg() else None
+            if opened is not None:
+                yield entry.name, opened
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[_Folder | _Tar]:
+    if source.is_dir():
+        yield _Folder(source)
+        return
+    try:
+        with tarfile.open(source) as tar:
+            yield _Tar(tar, source)
+    except (tarfile.TarError, EOFError) as error:
+        raise GatewayError(f"{source} is no backup, or not a whole one: {error}") from error
+    except FileNotFoundError:
+        raise GatewayError(f"{source} does not exist") from None

@@ -1,0 +1,153 @@
+"""A data directory, its gateway running or not → a verified backup: a directory, or one tar file.
+
+What was accepted before it began is in it. It appears under its name only once all of it is written and read back.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from carbon.ledger.file import FILE as LEDGER_FILE
+from config.errors import GatewayError
+from pipeline.log.schema import FILE as LOG_FILE
+from tanflow.backup import manifest
+from tanflow.backup.manifest import Manifest
+from tanflow.backup.view import View, copy_log, view
+from tanflow.soundness import problems
+from tanflow.web.inside.health import program_version
+
+TAR: Final = ".tar"
+Progress = Callable[[str], None]
+
+
+def take(folder: Path, target: Path, tell: Progress = lambda _: None) -> Manifest:
+    """Make a backup of a data directory and return what it says of itself.
+
+    Raises GatewayError when the target is there already, cannot be written, or is not sound in the end; then nothing is
+    left of it.
+    """
+    if target.exists():
+        raise GatewayError(f"{target} exists; choose another name, or move it away")
+    if target.resolve().is_relative_to(folder.resolve()):
+        raise GatewayError(f"{target} lies in the data directory itself; write the backup to another disk")
+    draft = target.with_name(f"{target.name}.part")
+    with _private(), _undone(draft, target):
+        draft.mkdir(parents=True)
+        said = _collected(folder, draft, tell)
+        tell("checking log, history and ledger of the copy")
+        if wrong := problems(draft):
+            raise GatewayError(f"the copy is not sound, so no backup is left: {wrong[0]}")
+        for made in draft.glob("log.db-*"):  # looking at it makes them anew
+            made.unlink()
+        if target.suffix == TAR:
+            tell(f"writing {target}")
+            _packed(draft, said, target)
+            shutil.rmtree(draft)
+        else:
+            tell("reading it back")
+            _compared(draft, said)
+            draft.rename(target)
+        manifest.synced(target.parent)
+    return said
+
+
+@contextmanager
+def _private() -> Iterator[None]:
+    """Let nobody else read what is made: it holds users' password hashes and private keys."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def _undone(draft: Path, target: Path) -> Iterator[None]:
+    """Leave nothing behind when it fails."""
+    if draft.exists():
+        raise GatewayError(f"{draft} is left of a backup that was cut off, or of one under way; remove it first")
+    try:
+        yield
+    except BaseException as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.with_suffix(".tar.part").unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise GatewayError(f"{target} cannot be written: {error.strerror or error}; look at its disk") from error
+        raise
+
+
+def _collected(folder: Path, draft: Path, tell: Progress) -> Manifest:
+    """Write every file of a view, and the manifest, into the draft."""
+    files: dict[str, tuple[int, str]] = {}
+    at_ns = time.time_ns()
+    with view(folder) as seen:
+        tell(f"copying the log up to position {seen.position}")
+        copy_log(seen.log, draft / LOG_FILE)
+        seen.log.rollback()  # from here on its writer can shorten its journal again
+        files[LOG_FILE] = manifest.hashed(draft / LOG_FILE)
+        manifest.synced(draft / LOG_FILE)
+        tell(f"copying {len(seen.history)} files of the history")
+        for name, path in _rest(seen):
+            try:
+                files[name] = _one(path, draft / name)
+            except FileNotFoundError:  # one of the others went meanwhile; the history's and the ledger's are held
+                if name in seen.history or name == LEDGER_FILE:
+                    raise
+        data = (draft / "format").read_text().strip() if "format" in files else ""
+        said = Manifest(
+            at_ns, socket.gethostname(), str(folder.resolve()), program_version(), data, seen.position,
+            seen.archived, str(seen.head) if seen.ledger else "", files,
+        )  # fmt: skip
+    (draft / manifest.NAME).write_bytes(said.dump())
+    for level in ("raw", "1m", "1h"):
+        (draft / "history" / level).mkdir(parents=True, exist_ok=True)
+    return said
+
+
+def _rest(seen: View) -> Iterator[tuple[str, Path]]:
+    if seen.ledger is not None:
+        yield LEDGER_FILE, seen.ledger
+    yield from seen.history.items()
+    yield from seen.others()
+
+
+def _one(source: Path, target: Path) -> tuple[int, str]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as read, target.open("xb") as written:
+        said = manifest.copied(read, written)
+        written.flush()
+        os.fsync(written.fileno())
+    return said
+
+
+def _compared(folder: Path, said: Manifest) -> None:
+    for name, expected in said.files.items():
+        if manifest.hashed(folder / name) != expected:
+            raise GatewayError(f"{folder / name} does not read back as it was written; look at that disk")
+
+
+def _packed(draft: Path, said: Manifest, target: Path) -> None:
+    """Write one tar file, the manifest first, and read it back."""
+    part = draft.with_suffix(".tar.part")
+    with tarfile.open(part, "x", format=tarfile.PAX_FORMAT) as tar:
+        for name in (manifest.NAME, *said.files):
+            tar.add(draft / name, name, recursive=False)
+    manifest.synced(part)
+    with tarfile.open(part) as tar:
+        for entry in tar:
+            opened = tar.extractfile(entry)
+            if opened is None or manifest.copied(opened, None) != said.files.get(entry.name, _of(draft, entry.name)):
+                raise GatewayError(f"{target} does not read back as it was written ({entry.name}); look at that disk")
+    part.rename(target)
+
+
+def _of(draft: Path, name: str) -> tuple[int, str]:
+    return manifest.hashed(draft / name)

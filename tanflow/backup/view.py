@@ -1,0 +1,158 @@
+"""A data directory a gateway may be writing to → a view of it at one moment: log, history and ledger fit each other.
+
+The log is read in one transaction, which no writer waits for. Files of the history never change; those of the view get
+a second name, so that a compaction cannot take them away. The ledger is copied before the log is looked at, in pieces:
+who books waits for milliseconds; whether each holds what the other goes by is looked at afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from carbon.ledger.file import FILE as LEDGER_FILE
+from carbon.ledger.file import GENESIS, Head, LedgerFile
+from carbon.publish import PUBLISHER
+from config.errors import GatewayError
+from pipeline.log.schema import FILE as LOG_FILE
+from pipeline.log.schema import open_reader
+from sinks.history_files import LEVELS, RAW, TEMPORARY, File, live, scan
+
+PINNED: Final = ".backup-"  # names of the view's own folders in a data directory
+_LEFT_OUT: Final = ("owner", "ballast", LOG_FILE, LEDGER_FILE, "history")
+_PAGES, _PAUSE_S = 256, 0.005
+_TRIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a backup is made of; open as long as it is made."""
+
+    folder: Path
+    log: sqlite3.Connection  # in a transaction
+    ledger: Path | None  # a copy
+    head: Head
+    history: dict[str, Path]  # name in the backup → file
+    archived: int
+    position: int
+
+    def others(self) -> Iterator[tuple[str, Path]]:
+        """Yield the remaining files by their names: users, certificates, documents, what came of the last reload."""
+        for path in sorted(self.folder.rglob("*")):
+            name = path.relative_to(self.folder)
+            own = name.parts[0] not in _LEFT_OUT and not name.parts[0].startswith((PINNED, LOG_FILE, LEDGER_FILE))
+            if own and path.is_file() and not path.is_symlink() and not path.name.endswith((TEMPORARY, ".new")):
+                yield name.as_posix(), path
+
+
+@contextmanager
+def view(folder: Path) -> Iterator[View]:
+    """Open a view; raises GatewayError where there is no log, or nothing that fits could be seen."""
+    _tidy(folder)
+    log = open_reader(folder)
+    pinned = _room(folder)
+    try:
+        for _ in range(_TRIES):
+            found = _look(folder, log, pinned)
+            if found is not None:
+                yield found
+                return
+            log.rollback()
+            shutil.rmtree(pinned)
+            pinned.mkdir()
+        raise GatewayError(f"{folder} changed each time it was looked at; try again")
+    finally:
+        log.close()
+        shutil.rmtree(pinned, ignore_errors=True)
+
+
+def _room(folder: Path) -> Path:
+    """Return a folder for second names and for the copy of the ledger, on the disk of the data."""
+    made = folder / f"{PINNED}{os.getpid()}"
+    try:
+        made.mkdir(mode=0o700)
+    except OSError as error:
+        raise GatewayError(f"{folder} cannot be written to: {error.strerror}; copy it as it is instead") from error
+    return made
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a killed backup left behind."""
+    for left in folder.glob(f"{PINNED}*"):
+        number = left.name.removeprefix(PINNED)
+        if not (number.isdigit() and Path(f"/proc/{number}").exists()):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _look(folder: Path, log: sqlite3.Connection, pinned: Path) -> View | None:
+    """Return a view, None where parts of it do not fit: something was cut, compacted or booked in between."""
+    pinning = _pin(folder / "history", pinned)
+    if pinning is None:
+        return None
+    history, archived = pinning
+    ledger, head, booked = _ledger(folder, pinned)
+    log.execute("BEGIN")
+    first, last = log.execute("SELECT min(position), max(position) FROM log").fetchone()
+    row = log.execute("SELECT state FROM cursors WHERE consumer = ?", (PUBLISHER,)).fetchone()
+    published = orjson.loads(row[0])["seq"] if row and row[0] else 0
+    needed = min(archived, booked) + 1 if ledger else archived + 1
+    if (first or needed) > needed or published > head.seq:
+        return None
+    return View(folder, log, ledger, head, history, archived, last or 0)
+
+
+def _pin(root: Path, pinned: Path) -> tuple[dict[str, Path], int] | None:
+    """Give the files that count a second name; None where they changed meanwhile."""
+    if not (root / RAW.name).is_dir():
+        return {}, 0
+    raw = live(scan(root / RAW.name))[0]
+    archived = max((f.upto for f in raw), default=0)
+    found: dict[str, Path] = {}
+    for level in LEVELS:
+        files = raw if level is RAW else live(scan(root / level.name))[0]
+        if any(f.after < archived < f.upto for f in files):
+            return None
+        (pinned / level.name).mkdir()
+        for file in files:
+            if file.upto <= archived:
+                name = f"history/{level.name}/{file.path.name}"
+                found[name] = _second_name(file, pinned / level.name)
+    gone = [path for path in found.values() if not path.exists()]
+    return None if gone else (found, archived)
+
+
+def _second_name(file: File, folder: Path) -> Path:
+    """Return a link, or the file itself on a file system that has none."""
+    link = folder / file.path.name
+    with contextlib.suppress(OSError):
+        os.link(file.path, link)
+        return link
+    return file.path
+
+
+def _ledger(folder: Path, pinned: Path) -> tuple[Path | None, Head, int]:
+    """Return a copy of the ledger, its head, and how far the log was booked in it."""
+    if not (folder / LEDGER_FILE).exists():
+        return None, Head(0, GENESIS.hex()), 0
+    with LedgerFile(folder, write=False) as file:
+        file.copy_to(pinned / LEDGER_FILE)
+    with LedgerFile(pinned, write=False) as copy:
+        return pinned / LEDGER_FILE, copy.head(), copy.cursor()[0]
+
+
+def copy_log(log: sqlite3.Connection, target: Path) -> None:
+    """Write the log as the open transaction sees it, in pieces."""
+    made = sqlite3.connect(target)
+    try:
+        log.backup(made, pages=_PAGES, sleep=_PAUSE_S)
+    finally:
+        made.close()

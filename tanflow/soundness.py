@@ -1,0 +1,101 @@
+"""A data directory, whether a gateway runs on it or not → what in it is not as it was written, in sentences."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from carbon.ledger import Ledger, verify
+from carbon.ledger.file import FILE as LEDGER_FILE
+from config.errors import GatewayError
+from pipeline.log.codec import decode
+from pipeline.log.log import LogReader
+from pipeline.log.schema import FILE as LOG_FILE
+from sinks.history_files import LEVELS, live, scan
+from sinks.history_parquet import Parquet
+from sinks.history_query import Reader
+from tanflow.belonging import belong_together
+
+_PUT_BACK: Final = "put a sound copy back (tanflow restore)"
+
+
+def problems(folder: Path) -> list[str]:
+    """Return everything that is wrong with log, history and ledger of a directory; all of it is read."""
+    found = [*of_log(folder), *of_history(folder), *of_ledger(folder)]
+    return found or [*of_each_other(folder)]
+
+
+def of_log(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with log.db: pages, and commits that cannot be read back or are not there."""
+    try:
+        reader = LogReader(folder)
+    except (GatewayError, sqlite3.DatabaseError) as error:
+        yield f"{folder / LOG_FILE} cannot be opened: {error}; {_PUT_BACK}"
+        return
+    try:
+        (verdict,) = reader.query("PRAGMA quick_check(1)")[0]
+        if verdict != "ok":
+            yield f"{folder / LOG_FILE} is damaged: {verdict}; {_PUT_BACK}"
+        yield from _unreadable(reader, folder / LOG_FILE)
+    except sqlite3.DatabaseError as error:
+        yield f"{folder / LOG_FILE} is damaged: {error}; {_PUT_BACK}"
+    finally:
+        reader.close()
+
+
+def _unreadable(reader: LogReader, file: Path) -> Iterator[str]:
+    expected = None
+    for position, rows, blob in reader.each("SELECT position, rows, blob FROM log ORDER BY position"):
+        if expected is not None and position != expected:
+            yield f"{file}: after commit {expected - 1} comes {position}: commits are missing; {_PUT_BACK}"
+        expected = position + 1
+        try:
+            found = sum(map(len, decode(blob)))
+        except GatewayError as error:
+            yield f"{file}: commit {position} cannot be read back: {error}; {_PUT_BACK}"
+            return
+        if found != rows:
+            yield f"{file}: commit {position} holds {found} rows, not {rows}; {_PUT_BACK}"
+
+
+def of_history(folder: Path) -> Iterator[str]:
+    """Yield files of the history that cannot be read or do not hold the rows their names say."""
+    parquet = Parquet()
+    try:
+        for level in LEVELS:
+            place = folder / "history" / level.name
+            for file in live(scan(place))[0] if place.is_dir() else ():
+                try:
+                    rows = len(parquet.read([file.path], ["series"])["series"])
+                except FileNotFoundError:
+                    continue  # put together with others, or retired, meanwhile
+                except OSError as error:
+                    yield f"{file.path} cannot be read: {error}; {_PUT_BACK}"
+                    continue
+                if rows != file.rows:
+                    yield f"{file.path} holds {rows} rows, not {file.rows}; {_PUT_BACK}"
+    finally:
+        parquet.close()
+
+
+def of_ledger(folder: Path) -> Iterator[str]:
+    """Yield what `tanflow ledger verify` finds wrong; a directory without a ledger has nothing wrong with it."""
+    if (folder / LEDGER_FILE).exists():
+        yield from verify(folder).problems
+
+
+def of_each_other(folder: Path) -> Iterator[str]:
+    """Yield why log, history and ledger are not of one directory."""
+    history = folder / "history"
+    reader = LogReader(folder)
+    try:
+        archived = Reader(history).cursor() if (history / "raw").is_dir() else 0
+        if (folder / LEDGER_FILE).exists():
+            with Ledger.open(folder) as ledger:
+                belong_together(folder, reader.last_position(), archived, ledger)
+    except GatewayError as error:
+        yield str(error)
+    finally:
+        reader.close()
