@@ -20,7 +20,7 @@ from config.model import Asset, Gateway
 from config.plant_checks import Finding, Loc, Plant, check_plant
 from config.points import DeviceMap, Point, Template
 from config.reference_checks import check_references
-from config.templates import load_all
+from config.templates import Templates
 from config.yaml_lines import Place, Unreadable, locate, read, written
 
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -110,7 +110,7 @@ def _validate(data: Any, top: Place, folder: Path) -> tuple[Plant | None, list[F
 
 def _plant(gateway: Gateway, folder: Path, broken: frozenset[Loc] = frozenset()) -> Plant:
     """Return the plant with all templates it may name; its own go before shipped ones of the same name."""
-    return Plant(_rebase(gateway, folder), {**load_all(), **gateway.templates}, folder, broken)
+    return Plant(_rebase(gateway, folder), Templates(gateway.templates), folder, broken)
 
 
 def _stands(error: ErrorDetails) -> Loc:

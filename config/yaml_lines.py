@@ -7,7 +7,7 @@ deep nesting, and aliases that expand without bound.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -46,8 +46,11 @@ class Place:
     """The line a value stands on (of its key, where it has one), the places inside it, a plain scalar as written."""
 
     line: int
-    inside: dict[str | int, Place] = field(default_factory=dict)
+    inside: dict[str | int, Place]
     text: str = ""
+
+
+_NOTHING: Final[dict[str | int, Place]] = {}  # inside every scalar; nobody adds to it
 
 
 @dataclass(slots=True)
@@ -99,52 +102,58 @@ class _Reader:
 
     def __init__(self) -> None:
         self.root: Any = None
-        self.top = Place(1)
+        self.top = Place(1, {})
         self.issues: list[Issue] = []
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Any, Place, int]] = {}
         self._documents = 0
         self._values = 0
+        self._does: dict[type[yaml.Event], Callable[[Any, int], None]] = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._begin,
+            yaml.SequenceStartEvent: self._begin,
+            yaml.MappingEndEvent: self._end,
+            yaml.SequenceEndEvent: self._end,
+            yaml.AliasEvent: self._alias,
+            yaml.DocumentStartEvent: self._document,
+        }
 
     def take(self, event: yaml.Event) -> None:
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        if isinstance(event, yaml.ScalarEvent):
-            self._scalar(event, line)
-        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            self._begin(event, line)
-        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-            self._end()
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event, line)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                raise Unreadable(line, "a second document begins ('---'); keep one configuration per file")
+        if (do := self._does.get(type(event))) is not None:
+            do(event, event.start_mark.line + 1 if event.start_mark else 1)
+
+    def _document(self, event: yaml.DocumentStartEvent, line: int) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            raise Unreadable(line, "a second document begins ('---'); keep one configuration per file")
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
-        self._refuse_tag(event.tag, line)
-        plain = event.implicit[0] and event.style in (None, "")
+        if event.tag is not None:
+            self._refuse_tag(event.tag, line)
+        text = event.value
+        plain = event.implicit[0] and not event.style
         if self._expects_key():
-            self._key(event.value, line, merge=plain and event.value == _MERGE)
+            self._key(text, line, merge=plain and text == _MERGE)
             return
-        value = _resolve(event.value) if plain else event.value
-        place = Place(line, text=event.value if plain else "")
+        value = _resolve(text) if plain else text
+        place = Place(self._stands(line), _NOTHING, text if plain else "")
         if event.anchor:
             self._anchors[event.anchor] = (value, place, 1)
-        self._attach(value, place, 1, line)
+        self._attach(value, place, 1)
 
     def _begin(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent, line: int) -> None:
-        self._refuse_tag(event.tag, line)
+        if event.tag is not None:
+            self._refuse_tag(event.tag, line)
         if self._expects_key():
             raise Unreadable(line, "a block or list cannot be a key; write 'key: value'")
         if len(self._open) >= MAX_DEPTH:
             raise Unreadable(line, f"nested deeper than {MAX_DEPTH} levels")
         data: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-        place = Place(line)
-        key = self._attach(data, place, 1, line)
+        place = Place(self._stands(line), {})
+        key = self._attach(data, place, 1)
         self._open.append(_Open(data, place, key, event.anchor))
 
-    def _end(self) -> None:
+    def _end(self, _event: yaml.Event, _line: int) -> None:
         block = self._open.pop()
         for data, place in block.merges:
             for key in data.keys() - block.data.keys():
@@ -161,7 +170,12 @@ class _Reader:
         if event.anchor not in self._anchors:
             raise Unreadable(line, f"the alias '*{event.anchor}' has no finished anchor '&{event.anchor}' above it")
         data, place, values = self._anchors[event.anchor]
-        self._attach(data, place, values, line)
+        self._attach(data, Place(self._stands(line), place.inside, place.text), values)
+
+    def _stands(self, line: int) -> int:
+        """Return where a value that begins in `line` is looked for: where its key stands, if it has one."""
+        next_key = self._open[-1].next_key if self._open else None
+        return next_key[1] if next_key else line
 
     def _expects_key(self) -> bool:
         return bool(self._open) and isinstance(self._open[-1].data, dict) and self._open[-1].next_key is None
@@ -173,11 +187,11 @@ class _Reader:
             self._issue(line, f"given twice; first in line {first}, keep one", key)
         block.next_key = (None if merge else key, line)
 
-    def _attach(self, value: Any, place: Place, values: int, line: int) -> str | int | None:
+    def _attach(self, value: Any, place: Place, values: int) -> str | int | None:
         """Put a value where it belongs and return its key or index there."""
         self._values += values
         if self._values > MAX_VALUES:
-            raise Unreadable(line, f"aliases expand to more than {MAX_VALUES:,} values")
+            raise Unreadable(place.line, f"aliases expand to more than {MAX_VALUES:,} values")
         if not self._open:
             self.root, self.top = value, place
             return None
@@ -185,27 +199,26 @@ class _Reader:
         block.values += values
         if isinstance(block.data, list):
             block.data.append(value)
-            block.place.inside[len(block.data) - 1] = Place(line, place.inside, place.text)
+            block.place.inside[len(block.data) - 1] = place
             return len(block.data) - 1
         assert block.next_key is not None
-        (key, key_line), block.next_key = block.next_key, None
+        (key, _), block.next_key = block.next_key, None
         if key is None:
-            self._merge(block, value, place, key_line)
+            self._merge(block, value, place)
             return None
         block.data[key] = value
-        block.place.inside[key] = Place(key_line, place.inside, place.text)
+        block.place.inside[key] = place
         return key
 
-    def _merge(self, block: _Open, value: Any, place: Place, line: int) -> None:
+    def _merge(self, block: _Open, value: Any, place: Place) -> None:
         if isinstance(value, dict) and place.inside.keys() == value.keys():
             block.merges.append((value, place))
         else:
-            self._issue(line, "'<<:' takes one alias of a block, e.g. '<<: *defaults'", _MERGE)
+            self._issue(place.line, "'<<:' takes one alias of a block, e.g. '<<: *defaults'", _MERGE)
 
-    def _refuse_tag(self, tag: str | None, line: int) -> None:
-        if tag is not None:
-            shown = tag.replace("tag:yaml.org,2002:", "!!")
-            self._issue(line, f"the tag '{shown}' is not used here; leave it out, and put text in quotes")
+    def _refuse_tag(self, tag: str, line: int) -> None:
+        shown = tag.replace("tag:yaml.org,2002:", "!!")
+        self._issue(line, f"the tag '{shown}' is not used here; leave it out, and put text in quotes")
 
     def _issue(self, line: int, message: str, *last: str | int) -> None:
         self.issues.append((line, (*self._path(), *last), message))

@@ -15,7 +15,7 @@ from config.explain import explain
 from config.model import Gateway
 from config.plant_checks import Plant, check_plant
 from config.protocols import PROTOCOLS
-from config.templates import load_all
+from config.templates import Templates
 from tanflow.commissioning.cells import plain
 from tanflow.commissioning.plausible import quantity_of
 from tanflow.commissioning.sheet_read import MAX_PROBLEMS, Book, Placed
@@ -178,8 +178,7 @@ def _check(work: _Import) -> None:
         for one in error.errors(include_url=False):
             work.problems.append(_placed(work, one["loc"], explain(one, Gateway)))
         return
-    templates = {**load_all(), **gateway.templates}
-    for loc, message in check_plant(Plant(gateway, templates, Path())):
+    for loc, message in check_plant(Plant(gateway, Templates(gateway.templates), Path())):
         work.problems.append(_placed(work, loc, message))
 
 

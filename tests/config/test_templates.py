@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from collectors.modbus_plan import compile_plan, place
+from config import templates
 from config.errors import ConfigError
 from config.points import Template
 from config.quantities import QUANTITIES, conversion
-from config.templates import load_all
+from config.templates import Templates, load_all
 
 MAPS = Path(__file__).parents[1] / "data" / "register_maps"
 DEVICES: dict[str, Any] = {d["id"]: d for d in yaml.safe_load((MAPS / "devices.yaml").read_text("utf-8"))}
@@ -132,11 +133,23 @@ def test_names_that_assets_are_accounted_by() -> None:
     assert all(QUANTITIES[p.quantity] for t in TEMPLATES.values() for p in t.points.values())
 
 
-def test_an_id_used_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_no_template_or_has_another_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = (Path(__file__).parents[2] / "config" / "templates" / "acrel_adw300.yaml").read_text("utf-8")
-    (tmp_path / "a.yaml").write_text(text)
     (tmp_path / "b.yaml").write_text(text)
     (tmp_path / "c.yaml").write_text("id: c\n")
-    monkeypatch.setattr("config.templates.files", lambda _: tmp_path)
-    with pytest.raises(ConfigError, match=r"(?s)b.yaml.*'acrel_adw300' is already.*c.yaml.*not a template"):
-        load_all.__wrapped__()
+    monkeypatch.setattr(templates, "files", lambda _: tmp_path)
+    monkeypatch.setattr(templates, "_names", templates._names.__wrapped__)
+    with pytest.raises(ConfigError, match=r"(?s)b.yaml.*must be the file's name, not 'acrel_adw300'.*c.yaml.*no.*"):
+        load_all()
+
+
+def test_own_device_maps_go_before_shipped_ones_which_are_read_when_asked_for() -> None:
+    own = TEMPLATES["acrel_adw300"].model_copy(update={"notes": "ours"})
+    known = Templates({"acrel_adw300": own, "ours": own})
+    assert known["acrel_adw300"] is known["ours"] is own
+    assert known["abb_b23_b24"] is TEMPLATES["abb_b23_b24"]
+    assert {*known} == {*TEMPLATES, "ours"}
+    assert len(known) == len(TEMPLATES) + 1
+    assert "../gateway.schema" not in known
