@@ -13,10 +13,11 @@ from typing import Final
 from config.load import Loaded
 from pipeline.clock import Clock
 from pipeline.log.writer import LogFailed
+from tanflow.backup.origin import Restored
 from tanflow.checking import check_more
 from tanflow.gateway import Gateway
 from tanflow.memory import leave, settle, tame_malloc
-from tanflow.opening import open_gateway
+from tanflow.opening import open_planned
 from tanflow.reload import Reload
 from tanflow.tasks import cancel, start
 from tanflow.web.access.sessions import SignIns
@@ -48,11 +49,13 @@ async def run_gateway(loaded: Loaded) -> int:
     SIGHUP lets it take over what has changed in its configuration file.
     """
     tame_malloc()
-    check_more(loaded)
+    planned = [check_more(loaded)]
     stop, reload = stop_on_signals(), Reload(loaded)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.wanted.set)
     try:
-        async with open_gateway(loaded.gateway, loaded.templates) as gateway:
+        async with open_planned(planned.pop()) as gateway:
+            if (restored := Restored.of(gateway.directory.path)) is not None:
+                logger.warning("%s", restored.sentence())
             watchdog = start("watchdog", _watchdog())
             try:
                 await _live(gateway, reload, stop)

@@ -1,4 +1,4 @@
-"""The files of a backup → what it says of itself: whose it is, when made, how far it reaches, every file and its hash."""
+"""The files of a backup → what it says of itself: when it was made, how far it reaches, each file with its hash."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Manifest:
         return made
 
 
-def copied(source: IO, target: BinaryIO | None) -> tuple[int, str]:
+def copied(source: IO[bytes], target: IO[bytes] | None) -> tuple[int, str]:
     """Copy to the end (nowhere, where there is no target) and return (bytes, SHA-256)."""
     digest, size = hashlib.sha256(), 0
     while piece := source.read(_PIECE):

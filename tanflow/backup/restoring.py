@@ -8,10 +8,8 @@ import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, Final
 
 import orjson
 
@@ -19,36 +17,10 @@ from config.errors import GatewayError
 from pipeline.log.directory import FORMAT
 from tanflow.backup import manifest
 from tanflow.backup.manifest import Manifest
+from tanflow.backup.origin import MARK
 from tanflow.soundness import problems
 
-MARK: Final = "restored.json"  # in a data directory that came out of a backup
 _FOLDERS: Final = ("history/raw", "history/1m", "history/1h")
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """Where a data directory came from: there may still be a gateway that writes the same series elsewhere."""
-
-    host: str
-    folder: str
-    made_ns: int
-    at_ns: int
-
-    @classmethod
-    def of(cls, folder: Path) -> Self | None:
-        """Return it for a data directory that was restored, None for any other."""
-        try:
-            return cls(**orjson.loads((folder / MARK).read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def sentence(self) -> str:
-        """Return what must be known of it."""
-        made = datetime.fromtimestamp(self.made_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return (
-            f"this data directory was restored from a backup of {self.folder} on {self.host}, made {made}. A gateway "
-            "that still runs there writes the same series into the same databases: only one of the two may run"
-        )
 
 
 def restore(source: Path, folder: Path) -> Manifest:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tanflow.backup.restoring import Restored
+from tanflow.backup.origin import Restored
 from tanflow.backup.restoring import restore as restored
 from tanflow.backup.taking import take
 from tanflow.commands.options import ConfigFile, DataFolder, data_folder

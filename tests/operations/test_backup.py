@@ -1,0 +1,199 @@
+"""Backups of a gateway that accepts, commits, cuts its history and is killed meanwhile; and what goes on from them."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import orjson
+import pytest
+
+from carbon.ledger import Ledger, verify
+from config.errors import GatewayError
+from pipeline.log.log import LogReader
+from sinks.history_query import Reader
+from tanflow.backup.manifest import NAME
+from tanflow.backup.origin import MARK
+from tanflow.backup.restoring import restore
+from tanflow.backup.taking import take
+from tests.faults.plant import DATABASE, METERS, Plant, in_thread
+from tests.faults.stages import Witness, judge
+from tests.services.influxd import Influxd
+from tests.services.mosquitto import Mosquitto
+from tests.tanflow.command import said
+
+Kept = tuple[int, int, float]  # series, time [ns], value
+
+
+def held(folder: Path) -> Counter[Kept]:
+    """Return the rows of a data directory, each once: the history's, and the log's beyond its cursor."""
+    archived = Reader(folder / "history").cursor()
+    rows: list[Kept] = []
+    if archived:
+        query = f"SELECT series, time_ns, value FROM read_parquet('{folder}/history/raw/*.parquet')"
+        rows = duckdb.sql(query).fetchall()
+    with closing(LogReader(folder)) as reader:
+        for window in reader.read_raw(archived, 10**9):
+            for b in window.batches:
+                rows += zip(b.series.tolist(), b.time_ns.tolist(), b.value.tolist(), strict=True)
+    return Counter(rows)
+
+
+def writing_papers(data: Path) -> Callable[[threading.Event], None]:
+    """Return work that appends documents to the ledger as fast as it may."""
+
+    def work(stop: threading.Event) -> None:
+        count = 0
+        while not stop.wait(0.01):
+            with Ledger.open(data, write=True) as ledger, ledger.writing() as w:
+                w.document({"type": "note", "number": count})
+            count += 1
+
+    return work
+
+
+def test_a_backup_under_load_holds_all_that_was_accepted_before_it_began(
+    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto
+) -> None:
+    """Kills before, during and after; documents are written into the ledger all the while; the chain verifies."""
+    influx.create(DATABASE)
+    plant, chance = Plant(tmp_path, influx.url, mosquitto.port), random.Random(7)
+    plant.subscribe_first(mosquitto)
+    with plant.alive(), in_thread(writing_papers(plant.data)):
+        for n in range(4):
+            plant.start()
+            reached = plant.witness.last_position() + 40
+            plant.until(lambda reached=reached: plant.witness.last_position() > reached, "it accepts")
+            plant.witness.look()
+            before = Counter(plant.witness.rows)
+            target = tmp_path / (f"backup-{n}" + (".tar" if n % 2 else ""))
+            command = [sys.executable, "-m", "tanflow", "backup", str(target), "-c", str(plant.config)]
+            copying = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if n == 2:
+                time.sleep(chance.uniform(0.3, 1.5))  # wherever the backup is then
+                plant.kill()
+            told = copying.communicate(timeout=120)[0]
+            assert copying.returncode == 0, told
+            assert "verified" in told
+            plant.kill()
+            restored = tmp_path / f"restored-{n}"
+            restore(target, restored)
+            rows = held(restored)
+            assert before - rows == Counter()
+            assert verify(restored).ok
+            assert set(rows) >= set(before)
+            assert not [*plant.data.glob(".backup-*")]
+
+
+def test_a_gateway_goes_on_from_its_backup(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto) -> None:
+    """Its disk is lost: ids, sums and series go on; nothing is doubled, not in the database either."""
+    influx.create(DATABASE)
+    plant = Plant(tmp_path, influx.url, mosquitto.port)
+    plant.subscribe_first(mosquitto)
+    with plant.alive():
+        plant.start()
+        plant.caught_up()
+        plant.stop()
+        take(plant.data, tmp_path / "backup.tar")
+        with closing(LogReader(plant.data)) as reader:
+            ids, last = dict(reader.query("SELECT key, id FROM series")), reader.last_position()
+        plant.data.rename(tmp_path / "lost")
+        restore(tmp_path / "backup.tar", plant.data)
+        plant.start()
+        plant.caught_up()
+        plant.stop()
+    verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
+    assert verdict.sound(), verdict
+    with closing(LogReader(plant.data)) as reader:
+        assert dict(reader.query("SELECT key, id FROM series")) == ids
+        assert reader.last_position() > last
+    assert "only one of the two may run" in plant.log
+
+
+@pytest.fixture
+def small(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto) -> Path:
+    """The data directory of a gateway that ran for a moment."""
+    plant = Plant(tmp_path, influx.url, mosquitto.port)
+    plant.start()
+    plant.until(lambda: Witness(plant.data).last_position() > 5, "the first commits")
+    plant.stop()
+    return plant.data
+
+
+def test_what_cannot_be_backed_up_or_restored_is_told_and_leaves_nothing(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, folder = tmp_path / "good.tar", tmp_path / "as-folder"
+    take(small, good)
+    take(small, folder)
+
+    with pytest.raises(GatewayError, match="exists"):
+        take(small, good)
+    with pytest.raises(GatewayError, match="in the data directory itself"):
+        take(small, small / "backup")
+    with pytest.raises(GatewayError, match="no gateway has written"):
+        take(tmp_path / "nothing", tmp_path / "x")
+    with pytest.raises(GatewayError, match="is not empty"):
+        restore(good, small)
+    with pytest.raises(GatewayError, match="does not exist"):
+        restore(tmp_path / "nowhere.tar", tmp_path / "x")
+
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(good.read_bytes()[:-20_000])
+    for broken in (cut, small):
+        with pytest.raises(GatewayError, match=r"not a whole one|is missing|is no backup|not what was backed up"):
+            restore(broken, tmp_path / "x")
+    flipped = bytearray((folder / "log.db").read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    (folder / "log.db").write_bytes(flipped)
+    with pytest.raises(GatewayError, match=r"log\.db is not what was backed up"):
+        restore(folder, tmp_path / "x")
+
+    answer = said(monkeypatch, capsys, "restore", cut, "--data", tmp_path / "x")
+    assert answer.code == 1
+    assert "backup" in answer.err
+    assert not (tmp_path / "x").exists()
+    assert not [*tmp_path.glob("*.part")]
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "history/../../evil", "a\\..\\evil"])
+def test_a_backup_cannot_write_outside_of_the_data_directory(small: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "as-folder"
+    take(small, folder)
+    manifest = orjson.loads((folder / NAME).read_bytes())
+    manifest["files"][name] = manifest["files"].pop("format")
+    (folder / NAME).write_bytes(orjson.dumps(manifest))
+    with pytest.raises(GatewayError, match="is no file of a data directory"):
+        restore(folder, tmp_path / "deep" / "x")
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_damaged_gateway_makes_no_backup_that_looks_sound(small: Path, tmp_path: Path) -> None:
+    [file, *_] = (small / "history" / "raw").glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(GatewayError, match="not sound"):
+        take(small, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+
+
+def test_what_is_made_is_for_nobody_else_to_read(small: Path, tmp_path: Path) -> None:
+    (small / "users.json").write_text("{}")
+    take(small, tmp_path / "b.tar")
+    take(small, tmp_path / "b")
+    restore(tmp_path / "b.tar", tmp_path / "again")
+    made = [tmp_path / "b.tar", *(tmp_path / "b").rglob("*"), *(tmp_path / "again").rglob("*")]
+    assert [p for p in made if p.stat().st_mode & 0o077] == []
+    assert (tmp_path / "again" / "users.json").exists()
+    assert (tmp_path / "again" / MARK).exists()
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert tar.getnames()[0] == NAME
+        assert not {"owner", "ballast"} & set(tar.getnames())
