@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from config.generated import generate
 from config.model import Gateway
 from config.quantities import QUANTITIES
 from config.templates import load_all
@@ -37,16 +38,7 @@ def text() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the file, or with --check compare it; return the exit code."""
-    if list(arguments) not in ([], ["--check"]):
-        print("usage: python -m config.schema [--check]", file=sys.stderr)
-        return 2
-    if not arguments:
-        FILE.write_text(text(), "utf-8")
-        return 0
-    if FILE.exists() and FILE.read_text("utf-8") == text():
-        return 0
-    print(f"{FILE.name} is not what the models say; run: python -m config.schema", file=sys.stderr)
-    return 1
+    return generate(lambda: {FILE: text()}, arguments, "config.schema")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import yaml
 
+from config.generated import generate
 from dashboards.boards import BOARDS
 from dashboards.panels import Board, Panel, Rule, Variable
 from dashboards.rules import RULES
@@ -265,20 +266,7 @@ class _Plain(yaml.SafeDumper):
 
 def main(arguments: Sequence[str]) -> int:
     """Write the files, or with --check compare them; return the exit code."""
-    if list(arguments) not in ([], ["--check"]):
-        print("usage: python -m dashboards.generate [--check]", file=sys.stderr)
-        return 2
-    stale = [path for path, text in files().items() if not path.exists() or path.read_text("utf-8") != text]
-    if arguments:
-        for path in stale:
-            print(
-                f"{path.relative_to(HERE)} is not what the files beside it say; run: make dashboards", file=sys.stderr
-            )
-        return 1 if stale else 0
-    for path in stale:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(files()[path], "utf-8")
-    return 0
+    return generate(files, arguments, "dashboards.generate", "make dashboards")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from config.generated import generate
 from config.points import Point, Template
 from config.templates import load_all
 from tests.pinned import vectors
@@ -98,16 +99,7 @@ def _details(template: Template) -> Iterator[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the document, or with --check compare it; return the exit code."""
-    if list(arguments) not in ([], ["--check"]):
-        print("usage: python -m tests.devices [--check]", file=sys.stderr)
-        return 2
-    if not arguments:
-        FILE.write_text(text(), "utf-8")
-        return 0
-    if FILE.exists() and FILE.read_text("utf-8") == text():
-        return 0
-    print(f"{FILE.name} is not what the templates say; run: make devices", file=sys.stderr)
-    return 1
+    return generate(lambda: {FILE: text()}, arguments, "tests.devices", "make devices")
 
 
 if __name__ == "__main__":

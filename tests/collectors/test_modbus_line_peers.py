@@ -16,7 +16,15 @@ from pipeline.gaps import Gap
 from simulators.registers import Block
 from simulators.serve_modbus import ModbusServer, Unit
 from simulators.serve_modbus_rtu import RtuPort
-from tests.collectors.test_modbus_peers import ORDERS, PYMODBUS, VALUES, Start, libmodbus, libmodbus_program, ordered
+from tests.collectors.test_modbus_peers import (
+    ORDERS,
+    VALUES,
+    Start,
+    encoded_by_pymodbus,
+    libmodbus,
+    libmodbus_program,
+    ordered,
+)
 from tests.interop import saw
 from tests.peers.line_rig import Cable
 from tests.peers.modbus_rig import bound, running
@@ -59,14 +67,7 @@ async def test_libmodbus_serves_every_type_and_order_on_a_line(libmodbus: Start,
 
 
 async def test_pymodbus_encodes_on_a_line_what_is_decoded_here(tmp_path: Path) -> None:
-    blocks, points, expected = [], {}, {}
-    address = 0
-    for name, (kind, value, data) in VALUES.items():
-        if kind in PYMODBUS:
-            blocks.append(SimData(address, values=value, datatype=PYMODBUS[kind]))
-            points[name] = {"address": address, "type": kind}
-            expected[name] = value
-            address += len(data) // 2
+    blocks, points, expected = encoded_by_pymodbus()
     devices = [SimDevice(7, blocks), SimDevice(9, [SimData(0, values=4711, datatype=DataType.UINT16)])]
     async with Cable(tmp_path) as cable:
         server = ModbusSerialServer(devices, port=cable.far, baudrate=BAUD, parity="N")

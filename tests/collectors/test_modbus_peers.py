@@ -7,6 +7,7 @@ import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymodbus.server import ModbusTcpServer
@@ -147,7 +148,8 @@ PYMODBUS = {
 }  # fmt: skip
 
 
-async def test_pymodbus_encodes_what_is_decoded_here() -> None:
+def encoded_by_pymodbus() -> tuple[list[SimData], dict[str, dict[str, Any]], dict[str, float]]:
+    """Return registers as pymodbus encodes them, the points that read them, and the values they must show."""
     blocks, points, expected = [], {}, {}
     address = 0
     for name, (kind, value, data) in VALUES.items():
@@ -156,6 +158,11 @@ async def test_pymodbus_encodes_what_is_decoded_here() -> None:
             points[name] = {"address": address, "type": kind}
             expected[name] = value
             address += len(data) // 2
+    return blocks, points, expected
+
+
+async def test_pymodbus_encodes_what_is_decoded_here() -> None:
+    blocks, points, expected = encoded_by_pymodbus()
     server = ModbusTcpServer(SimDevice(7, blocks), address=("127.0.0.1", 0))
     await server.listen()
     try:
