@@ -24,6 +24,7 @@ from pipeline.clock import Clock
 from simulators.device import Device
 from simulators.serve import serve
 from tests.faults.stages import Witness
+from tests.services.mosquitto import Mosquitto
 from tests.services.ports import free_port
 from tests.waiting import until_sync
 
@@ -180,11 +181,10 @@ class Plant:
         self.process.terminate()
         assert self.process.wait(60) == 0, self.log[-4000:]
 
-    def subscribe_first(self) -> None:
-        """Start the gateway once, until the broker knows its subscription: only then are messages kept for it."""
+    def subscribe_first(self, broker: Mosquitto) -> None:
+        """Run the gateway until the broker has granted its subscription: only then are messages kept for it."""
         self.start()
-        before = self.witness.last_position() + 5
-        self.until(lambda: self.witness.last_position() > before, "the first commits")
+        self.until(lambda: "proof 1 " in broker.log, "the subscription")
         self.kill()
 
     def until(self, condition: Callable[[], object], what: str) -> None:

@@ -41,7 +41,7 @@ def test_nothing_accepted_is_lost_or_doubled(tmp_path: Path, influx: Influxd, mo
     kills = 500 if full else 15
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port)
-    plant.subscribe_first()
+    plant.subscribe_first(mosquitto)
     with plant.alive():
         hits = kill_often(plant, influx, kills)
         plant.start()
