@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -76,6 +76,7 @@ class Spec:
     place: str = ""  # where it is read, see pipeline.places; "" for what is not, and in plans of earlier versions
 
 
+@cache
 def ratio(scale: float) -> tuple[float, float]:
     """Return (mul, div) of a scale so that 0.1 becomes a division by 10: 2301 reads 230.1, not 230.10000000000002."""
     fraction = Fraction(scale).limit_denominator(10**9)

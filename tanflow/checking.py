@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from carbon.books import Books
 from carbon.factors.steam import mistake_of
 from config.bindings import BoundDevice, bind
 from config.errors import ConfigError
@@ -15,14 +14,14 @@ from config.load import Loaded, located
 from config.plant_checks import Finding
 from pipeline.compile import compile_plan
 from tanflow.commissioning import records
+from tanflow.planned import Planned
 
 
-def check_more(loaded: Loaded) -> None:
-    """Compile the plan and make every factor; raises ConfigError or GatewayError with a sentence, before any I/O."""
+def check_more(loaded: Loaded) -> Planned:
+    """Return the plan of all series with every factor; raises ConfigError or GatewayError, before any I/O."""
     if findings := list(_impossible(loaded)):
         raise ConfigError(located(loaded.path, findings))
-    compile_plan(loaded.gateway, bind(loaded.gateway, loaded.templates), loaded.path.parent)
-    Books.of(loaded.gateway, loaded.templates, loaded.path.parent)
+    return Planned.of(loaded.gateway, loaded.templates, loaded.path.parent)
 
 
 def _impossible(loaded: Loaded) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from config.errors import ConfigError, GatewayError
 from config.explain import visible
 from config.load import Loaded, load
+from tanflow.memory import hurry, leave
 
 # Every other command has a file of its own, read only when it is called: a gateway need not carry them all.
 _ELSEWHERE: Final = {
@@ -113,13 +114,15 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
 def run(config: Config = Path("gateway.yaml"), verbose: bool = False) -> None:
     """Run the gateway until it is told to stop (SIGINT, SIGTERM); SIGHUP takes over a changed configuration."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # before there is a gateway, and after: nothing to take over
+    hurry()
     from tanflow.running import run_gateway
 
-    _log(verbose)
-    loaded = _loaded(config)
     try:
+        _log(verbose)
+        loaded = _loaded(config)
         _run(lambda: run_gateway(loaded))
     finally:
+        leave()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 

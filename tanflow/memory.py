@@ -19,16 +19,23 @@ def tame_malloc() -> None:
         mallopt(_M_ARENA_MAX, 1)  # what one thread frees another may use; they share the interpreter's lock anyway
 
 
+def hurry() -> None:
+    """While starting: nearly all that is made now stays, and collections would look at all of it again and again."""
+    gc.disable()
+
+
 def settle() -> None:
     """After start-up: give back what only it needed; what is left stays, so collections need not look at it."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     give_back()
 
 
 def leave() -> None:
     """Before the process ends: let everything be collected again; DuckDB reports what is not as leaked."""
     gc.unfreeze()
+    gc.enable()
 
 
 def give_back() -> None:

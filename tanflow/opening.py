@@ -4,42 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from carbon.books import Books
-from carbon.live.feed import live_specs
-from carbon.publish import account_specs
-from config.bindings import BoundDevice, bind
 from config.components import components
 from config.model import Gateway as Config
 from config.points import DeviceMap
 from pipeline.clock import Clock
-from pipeline.compile import Plan, compile_plan
 from sinks.notify.outbox import abandon
 from tanflow import revision
 from tanflow.gateway import Gateway
 from tanflow.ground import Ground, open_ground
+from tanflow.planned import Planned
 from tanflow.source import Source
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A configuration with all that follows from it alone; seconds of work for a large plant."""
-
-    config: Config
-    devices: list[BoundDevice]
-    plan: Plan
-    books: Books
-
-    @classmethod
-    def of(cls, config: Config, templates: Mapping[str, DeviceMap], base: Path = Path()) -> Planned:
-        """Return the plan of a configuration; raises GatewayError for one that cannot run."""
-        devices = list(bind(config, templates))
-        plan = compile_plan(config, devices, base)
-        books = Books.planned(config, templates, plan.specs, base)
-        plan.specs += [*account_specs(books), *live_specs(config)]
-        return cls(config, devices, plan, books)
 
 
 async def compose(ground: Ground, planned: Planned, sources: Mapping[str, Source] | None = None) -> Gateway:
@@ -61,13 +37,21 @@ async def compose(ground: Ground, planned: Planned, sources: Mapping[str, Source
 async def open_gateway(
     config: Config, templates: Mapping[str, DeviceMap], *, base: Path = Path(), clock: Clock | None = None
 ) -> AsyncIterator[Gateway]:
+    """Plan a configuration and open its gateway, see `open_planned`."""
+    async with open_planned(Planned.of(config, templates, base), base=base, clock=clock) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def open_planned(planned: Planned, *, base: Path = Path(), clock: Clock | None = None) -> AsyncIterator[Gateway]:
     """Open everything a gateway stands on and bring its state to where the last one left it.
 
     Raises GatewayError when the data directory belongs to another gateway or has a foreign format.
     """
-    async with open_ground(config.data, base, clock) as ground:
+    async with open_ground(planned.config.data, base, clock) as ground:
         since_ns = ground.log.reader.last_received_ns(but=ground.clock.boot)
-        gateway = await compose(ground, Planned.of(config, templates, base))
+        gateway = await compose(ground, planned)
+        del planned  # what it was compiled with is not needed any more
         if 0 < since_ns < ground.clock.now_ns():
             await gateway.tell_downtime(gateway.sources, since_ns)
         yield gateway

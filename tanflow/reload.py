@@ -17,7 +17,8 @@ from pipeline.clock import SECOND_NS
 from pipeline.log.writer import LogFailed
 from tanflow.checking import check_more
 from tanflow.gateway import Gateway
-from tanflow.opening import Planned, compose
+from tanflow.opening import compose
+from tanflow.planned import Planned
 from tanflow.source import Source
 
 logger = logging.getLogger("tanflow.reload")
@@ -116,10 +117,10 @@ class Reload:
         loaded = load(self.loaded.path)
         for warning in loaded.warnings:
             logger.warning("%s", warning)
-        check_more(loaded)
+        planned = check_more(loaded)
         if loaded.gateway.data != self.loaded.gateway.data:
             raise ConfigError(located(loaded.path, [(("data",), "is changed; that takes a restart of the gateway")]))
-        return loaded, Planned.of(loaded.gateway, loaded.templates)
+        return loaded, planned
 
     def _tell(self, gateway: Gateway, outcome: Outcome) -> None:
         (logger.error if outcome.problems else logger.info)("%s", outcome.sentence())

@@ -49,11 +49,11 @@ async def run_gateway(loaded: Loaded) -> int:
     SIGHUP lets it take over what has changed in its configuration file.
     """
     tame_malloc()
-    planned = [check_more(loaded)]
+    opened = open_planned(check_more(loaded))
     stop, reload = stop_on_signals(), Reload(loaded)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.wanted.set)
     try:
-        async with open_planned(planned.pop()) as gateway:
+        async with opened as gateway:
             if (restored := Restored.of(gateway.directory.path)) is not None:
                 logger.warning("%s", restored.sentence())
             watchdog = start("watchdog", _watchdog())
