@@ -9,13 +9,14 @@ SETUP := scripts/venv pyproject.toml
 
 export PYTHON
 
-.PHONY: help venv dev needs demo test check format bench lock schema dashboards devices interop faults clean
+.PHONY: help venv dev needs demo test check format bench soak lock schema dashboards devices interop faults clean
 
 help:
 	@echo 'make demo        a simulated factory, the gateway and its page on http://127.0.0.1:8800/'
 	@echo 'make test        install what the tests need, run all of them'
 	@echo 'make check       ruff, mypy, import contracts, freshness of generated files'
 	@echo 'make bench       CPU and memory of 1,000 devices x 62 values at 1 Hz -> docs/PERFORMANCE.md'
+	@echo 'make soak        memory and disk over an hour at 10,000 values/s, and over a fast month -> docs/PERFORMANCE.md'
 	@echo 'make venv        the runtime environment only, in $(VENV)'
 	@echo 'make dev         the same with the development tools'
 	@echo 'make format      let ruff lay the code out'
@@ -64,6 +65,10 @@ format: $(DEV)
 bench: $(RUNTIME)
 	@scripts/needs influxd
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+soak: $(RUNTIME)
+	@scripts/needs influxd
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 schema: $(RUNTIME)
 	@$(BIN)/python -m config.schema

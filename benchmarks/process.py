@@ -26,7 +26,7 @@ class Usage:
 def usage(pid: int) -> Usage:
     """Return what `pid` and all its descendants use; a reaped child's CPU time counts for its parent."""
     total_cpu, total_rss = 0.0, 0.0
-    for one in (pid, *_descendants(pid)):
+    for one in (pid, *descendants(pid)):
         fields = _stat(one)
         # man 5 proc, after the name: utime, stime, cutime, cstime are 11-14, rss is 21
         total_cpu += sum(map(int, fields[11:15])) * _TICK_S
@@ -39,11 +39,12 @@ def _stat(pid: int) -> list[str]:
     return text[text.rindex(")") + 2 :].split()
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Return the processes `pid` has started, and those they have."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in map(int, (task / "children").read_text().split()):
-            found += [child, *_descendants(child)]
+            found += [child, *descendants(child)]
     return found
 
 

@@ -45,12 +45,11 @@ class Archivist:
     async def run(self) -> None:
         """Cut for ever; raises Unavailable when the files cannot be written."""
         self.counters.state = "running"
-        loop = asyncio.get_running_loop()
-        cut = tidied = loop.time()
+        cut = tidied = self._now_s()
         while True:
             await asyncio.sleep(_POLL_S)
             rows = self.counters.backlog = self.log.reader.rows_after(self.archive.cursor)
-            now = loop.time()
+            now = self._now_s()
             if rows >= self.cut_rows or now - cut >= self.cut_s:
                 await self.cut()
                 cut = now
@@ -58,6 +57,9 @@ class Archivist:
                 await self.archive.compact()
                 await self.archive.retain(self.clock.now_ns())
                 tidied = now
+
+    def _now_s(self) -> float:
+        return self.clock.monotonic_ns() / SECOND_NS
 
     async def cut(self) -> None:
         """Write everything the log holds by now."""
