@@ -181,12 +181,20 @@ class Data(Strict):
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)]
 
 
+class ServerTls(Strict):
+    """What the gateway shows who reaches it by https; `tanflow certs server` makes both."""
+
+    certificate: Path  # PEM: its own, then those of the authorities in between
+    key: Path  # PEM, without a password
+
+
 class Api(Strict):
-    """The local page and API; anywhere but loopback it asks for a token."""
+    """The local page and API; anywhere but loopback it asks for a token and speaks TLS only."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_800
     token: Secret | None = None
+    tls: ServerTls | None = None
     names: tuple[HostName, ...] = ()  # other names it is reached by on loopback: a TLS proxy's
 
     @property
@@ -195,9 +203,12 @@ class Api(Strict):
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if not self.loopback and self.token is None:
+        asked = {"token: {file: …}": self.token, "tls: {certificate: …, key: …}": self.tls}
+        missing = [words for words, given in asked.items() if given is None]
+        if missing and not self.loopback:
             raise ValueError(
-                f"listening on {self.host} without 'token:' would let anyone in; add token: or use 127.0.0.1"
+                f"listening on {self.host} would let the network in unasked or in the clear; add "
+                f"{' and '.join(missing)} (tanflow certs server makes a certificate), or use 127.0.0.1"
             )
         return self
 

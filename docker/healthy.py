@@ -1,15 +1,16 @@
 """The gateway's own /api/health → exit code 0 when it answers, 1 otherwise; for the container's health check."""
 
+import ssl
 import sys
 import urllib.request
 from pathlib import Path
 
-TOKEN = Path("/run/secrets/api_token")
+SECRETS = Path("/run/secrets")
 
-request = urllib.request.Request("http://127.0.0.1:8800/api/health")
-if TOKEN.exists():
-    request.add_header("Authorization", f"Bearer {TOKEN.read_text().strip()}")
+trusted = ssl.create_default_context(cafile=SECRETS / "api_certificate")
+request = urllib.request.Request("https://127.0.0.1:8800/api/health")
+request.add_header("Authorization", f"Bearer {(SECRETS / 'api_token').read_text().strip()}")
 try:
-    urllib.request.urlopen(request, timeout=4).close()
+    urllib.request.urlopen(request, timeout=4, context=trusted).close()
 except OSError as error:
     sys.exit(str(error))

@@ -7,13 +7,16 @@ import hashlib
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
 
 from config.load import load
 
@@ -68,6 +71,26 @@ def test_every_service_is_pinned_watched_and_unprivileged(name: str) -> None:
         assert port.startswith("127.0.0.1:"), "nothing listens beyond this machine"
 
 
+@pytest.mark.parametrize("name", ["gateway", "plant", "mosquitto", "grafana"])
+def test_the_root_of_what_meets_the_network_is_read_only(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert not {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc"} & service.keys()
+    for volume in service.get("volumes", ()):
+        assert volume.endswith(":ro") or re.fullmatch(r"[\w-]+:/[\w/-]+", volume), "only named volumes are written to"
+    if "build" in service:
+        (temporary,) = service["tmpfs"]
+        assert set(temporary.partition(":")[2].split(",")) >= {"noexec", "nosuid", "nodev"}
+
+
+def test_the_image_holds_every_package_of_ours() -> None:
+    recipe = (ROOT / "docker/Dockerfile").read_text()
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    for package in {name.partition(".")[0] for name in packages}:
+        assert f"COPY {package} {package}\n" in recipe, package
+    assert "--require-hashes" in recipe
+
+
 def test_every_file_that_is_mounted_is_there() -> None:
     for service in COMPOSE["services"].values():
         for volume in service.get("volumes", ()):
@@ -84,6 +107,16 @@ def test_every_secret_is_written_for_those_who_ask(tmp_path: Path) -> None:
     assert where.stat().st_mode & 0o777 == 0o700
     again = subprocess.run([sys.executable, ROOT / "docker/make-secrets", where], capture_output=True, check=False)
     assert again.returncode != 0, "secrets in use are never replaced"
+
+
+def test_the_page_has_a_certificate_of_its_own_key_and_names(tmp_path: Path) -> None:
+    make: list[str | Path] = [sys.executable, ROOT / "docker/make-secrets", tmp_path, "gateway.plant.example"]
+    subprocess.run(make, check=True, capture_output=True)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "api_certificate", tmp_path / "api_key")
+    found = x509.load_pem_x509_certificate((tmp_path / "api_certificate").read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["gateway.plant.example", "localhost"]
+    assert [str(a) for a in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1", "::1"]
 
 
 def test_a_broker_password_matches_its_hash(tmp_path: Path) -> None:

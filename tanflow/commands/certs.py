@@ -1,4 +1,4 @@
-"""`tanflow certs`: what the gateway shows OPC UA servers, which of them it trusts, and what is wrong in between."""
+"""`tanflow certs`: what the gateway shows OPC UA servers and browsers, whom it trusts, and what is wrong in between."""
 
 from __future__ import annotations
 
@@ -184,6 +184,20 @@ def check(
             if finding.mend:
                 out.print(f"        {finding.mend}", markup=False)
     raise typer.Exit(0 if sound else 1)
+
+
+@app.command()
+def server(
+    names: Annotated[list[str], typer.Argument(help="Host names and addresses the page is reached by, best first.")],
+    folder: Annotated[Path, typer.Option("--out", help="Where server.key and server.pem go.")] = Path(),
+) -> None:
+    """Make key and certificate for api.tls; whoever reads the page trusts it once. An authority's pair serves too."""
+    from tanflow.web.self_signed import CERTIFICATE, KEY, make
+
+    until = make(folder, names).not_valid_after_utc
+    out.print(f"for {', '.join(names)} until {until:%Y-%m-%d}; write into gateway.yaml:", markup=False)
+    here = folder.resolve()
+    out.print(f"api: {{…, tls: {{certificate: {here / CERTIFICATE}, key: {here / KEY}}}}}", markup=False)
 
 
 def _facts(one: Certificate) -> dict[str, str]:

@@ -23,6 +23,7 @@ from tanflow.web import static_files
 from tanflow.web.access.acts import Acts
 from tanflow.web.access.guard import Entrance, Guard
 from tanflow.web.access.login import Login, watch
+from tanflow.web.access.pace import Pace
 from tanflow.web.access.sessions import SignIns
 from tanflow.web.account import carbon, cost, documents, emissions, report
 from tanflow.web.alerts.alert_list import AlertList
@@ -69,7 +70,7 @@ def application(
     routes = [*_routes(gateway, acts, alerts), *of_parts, *static_files.routes(files)]
     app = Starlette(routes=routes, exception_handlers=_HANDLERS)
     app.router.redirect_slashes = False
-    entrance = Entrance(gateway.config, users, sessions, acts, api, token)
+    entrance = Entrance(gateway.config, users, sessions, acts, api, token, Pace(now_s))
     return Web(Guard(app, entrance, files), (partial(watch, users, acts), streams.run))
 
 

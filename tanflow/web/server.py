@@ -1,4 +1,4 @@
-"""The gateway's state → HTTP on one address, in the gateway's own event loop."""
+"""The gateway's state → HTTP or HTTPS on one address, in the gateway's own event loop."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import contextlib
 import errno
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
@@ -19,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from config import secrets
 from config.errors import GatewayError, Unavailable
 from config.model import Api
+from tanflow.web import tls
 from tanflow.web.access.sessions import SignIns
 from tanflow.web.app import application
 
@@ -29,6 +32,8 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 logger = logging.getLogger("tanflow.api")
 
 _CONNECTIONS: Final = 128  # more are told to come back later
+_HELD: Final = 256  # more are closed unheard: each takes a file descriptor from the plant
+_HELD_BY_ONE: Final = 64  # by one address; on loopback it is a proxy's, and so everyone's
 _WAITING: Final = 64  # in the listen queue
 _REQUEST_HEAD: Final = 32_768  # largest request line with headers [bytes]
 _UNREAD_MS: Final = 120_000  # who takes nothing of what was sent for this long has gone, whatever TCP hopes
@@ -39,9 +44,24 @@ _GRACE_S: Final = 1  # for answers under way when the gateway stops
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: the gateway alone decides when to stop."""
 
+    def __init__(self, config: uvicorn.Config, secure: ssl.SSLContext | None) -> None:
+        super().__init__(config)
+        self._secure = secure
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen as uvicorn does, with an end to the time a TLS handshake may take."""
+        protocol = partial(_Http, config=self.config, server_state=self.server_state, app_state={})
+        limit_s = _HEAD_S if self._secure else None
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(protocol, sock=one, ssl=self._secure, ssl_handshake_timeout=limit_s)
+            for one in sockets or ()
+        ]
+        self.started = True
 
 
 class _Http(H11Protocol):
@@ -49,7 +69,17 @@ class _Http(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > _HELD or self._held_by_one() > _HELD_BY_ONE:
+            transport.abort()
+            return
         self._look_later(None)
+
+    def _held_by_one(self) -> int:
+        """Return how many connections this one's address holds; 0 for this machine's own."""
+        if self.client is None or self.client[0] in ("127.0.0.1", "::1"):
+            return 0
+        held = (one.client for one in self.connections if isinstance(one, _Http))
+        return sum(1 for client in held if client and client[0] == self.client[0])
 
     def _look_later(self, seen: RequestResponseCycle | None) -> None:
         self.loop.call_later(_HEAD_S, self._look, seen)
@@ -71,16 +101,19 @@ async def serve(
 
     `now_s` is the clock that sessions and limits go by.
 
-    Raises Unavailable when the address cannot be listened on, or the token or users.json cannot be read.
+    Raises Unavailable when the address cannot be listened on, or token, certificate or users.json cannot be read.
     """
     try:
+        secure = tls.context(api.tls) if api.tls else None
         web = application(gateway, api, secrets.read(api.token) if api.token else "", now_s, sign_ins)
     except GatewayError as error:
         raise Unavailable(f"the API stays closed: {error}") from error
     with await _listen(api) as listener:
         host, port = listener.getsockname()[:2]
-        logger.info("page and API on http://%s:%d/", f"[{host}]" if ":" in host else host, port)
-        await _run(_Server(_config(web.app)), listener, web.beside)
+        scheme = "https" if secure else "http"
+        logger.info("page and API on %s://%s:%d/", scheme, f"[{host}]" if ":" in host else host, port)
+        renewing = (partial(tls.renew, secure, api.tls),) if secure and api.tls else ()
+        await _run(_Server(_config(web.app), secure), listener, (*web.beside, *renewing))
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -69,11 +70,12 @@ class Site:
     client: httpx.AsyncClient
     port: int
     stop: Callable[[], object]  # serving, as the gateway does when it ends
+    trusted: ssl.SSLContext | bool = True  # what its clients trust
 
     @property
     def origin(self) -> str:
         """What the gateway's own page sends as its origin."""
-        return f"http://127.0.0.1:{self.port}"
+        return str(self.client.base_url).rstrip("/")
 
     def add_user(self, name: str, role: Role, password: str = PASSWORD) -> None:
         """Add a user, or give one another password, as the command line does."""
@@ -87,7 +89,9 @@ class Site:
     @asynccontextmanager
     async def page(self) -> AsyncIterator[httpx.AsyncClient]:
         """Open a browser's client: it keeps cookies and says which page it is."""
-        async with httpx.AsyncClient(base_url=self.origin, headers={"origin": self.origin}) as client:
+        async with httpx.AsyncClient(
+            base_url=self.origin, headers={"origin": self.origin}, verify=self.trusted
+        ) as client:
             yield client
 
     @asynccontextmanager
@@ -137,8 +141,10 @@ async def open_site(
         tasks = [asyncio.create_task(work) for work in (serve(gateway, api, now_s), *follow)]
         try:
             headers = {"authorization": f"Bearer {token}"} if token else {}
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}", headers=headers) as client:
-                site = Site(gateway, client, api.port, tasks[0].cancel)
+            url = f"{'https' if api.tls else 'http'}://127.0.0.1:{api.port}"
+            trusted = ssl.create_default_context(cafile=api.tls.certificate) if api.tls else True
+            async with httpx.AsyncClient(base_url=url, headers=headers, verify=trusted) as client:
+                site = Site(gateway, client, api.port, tasks[0].cancel, trusted)
                 await _answering(site)
                 yield site
         finally:

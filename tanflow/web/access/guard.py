@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +15,7 @@ from config.model import Api
 from config.model import Gateway as Config
 from tanflow.web.access import roles
 from tanflow.web.access.acts import Acts
+from tanflow.web.access.pace import Pace, address_of
 from tanflow.web.access.roles import Asks, Methods
 from tanflow.web.access.sessions import COOKIE, Sessions, Who
 from tanflow.web.access.users import Users
@@ -33,8 +34,9 @@ _HEADERS: Final = {
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
 }
-
+_HSTS: Final = {"strict-transport-security": "max-age=31536000"}  # RFC 6797
 
 _NONE: Final[Mapping[str, str]] = {}
 
@@ -65,6 +67,7 @@ class Entrance:
     acts: Acts
     api: Api
     token: str = ""
+    pace: Pace = field(default_factory=Pace)
 
     def names(self) -> Collection[str] | None:
         """Return the host names that are answered; None: any."""
@@ -95,7 +98,10 @@ class Guard:
         if scope["type"] != "http":
             raise RuntimeError(f"cannot serve {scope['type']}")
         path, method = scope["path"], scope["method"]
+        given = Headers(scope=scope)
         headers = _HEADERS | {"cache-control": "no-cache" if path in self.public else "no-store"}
+        if scope["scheme"] == "https" and name_of(given.get("host", "")) not in LOOPBACK_NAMES:
+            headers |= _HSTS  # but not for localhost, which is a name of everything else on the machine too
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -104,7 +110,7 @@ class Guard:
 
         app = self.app
         try:
-            scope["who"] = self._passes(method, path, self._asks(method, path), Headers(scope=scope))
+            scope["who"] = self._passes(scope, self._asks(method, path), given)
         except _Refused as refused:
             app = refused.answer
             if refused.who:
@@ -121,33 +127,44 @@ class Guard:
             raise _Refused(405, f"{path[:200]} only answers {names}", headers={"allow": ", ".join(allowed)})
         return (methods or _READ)[_as_get(method)]  # what is not there is told only to those who may read
 
-    def _passes(self, method: str, path: str, asks: Asks, headers: Headers) -> Who:
-        """Return who asks; raises _Refused where they may not."""
-        host = headers.get("host", "")
+    def _passes(self, scope: Scope, asks: Asks, headers: Headers) -> Who:
+        """Return who asks; raises _Refused where they may not, or not so often."""
+        path, address = scope["path"], address_of(scope)
+        self._from_where(scope, asks, headers)
+        if asks == "public":
+            return UNKNOWN
+        who = self._who(headers, address)
+        if asks not in who.permissions:
+            raise _Refused(403, f"the role {who.role} may not {asks} here", who)
+        if not roles.asked(path):
+            raise _Refused(404, f"nothing is at {path[:200]}; see /api/health, /api/series, /metrics")
+        if wait_s := self.entrance.pace.ask(address, path):
+            raise _later("questions that cost", wait_s)
+        return who
+
+    def _from_where(self, scope: Scope, asks: Asks, headers: Headers) -> None:
+        """Raise _Refused for what comes from another web site, or for another host."""
+        host, posted = headers.get("host", ""), scope["method"] == "POST"
         names = self.entrance.names()
         if names is not None and name_of(host) not in names:
             raise _Refused(
                 421, f"this gateway listens on loopback and answers to localhost only, not to {host[:200]!r}"
             )
         elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        if (method == "POST" or asks != "public") and (elsewhere or not _from_here(headers, host)):
+        if (posted or asks != "public") and (elsewhere or not _from_here(headers, host, scope["scheme"])):
             raise _Refused(403, "another web site may not ask or enter anything here")
-        if method == "POST" and "origin" not in headers and _cookie(headers):
+        if posted and "origin" not in headers and _cookie(headers):
             raise _Refused(403, "what a cookie comes with must say from which page: Origin", UNKNOWN)
-        if asks == "public":
-            return UNKNOWN
-        who = self._who(headers)
-        if asks not in who.permissions:
-            raise _Refused(403, f"the role {who.role} may not {asks} here", who)
-        if not roles.asked(path):
-            raise _Refused(404, f"nothing is at {path[:200]}; see /api/health, /api/series, /metrics")
-        return who
 
-    def _who(self, headers: Headers) -> Who:
+    def _who(self, headers: Headers, address: str) -> Who:
         """Return who asks: a program with the token, a person with a session, or whoever sits at the machine."""
         given, users = headers.getlist("authorization"), self.entrance.users.current()
         if given and self.entrance.token:
+            failures = self.entrance.pace.failures(address)
+            if wait_s := failures.wait_s():  # also for the right one: the answer would tell which it is
+                raise _later("wrong tokens", wait_s)
             if not self._knows(given):
+                failures.take()
                 raise self.entrance.unknown("this is not the gateway's token: Authorization: Bearer …", UNKNOWN)
             return _TOKEN if users else _LOCAL
         if not users:
@@ -183,7 +200,12 @@ def name_of(host: str) -> str:
     return (name if colon and port.isdecimal() else host).lower()
 
 
-def _from_here(headers: Headers, host: str) -> bool:
-    """Return whether a request comes from no web site, or from this gateway's own page."""
-    origins = headers.getlist("origin")
-    return all(origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower()) for origin in origins)
+def _from_here(headers: Headers, host: str, scheme: str) -> bool:
+    """Return whether a request comes from no web site, or from this gateway's own page; a proxy may add TLS to it."""
+    own = {f"{how}://{host}".lower() for how in (scheme, "https")}
+    return all(origin.lower() in own for origin in headers.getlist("origin"))
+
+
+def _later(what: str, wait_s: float) -> _Refused:
+    after_s = max(1, round(wait_s))
+    return _Refused(429, f"too many {what}; try again in {after_s} s", headers={"retry-after": str(after_s)})

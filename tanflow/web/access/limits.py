@@ -19,13 +19,13 @@ class Limit:
     now_s: Callable[[], float]
     _free_s: float = float("-inf")  # when all tries would be free again
 
-    def wait_s(self) -> float:
-        """Return how long until the next try is free, 0 when one is."""
-        return max(0.0, self._free_s - self.now_s() - (self.burst - 1) * self.each_s)
+    def wait_s(self, tries: int = 1) -> float:
+        """Return how long until so many tries are free, 0 when they are."""
+        return max(0.0, self._free_s - self.now_s() - (self.burst - tries) * self.each_s)
 
-    def take(self) -> None:
-        """Count a try."""
-        self._free_s = max(self._free_s, self.now_s()) + self.each_s
+    def take(self, tries: int = 1) -> None:
+        """Count tries."""
+        self._free_s = max(self._free_s, self.now_s()) + tries * self.each_s
 
     def give_back(self) -> None:
         """Do not count the last try."""

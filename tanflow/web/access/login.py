@@ -163,10 +163,12 @@ def _travels_safely(request: Request) -> bool:
     Raises Rejected where a browser would send the password in the clear: it would not keep the cookie either.
     """
     origin = urlsplit(request.headers.get("origin", ""))
+    if request.url.scheme == "https":
+        return True
     if name_of(request.headers.get("host", "")) in LOOPBACK_NAMES:
         return origin.scheme == "https"
     if origin.scheme == "http":
-        raise Rejected("a password is not sent in the clear: reach this page by https, through a TLS proxy")
+        raise Rejected("a password is not sent in the clear: reach this page by https (api.tls, or a TLS proxy)")
     return True
 
 
