@@ -153,6 +153,7 @@ class Unit:
             self._fail(failure, now_ns)
         elif overrun_ns:
             self._gap(Gap.MISSED, overrun_ns)
+            self._known_ns = now_ns  # its values have come since: the next gap does not reach back over them
             self._turn("slow", f"takes longer to answer than its period of {self.period_s:g} s")
         else:
             self._well(now_ns)

@@ -7,10 +7,12 @@ import ctypes
 import logging
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
 from config.bindings import series_key
+from config.errors import Unavailable
 from pipeline.batch import Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.counters import Counters
@@ -51,9 +53,8 @@ def boot_clock(directory: Path) -> Clock:
     """Return this boot's clock, trusted if the wall clock can be right after what stands in the log."""
     last_ns = 0
     if (directory / FILE).exists():
-        reader = LogReader(directory)
-        last_ns = reader.last_received_ns()
-        reader.close()
+        with suppress(Unavailable), closing(LogReader(directory)) as reader:  # a start that did not finish making it
+            last_ns = reader.last_received_ns()
     wall_ns = time.time_ns()
     return Clock(wall_ns, trusted=plausible(wall_ns, last_ns))
 

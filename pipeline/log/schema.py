@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from config.errors import GatewayError
+from config.errors import GatewayError, Unavailable
 
 FORMAT: Final = "1"
 FILE: Final = "log.db"
@@ -71,7 +71,10 @@ def open_writer(directory: Path) -> sqlite3.Connection:
 
 
 def open_reader(directory: Path) -> sqlite3.Connection:
-    """Open the log for reading, from this process or another; never checkpoints, never writes."""
+    """Open the log for reading, from this process or another; never checkpoints, never writes.
+
+    Raises GatewayError where there is no log, Unavailable where it is just being made.
+    """
     path = directory / FILE
     if not path.exists():
         raise GatewayError(f"no gateway has written to {directory} yet: {path} does not exist")
@@ -79,4 +82,20 @@ def open_reader(directory: Path) -> sqlite3.Connection:
     connection.isolation_level = None
     connection.execute("PRAGMA query_only=1")
     connection.execute("PRAGMA cache_size=-1024")
+    if not _is_made(connection):
+        connection.close()
+        raise Unavailable(f"{path} is not ready yet: a gateway is starting for the first time; ask again", after_s=1.0)
     return connection
+
+
+def _is_made(connection: sqlite3.Connection) -> bool:
+    """Return whether the log has been made to the end; its format is what is written last."""
+    try:
+        return connection.execute("SELECT 1 FROM meta WHERE key = 'format'").fetchone() is not None
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in (
+            sqlite3.SQLITE_ERROR,
+            sqlite3.SQLITE_BUSY,
+        ):  # no such table yet, or held to make it
+            return False
+        raise

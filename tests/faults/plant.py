@@ -37,8 +37,12 @@ TOPIC = "proof/messages"
 class Ramp(Device):
     """A meter that draws 36 kW for ever: 0.01 kWh a second, so its index tells how much must have been counted."""
 
+    def __init__(self, name: str, begun_kwh: float) -> None:
+        super().__init__(name)
+        self._begun_kwh = begun_kwh
+
     def advance(self, now_ns: int, dt_s: float) -> float:
-        self.readings["energy_import"] = 1000.0 + self.energy_kwh
+        self.readings["energy_import"] = self._begun_kwh + self.energy_kwh
         return 36.0
 
 
@@ -105,19 +109,25 @@ class Plant:
     broker_port: int
     changes: Mapping[str, Any] = field(default_factory=dict)
     modbus_port: int = field(default_factory=free_port)
+    way: str = ""  # `host:port` at which the gateway reaches the meters, where something stands between
     environment: Mapping[str, str] | None = None  # of the gateway; None: that of the tests
     publisher: Publisher = field(init=False)
     witness: Witness = field(init=False)
     process: subprocess.Popen[bytes] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.config.write_text(yaml.safe_dump(self._configuration()))
+        self.config.write_text(yaml.safe_dump(self._configuration(self.way)))
+        self._served.write_text(yaml.safe_dump(self._configuration()))
         self.publisher = Publisher(self.broker_port)
         self.witness = Witness(self.data)
 
     @property
     def config(self) -> Path:
         return self.folder / "gateway.yaml"
+
+    @property
+    def _served(self) -> Path:
+        return self.folder / "meters.yaml"
 
     @property
     def data(self) -> Path:
@@ -129,14 +139,15 @@ class Plant:
         """What the gateway said until now."""
         return (self.folder / "gateway.log").read_text(errors="replace")
 
-    def _configuration(self) -> dict[str, Any]:
+    def _configuration(self, way: str = "") -> dict[str, Any]:
+        at = way or f"127.0.0.1:{self.modbus_port}"
         index = {"quantity": "energy_index", "unit": "kWh", "scale": 0.001, "modbus": {"address": 0, "type": "uint32"}}
         number = {"quantity": "count", "unit": "1"}
         unit = {"energy_import": index, "sequence": number | {"modbus": {"address": 2, "type": "uint32"}}}
         message = {"sequence": number | {"mqtt": {"path": "seq"}}}
         meters = {
             name: {"type": "meter", "rated_kw": 100, "devices": {"m": {"connection": "floor", "points": unit,
-                   "address": f"127.0.0.1:{self.modbus_port}/{n}"}}}
+                   "address": f"{at}/{n}"}}}
             for n, name in enumerate(METERS, 1)
         }  # fmt: skip
         topic = {"devices": {"d": {"connection": "broker", "address": TOPIC, "points": message}}}
@@ -196,6 +207,12 @@ class Plant:
 
         until_sync(held, 120, what)
 
+    def accepts(self, since: float) -> float:
+        """Return how long after `since` [monotonic s] the running gateway has accepted a new reading [s]."""
+        before = self.witness.inputs
+        self.until(lambda: self.witness.inputs > before, "readings are accepted")
+        return time.monotonic() - since
+
     def caught_up(self, sink: str = SINK) -> None:
         """Return when the running gateway accepts, and the sink has taken nearly everything."""
         before = self.witness.last_position()
@@ -206,8 +223,8 @@ class Plant:
 
     def _meters(self, stop: threading.Event) -> None:
         async def main() -> None:
-            devices = {name: Ramp(name) for name in METERS}
-            async with serve(load(self.config).gateway, load_all(), devices, own_broker=False) as served:
+            devices = {name: Ramp(name, 1_000.0 * n) for n, name in enumerate(METERS, 1)}
+            async with serve(load(self._served).gateway, load_all(), devices, own_broker=False) as served:
                 running = asyncio.create_task(served.run(Clock(), 0.02))
                 await asyncio.to_thread(stop.wait)
                 running.cancel()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -20,6 +23,7 @@ from tests.services.influxd import Influxd
 from tests.waiting import until_sync
 
 Row = tuple[str, int, float]  # series key, time [ns], value
+_MEASURED: Final = (".count", ".energy_index", "-gap.gap")  # endings of the series that come from devices
 
 
 class Witness:
@@ -30,6 +34,7 @@ class Witness:
         self.rows: list[tuple[int, int, float]] = []
         self.inputs = 0
         self.position = 0
+        self._ends: list[tuple[int, int, int]] = []  # of each commit: position, and rows and inputs up to it
         self._looking = threading.Lock()
 
     def __call__(self, stop: threading.Event) -> None:
@@ -54,6 +59,20 @@ class Witness:
                     for b in window.batches:
                         self.rows += zip(b.series.tolist(), b.time_ns.tolist(), b.value.tolist(), strict=True)
                         self.inputs += len(b) if b.header.stratum == INPUT else 0
+                    self._ends.append((self.position, len(self.rows), self.inputs))
+
+    @contextmanager
+    def set_back(self) -> Iterator[None]:
+        """Look away while the gateway's disk is set back; what was read and is not there now was never accepted.
+
+        Whoever reads beside the gateway sees a commit before its sync has returned.
+        """
+        with self._looking:
+            yield
+            last = self.last_position()
+            del self._ends[bisect_right(self._ends, last, key=itemgetter(0)) :]
+            self.position, rows, self.inputs = self._ends[-1] if self._ends else (0, 0, 0)
+            del self.rows[rows:]
 
     def last_position(self) -> int:
         """Return the log's last position, 0 before there is one."""
@@ -62,6 +81,16 @@ class Witness:
                 return reader.last_position()
         except (sqlite3.Error, GatewayError):
             return 0
+
+    def newest_ns(self, key: str) -> int:
+        """Return the time of the newest row seen of a series [ns], 0 before the first."""
+        try:
+            with closing(LogReader(self.data)) as reader:
+                found = reader.query("SELECT id FROM series WHERE key = ?", (key,))
+        except (sqlite3.Error, GatewayError):
+            return 0
+        mine = found[0][0] if found else -1
+        return next((time_ns for series, time_ns, _ in reversed(self.rows[-5_000:]) if series == mine), 0)
 
     def behind(self, consumer: str) -> int:
         """Return how many rows a consumer has still to take."""
@@ -90,28 +119,44 @@ class Verdict:
         return self.missing == 0 == self.doubled and self.energy_error_kwh <= resolution_kwh
 
 
+Stretch = tuple[int, int]  # begin, end [ns]
+EVER: Final[Stretch] = (0, 2**63 - 1)
+
+
 def judge(
-    witness: Witness, meters: Collection[str], *, published: Collection[int] = (), influx: Influxd | None = None
+    witness: Witness,
+    meters: Collection[str],
+    *,
+    published: Collection[int] = (),
+    influx: Influxd | None = None,
+    between: Stretch = EVER,
 ) -> Verdict:
     """Compare sets of rows from stage to stage, after the gateway has ended in order.
 
     Missing: messages the broker took that are not in the log, rows of the log that are not in the history, numbers and
     amounts of the history that are not in InfluxDB. Doubled: the same the other way, and instants with two rows. The
-    energy error is |Σ amounts − (last index − first index)|, the largest of all meters.
+    energy error is |Σ amounts − (last index − first index)|, the largest of all meters. `between`: only rows of it.
     """
     witness.look()
-    logged, stored = witness.logged(), in_history(witness.data)
+    logged, stored = within(witness.logged(), between), within(in_history(witness.data), between)
     messages = Counter({int(v): n for (key, _, v), n in logged.items() if key == "messages.sequence.count"})
     missing = len(set(published) - set(messages)) + (logged - stored).total()
     instants = Counter(row[:2] for row in logged.elements() if not row[0].startswith("gateway."))
     doubled = (stored - logged).total() + sum(n - 1 for n in instants.values())
     if influx is not None:
-        less, more = against_influx(stored, influx)
+        less, more = against_influx(stored, influx, between=between)
         missing, doubled = missing + less, doubled + more
     error = max((energy_error(stored, meter) for meter in meters), default=0.0)
     causes = Counter(Gap(int(v)).name.lower() for (key, _, v), n in logged.items() if key.endswith("-gap.gap"))
     causes.pop("none", None)
-    return Verdict(witness.inputs, missing, doubled, error, dict(causes))
+    accepted = witness.inputs if between == EVER else sum(n for row, n in logged.items() if row[0].endswith(_MEASURED))
+    return Verdict(accepted, missing, doubled, error, dict(causes))
+
+
+def within(rows: Counter[Row], between: Stretch) -> Counter[Row]:
+    """Return the rows of a stretch of time, its ends included."""
+    begin, end = between
+    return Counter({row: n for row, n in rows.items() if begin <= row[1] <= end})
 
 
 def in_history(data: Path) -> Counter[Row]:
@@ -122,7 +167,9 @@ def in_history(data: Path) -> Counter[Row]:
     return Counter((keys[s], t, v) for s, t, v in duckdb.sql(query).fetchall())
 
 
-def against_influx(stored: Counter[Row], influx: Influxd, database: str = "proof") -> tuple[int, int]:
+def against_influx(
+    stored: Counter[Row], influx: Influxd, database: str = "proof", between: Stretch = EVER
+) -> tuple[int, int]:
     """Return how many numbers and amounts of the history InfluxDB has not, and how many it has too many."""
     missing = more = 0
     for field, measurement, ending in (
@@ -131,7 +178,8 @@ def against_influx(stored: Counter[Row], influx: Influxd, database: str = "proof
     ):
         expected = {(key.split(".")[0], t, v) for key, t, v in stored if key.endswith(ending)}
         rows = influx.query(database, f'SELECT "{field}" FROM "{measurement}" GROUP BY "asset"')
-        got = Counter((row["asset"], row["time"], row[field]) for row in rows)
+        begin, end = between
+        got = Counter((r["asset"], r["time"], r[field]) for r in rows if begin <= r["time"] <= end)
         missing += len(expected - set(got))
         more += got.total() - len(expected & set(got))
     return missing, more
@@ -140,5 +188,6 @@ def against_influx(stored: Counter[Row], influx: Influxd, database: str = "proof
 def energy_error(stored: Counter[Row], meter: str) -> float:
     """Return |Σ amounts − (last index − first index)| of a meter [kWh]."""
     index = sorted((t, v) for key, t, v in stored if key == f"{meter}.energy_import.energy_index")
-    amounts = [v for key, _, v in stored.elements() if key == f"{meter}.energy_import.energy"]
+    begin = index[0][0] if index else 0
+    amounts = [v for key, t, v in stored.elements() if key == f"{meter}.energy_import.energy" and t > begin]
     return abs(sum(amounts) - (index[-1][1] - index[0][1])) if index else 0.0
