@@ -29,6 +29,8 @@ class DataDirectory:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.path.stat().st_mode & 0o077 and self.path.stat().st_uid == os.geteuid():
+                self.path.chmod(0o700)  # whoever made it: what a plant does is not for every user of the machine
             self._lock = os.open(self.path / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise GatewayError(
@@ -60,9 +62,20 @@ class DataDirectory:
     def _check_format(self) -> None:
         path = self.path / "format"
         if not path.exists():
-            path.write_text(FORMAT)
+            self._begin(path)
         elif (found := path.read_text()) != FORMAT:
             raise GatewayError(f"{path} says {found.strip()!r}; this version reads {FORMAT.strip()!r}")
+
+    def _begin(self, path: Path) -> None:
+        """Write the format version, whole or not at all: an empty one would be foreign after a power cut."""
+        part = path.with_suffix(".part")
+        with part.open("w") as file:
+            file.write(FORMAT)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        for folder in (self.path, self.path.parent):
+            _sync(folder)
 
     @property
     def ballast(self) -> Path:
@@ -89,6 +102,14 @@ class DataDirectory:
     def free_bytes(self) -> int:
         """Return the bytes free on the disk the directory is on."""
         return shutil.disk_usage(self.path).free
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _own(lock: int) -> None:
