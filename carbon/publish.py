@@ -126,15 +126,16 @@ class Publisher:
     def _rows(self, block: Block) -> list[Batch]:
         if block.kind != "entries":
             return []
-        header = self._header()
-        return [batch for batch in self._series(header, block.entries()) if len(batch)]
+        return list(rows_of(block.entries(), self.ledger.lines, self.ids, self._header()))
 
-    def _series(self, header: Header, entries: Entries) -> Iterator[Batch]:
-        known = self.ledger.lines
-        for quantity, values in ((_CO2E, entries.co2e), (_ENERGY, entries.energy)):
-            numbers = np.unique(entries.line)
-            ids = [self.ids.get(line_series(known[n]).get(quantity, ""), -1) for n in numbers.tolist()]
-            series = np.array(ids, np.int32)[np.searchsorted(numbers, entries.line)]
-            mine = series >= 0
+
+def rows_of(entries: Entries, lines: Mapping[int, Line], ids: Mapping[str, int], header: Header) -> Iterator[Batch]:
+    """Yield entries as rows at the end of their intervals, a batch a quantity, where they have a series."""
+    for quantity, values in ((_CO2E, entries.co2e), (_ENERGY, entries.energy)):
+        numbers = np.unique(entries.line)
+        keys = [line_series(lines[n]).get(quantity, "") for n in numbers.tolist()]
+        series = np.array([ids.get(key, -1) for key in keys], np.int32)[np.searchsorted(numbers, entries.line)]
+        mine = series >= 0
+        if mine.any():
             time_ns, span_ns = (entries.start_ns + entries.span_ns)[mine], entries.span_ns[mine]
             yield make(header, time_ns, series[mine], values[mine] / MICRO, entries.quality[mine], span_ns)

@@ -11,8 +11,8 @@ from config.errors import GatewayError
 def belong_together(path: Path, last: int, archived: int, ledger: Ledger) -> None:
     """Raise GatewayError where the log is younger than what was made of it: positions and ids begin anew in it.
 
-    `last` is the log's last position, `archived` the history's cursor. What a younger log accepts would count as archived
-    or booked already, and be let go without ever having been written.
+    `last` is the log's last position, `archived` the history's cursor. What a younger log accepts would count as
+    archived or booked already, and be let go without ever having been written.
     """
     if not ledger.cursor()[0] and any(b.reason and b.reason.kind == "live" for b in ledger.blocks()):
         raise GatewayError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sqlite3
 from collections.abc import Callable, Coroutine
@@ -29,7 +30,7 @@ _ELSEWHERE: Final = {
         ("commission", "commission"), ("cost", "cost"), ("drift", "drift"), ("enter", "enter"), ("factors", "app"),
         ("findings", "findings"), ("gaps", "app"), ("ledger", "app"), ("listen", "listen"), ("meters", "app"),
         ("notify", "app"), ("points", "app"), ("points", "import_", "import"), ("probe", "probe"), ("reload", "reload"),
-        ("report", "report"), ("restate", "restate"), ("scan", "scan"), ("users", "app"),
+        ("report", "report"), ("resend", "resend"), ("restate", "restate"), ("scan", "scan"), ("users", "app"),
     )
     for name in names or [module]
 }  # fmt: skip
@@ -215,6 +216,7 @@ def deadletters(
 
 def main() -> None:
     """Run the command line; a mistake of the user is a sentence, never a traceback."""
+    os.umask(0o077)  # what it writes is its user's own
     try:
         app()
     except ConfigError as error:

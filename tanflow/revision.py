@@ -15,7 +15,7 @@ from pipeline.clock import Clock
 from pipeline.compile import Plan
 from pipeline.heartbeat import GATEWAY, TICK_KEY
 from pipeline.ingest import Ingest
-from pipeline.log.log import Log
+from pipeline.log.log import Log, LogReader
 from pipeline.log.writer import Entry
 from pipeline.meter import MeterState
 from pipeline.places import is_same
@@ -69,6 +69,19 @@ def with_retired(log: Log, table: SeriesTable) -> SeriesTable:
         return table
     ids = dict(log.reader.query("SELECT key, id FROM series"))
     return SeriesTable(table.revision, list(specs.values()), ids, factors)
+
+
+def eras(reader: LogReader) -> list[tuple[int, SeriesTable]]:
+    """Return every revision's table with the instant it holds from [ns], oldest first; each knows all series ever."""
+    ids = dict(reader.query("SELECT key, id FROM series"))
+    query = "SELECT revision, at_ns, plan FROM revisions ORDER BY revision"
+    read = [(int(at_ns), SeriesTable.unpack(number, plan)) for number, at_ns, plan in reader.query(query)]
+    ever: dict[str, Spec] = {s.key: s for _, table in read for s in table.specs if s}
+    made = []
+    for at_ns, table in read:
+        specs = ever | {s.key: s for s in table.specs if s}
+        made.append((at_ns, SeriesTable(table.revision, list(specs.values()), ids, {f.name: f for f in table.factors})))
+    return made
 
 
 def recover(log: Log, ingests: Mapping[str, Ingest]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -56,6 +57,16 @@ class Manifest:
             if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name or "\0" in name:
                 raise GatewayError(f"{source}: {NAME} names {name!r}, which is no file of a data directory")
         return made
+
+
+@contextmanager
+def private() -> Iterator[None]:
+    """Let nobody else read what is made: it holds users' password hashes and private keys."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def copied(source: IO[bytes], target: IO[bytes] | None) -> tuple[int, str]:

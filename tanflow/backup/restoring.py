@@ -35,12 +35,13 @@ def restore(source: Path, folder: Path) -> Manifest:
     if draft.exists():
         raise GatewayError(f"{draft} is left of a restore that was cut off, or of one under way; remove it first")
     try:
-        draft.mkdir(mode=0o700, parents=True)
-        said = _unpacked(source, draft)
-        if wrong := problems(draft):
-            raise GatewayError(f"{source} is not sound: {wrong[0]}")
-        mark = {"host": said.host, "folder": said.folder, "made_ns": said.at_ns, "at_ns": time.time_ns()}
-        (draft / MARK).write_bytes(orjson.dumps(mark))
+        with manifest.private():
+            draft.mkdir(parents=True)
+            said = _unpacked(source, draft)
+            if wrong := problems(draft):
+                raise GatewayError(f"{source} is not sound: {wrong[0]}")
+            mark = {"host": said.host, "folder": said.folder, "made_ns": said.at_ns, "at_ns": time.time_ns()}
+            (draft / MARK).write_bytes(orjson.dumps(mark))
         if folder.exists():
             folder.rmdir()
         draft.rename(folder)
@@ -65,8 +66,8 @@ def _unpacked(source: Path, draft: Path) -> Manifest:
             if name not in missing:
                 continue
             target = draft / name
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as written:
                 found = manifest.copied(content, written)
                 written.flush()
                 os.fsync(written.fileno())
@@ -76,7 +77,7 @@ def _unpacked(source: Path, draft: Path) -> Manifest:
     if missing:
         raise GatewayError(f"{source}: {min(missing)} is missing; take another copy of the backup")
     for name in _FOLDERS:
-        (draft / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (draft / name).mkdir(parents=True, exist_ok=True)
     return said
 
 

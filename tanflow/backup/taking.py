@@ -39,7 +39,7 @@ def take(folder: Path, target: Path, tell: Progress = lambda _: None) -> Manifes
     if target.resolve().is_relative_to(folder.resolve()):
         raise GatewayError(f"{target} lies in the data directory itself; write the backup to another disk")
     draft = target.with_name(f"{target.name}.part")
-    with _private(), _undone(draft, target):
+    with manifest.private(), _undone(draft, target):
         draft.mkdir(parents=True)
         said = _collected(folder, draft, tell)
         tell("checking log, history and ledger of the copy")
@@ -57,16 +57,6 @@ def take(folder: Path, target: Path, tell: Progress = lambda _: None) -> Manifes
             draft.rename(target)
         manifest.synced(target.parent)
     return said
-
-
-@contextmanager
-def _private() -> Iterator[None]:
-    """Let nobody else read what is made: it holds users' password hashes and private keys."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 @contextmanager

