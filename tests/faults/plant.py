@@ -32,6 +32,7 @@ METERS = ("meter-1", "meter-2")
 DATABASE = "proof"
 SINK = "db"
 TOPIC = "proof/messages"
+_NOBODY = 16  # MQTT 5.0, 3.4.2.1: no matching subscribers
 
 
 class Ramp(Device):
@@ -69,28 +70,43 @@ def in_thread(work: Callable[[threading.Event], None]) -> Iterator[None]:
 
 
 class Publisher:
-    """Publishes numbered messages, QoS 1, `per_s` a second; `acked` are those the broker has taken."""
+    """Publishes numbered messages, QoS 1, `per_s` a second, their times as `stamp` says of each number.
+
+    `acked` are those the broker has taken; `unheard` those it took and said that it had nobody to keep them for.
+    """
 
     def __init__(self, port: int, per_s: float = 100.0) -> None:
         self.port = port
         self.per_s = per_s
+        self.stamp: Callable[[int], int] = lambda _: time.time_ns()
         self.acked: set[int] = set()
+        self.unheard: set[int] = set()
+        self.last: int | None = None  # the last message's number, once there will be no more
+        self.enough = threading.Event()  # nothing more is published, what was is still brought to the broker
+        self.running = False
         self._of: dict[int, int] = {}
         self._sent = 0
 
     def __call__(self, stop: threading.Event) -> None:
-        """Publish until `stop` is set and the broker has taken all; the numbers go on where they were."""
+        """Publish until `stop` or `enough` is set and the broker has taken all; the numbers go on where they were."""
+        self.running = True
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         client.max_queued_messages_set(0)
-        client.on_publish = lambda _c, _u, mid, *_: self.acked.add(self._of[mid])
+        client.on_publish = lambda _c, _u, mid, reason, _: (
+            self.unheard if reason.value == _NOBODY else self.acked
+        ).add(self._of[mid])
         client.connect("127.0.0.1", self.port)
-        while not stop.wait(1 / self.per_s):
-            payload = orjson.dumps({"seq": self._sent, "time": time.time_ns()})
+        while not stop.wait(1 / self.per_s) and not self.enough.is_set():
+            payload = orjson.dumps({"seq": self._sent, "time": self.stamp(self._sent)})
             self._of[client.publish(TOPIC, payload, qos=1).mid] = self._sent
             self._sent += 1
             self._turn(client, 0)
-        until_sync(lambda: self._turn(client, 0.01) or len(self.acked) == self._sent, what="the broker has taken all")
+        until_sync(lambda: self._turn(client, 0.01) or self._all_taken(), what="the broker has taken all")
         client.disconnect()
+        self.last = self._sent - 1
+
+    def _all_taken(self) -> bool:
+        return len(self.acked) + len(self.unheard) == self._sent
 
     @staticmethod
     def _turn(client: mqtt.Client, wait_s: float) -> None:
@@ -214,7 +230,11 @@ class Plant:
         return time.monotonic() - since
 
     def caught_up(self, sink: str = SINK) -> None:
-        """Return when the running gateway accepts, and the sink has taken nearly everything."""
+        """Return when nothing more is published, the log has all of it, and the sink has taken nearly everything."""
+        if self.publisher.running:
+            self.publisher.enough.set()
+            self.until(lambda: self.publisher.last is not None, "the broker has taken all")
+            self.until(lambda: self.witness.saw("messages.sequence.count", self.publisher.last), "the last message")
         before = self.witness.last_position()
         self.until(
             lambda: self.witness.last_position() > before + 10 and self.witness.behind(sink) < 2_000,

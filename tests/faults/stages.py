@@ -22,6 +22,7 @@ from pipeline.log.log import LogReader
 from tests.services.influxd import Influxd
 from tests.waiting import until_sync
 
+_NEWEST = 100_000
 Row = tuple[str, int, float]  # series key, time [ns], value
 _MEASURED: Final = (".count", ".energy_index", "-gap.gap")  # endings of the series that come from devices
 
@@ -96,6 +97,23 @@ class Witness:
         """Return how many rows a consumer has still to take."""
         with closing(LogReader(self.data)) as reader:
             return reader.rows_after(reader.cursor(consumer).position)
+
+    def saw(self, key: str, value: float | None) -> bool:
+        """Return whether a value of a series was among the newest rows."""
+        with closing(LogReader(self.data)) as reader:
+            ids = {number for (number,) in reader.query("SELECT id FROM series WHERE key = ?", (key,))}
+        return any(s in ids and v == value for s, _, v in self.rows[-_NEWEST:])
+
+    def taken(self, consumer: str) -> int:
+        """Return the position a consumer has noted as taken."""
+        with closing(LogReader(self.data)) as reader:
+            return reader.cursor(consumer).position
+
+    def dead(self) -> list[tuple[str, str]]:
+        """Return reason and text of every dead letter, oldest first."""
+        with closing(LogReader(self.data)) as reader:
+            rows = reader.query("SELECT reason, raw FROM dead ORDER BY id")
+            return [(str(reason), bytes(raw).decode(errors="replace")) for reason, raw in rows]
 
     def logged(self) -> Counter[Row]:
         """Return every row ever seen, by its series' key."""
