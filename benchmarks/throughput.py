@@ -124,10 +124,10 @@ def block(found: dict[str, list[Speed]], given: argparse.Namespace) -> str:
 Written by `python -m benchmarks.throughput`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
 
 {given.devices:,} Modbus units of {VALUES} float32 registers, all answered at once, {given.readings} times a batch:
-decoding, range, energy and CO₂ of each unit's power, and the commit to the log, through the gateway's own parts; nothing
-waits for a network. Values count, not the rows computed from them. CPU is that of all threads, a second of it is a
-second of one core; on the wall a batch waits for the group commit too, every 250 ms. Medians of {given.rounds} rounds
-of {given.batches} batches. With InfluxDB a round ends when the database has answered for all of it.
+decoding, range, energy and CO₂ of each unit's power, and the commit to the log, through the gateway's own parts;
+nothing waits for a network. Values count, not the rows computed from them. CPU is that of all threads, a second of it
+is a second of one core; on the wall a batch waits for the group commit too, every 250 ms. Medians of {given.rounds}
+rounds of {given.batches} batches. With InfluxDB a round ends when the database has answered for all of it.
 
 {table(lines)}"""
 
