@@ -89,7 +89,8 @@ class Publisher:
 
     def __call__(self, stop: threading.Event) -> None:
         """Publish until `stop` or `enough` is set and the broker has taken all; the numbers go on where they were."""
-        self.running = True
+        self.running, self.last = True, None
+        self.enough.clear()
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         client.max_queued_messages_set(0)
         client.on_publish = lambda _c, _u, mid, reason, _: (

@@ -1,0 +1,88 @@
+"""kill -9 between every two steps of a start, a commit, a cut of the history, a delivery; writes half done too."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.plant import DATABASE, METERS, Plant
+from tests.faults.preload import Preload, Step
+from tests.faults.stages import judge
+from tests.faults.table import Fault, happened
+from tests.services.influxd import Influxd
+from tests.services.mosquitto import Mosquitto
+
+
+@dataclass(frozen=True)
+class Way:
+    """Steps of one kind of work, and how many make it up, more than once over."""
+
+    what: str
+    kinds: Step
+    part: str
+    steps: int
+    few: tuple[int, ...]  # those of the small dose
+
+
+WAYS = (
+    Way("commit and snapshot", Step.DISK, "log.db", 150, (2, 9)),
+    Way("cut and roll-up of the history", Step.DISK, "history/", 45, (5, 17)),
+    Way("delivery to InfluxDB", Step.SEND, "", 12, (2,)),
+)
+
+
+def kill_at(plant: Plant, preload: Preload, way: Way, step: int, port: int) -> None:
+    """Run the gateway until it has accepted something, then end it at a step of the work to come."""
+    process = plant.start()
+    plant.accepts(time.monotonic())
+    preload.kill_at(step, way.kinds, way.part, torn=step % 2 == 1, port=port)
+    assert process.wait(120) == -signal.SIGKILL, plant.log[-4000:]
+    preload.kill_at(0, Step(0))
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.what)
+def test_killed_between_any_two_steps(
+    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, preload: Preload, way: Way, full: bool
+) -> None:
+    influx.create(DATABASE)
+    plant = Plant(tmp_path, influx.url, mosquitto.port, environment=preload.environment())
+    steps = range(1, way.steps + 1) if full else way.few
+    plant.subscribe_first(mosquitto)
+    with plant.alive():
+        for step in steps:
+            kill_at(plant, preload, way, step, influx.port)
+        since = time.monotonic()
+        plant.start()
+        back_s = plant.accepts(since)
+        plant.caught_up()
+        plant.stop()
+    verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
+    assert verdict.sound(), verdict
+    happened(Fault("process", f"kill -9 before each of {len(steps)} steps: {way.what}", verdict, back_s))
+
+
+def test_killed_between_any_two_steps_of_its_first_start(
+    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, preload: Preload, full: bool
+) -> None:
+    """The next start goes on from what the last one has made; none may refuse it."""
+    influx.create(DATABASE)
+    plant = Plant(tmp_path, influx.url, mosquitto.port, environment=preload.environment())
+    steps = range(1, 151) if full else (2, 30)
+    for step in steps:
+        preload.kill_at(step, Step.DISK, torn=step % 2 == 1)
+        assert plant.start().wait(120) == -signal.SIGKILL, plant.log[-4000:]
+    preload.kill_at(0, Step(0))
+    plant.subscribe_first(mosquitto)
+    with plant.alive():
+        since = time.monotonic()
+        plant.start()
+        back_s = plant.accepts(since)
+        plant.caught_up()
+        plant.stop()
+    verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
+    assert verdict.sound(), verdict
+    happened(Fault("process", f"kill -9 before each of {len(steps)} steps of the first start", verdict, back_s))
