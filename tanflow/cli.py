@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sqlite3
@@ -17,8 +16,8 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from config.errors import ConfigError, GatewayError
-from config.explain import visible
 from config.load import Loaded, load
+from tanflow import log_lines
 from tanflow.memory import hurry, leave
 
 # Every other command has a file of its own, read only when it is called: a gateway need not carry them all.
@@ -85,21 +84,6 @@ def duration(text: str) -> float:
     return seconds
 
 
-class OneLine(logging.Formatter):
-    """Nobody whose words are logged can write lines of his own; only a traceback has more than one."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging calls it so
-        return visible(super().formatMessage(record))
-
-
-def _log(verbose: bool) -> None:
-    level = logging.DEBUG if verbose else logging.INFO
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("tanflow").setLevel(level)
-
-
 def _loaded(path: Path) -> Loaded:
     loaded = load(path)
     for warning in loaded.warnings:
@@ -112,14 +96,21 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
 
 
 @app.command()
-def run(config: Config = Path("gateway.yaml"), verbose: bool = False) -> None:
+def run(
+    config: Config = Path("gateway.yaml"),
+    verbose: bool = False,
+    log_format: Annotated[
+        log_lines.Format | None,
+        typer.Option(envvar=log_lines.VARIABLE, help="Lines of the log; default: text, or what the journal reads."),
+    ] = None,
+) -> None:
     """Run the gateway until it is told to stop (SIGINT, SIGTERM); SIGHUP takes over a changed configuration."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # before there is a gateway, and after: nothing to take over
     hurry()
     from tanflow.running import run_gateway
 
     try:
-        _log(verbose)
+        log_lines.begin(log_format, verbose=verbose)
         loaded = _loaded(config)
         _run(lambda: run_gateway(loaded))
     finally:
@@ -162,7 +153,7 @@ def demo(
     """Run a simulated factory and a gateway that reads it; nothing else is needed."""
     from tanflow.demo import run_demo
 
-    _log(False)
+    log_lines.begin(None)
     seconds = duration(for_) if for_ else None
     _run(lambda: run_demo(seconds, port, data, speed, scenario))
 
@@ -175,7 +166,7 @@ def simulate(
     """Serve simulated devices only, where their gateway's configuration reads them."""
     from tanflow.running import run_simulators
 
-    _log(False)
+    log_lines.begin(None)
     seconds = duration(for_) if for_ else None
     _run(lambda: run_simulators(scenario, seconds))
 

@@ -26,7 +26,7 @@ from tanflow.backup.origin import MARK
 from tanflow.backup.restoring import restore
 from tanflow.backup.taking import take
 from tests.faults.plant import DATABASE, METERS, Plant, in_thread
-from tests.faults.stages import Witness, judge
+from tests.faults.stages import judge
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
 from tests.tanflow.command import said
@@ -126,37 +126,27 @@ def test_a_gateway_goes_on_from_its_backup(tmp_path: Path, influx: Influxd, mosq
     assert "only one of the two may run" in plant.log
 
 
-@pytest.fixture
-def small(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto) -> Path:
-    """The data directory of a gateway that ran for a moment."""
-    plant = Plant(tmp_path, influx.url, mosquitto.port)
-    plant.start()
-    plant.until(lambda: Witness(plant.data).last_position() > 5, "the first commits")
-    plant.stop()
-    return plant.data
-
-
 def test_what_cannot_be_backed_up_or_restored_is_told_and_leaves_nothing(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, folder = tmp_path / "good.tar", tmp_path / "as-folder"
-    take(small, good)
-    take(small, folder)
+    take(earlier, good)
+    take(earlier, folder)
 
     with pytest.raises(GatewayError, match="exists"):
-        take(small, good)
+        take(earlier, good)
     with pytest.raises(GatewayError, match="in the data directory itself"):
-        take(small, small / "backup")
+        take(earlier, earlier / "backup")
     with pytest.raises(GatewayError, match="no gateway has written"):
         take(tmp_path / "nothing", tmp_path / "x")
     with pytest.raises(GatewayError, match="is not empty"):
-        restore(good, small)
+        restore(good, earlier)
     with pytest.raises(GatewayError, match="does not exist"):
         restore(tmp_path / "nowhere.tar", tmp_path / "x")
 
     cut = tmp_path / "cut.tar"
     cut.write_bytes(good.read_bytes()[:-20_000])
-    for broken in (cut, small):
+    for broken in (cut, earlier):
         with pytest.raises(GatewayError, match=r"not a whole one|is missing|is no backup|not what was backed up"):
             restore(broken, tmp_path / "x")
     flipped = bytearray((folder / "log.db").read_bytes())
@@ -173,9 +163,9 @@ def test_what_cannot_be_backed_up_or_restored_is_told_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "history/../../evil", "a\\..\\evil"])
-def test_a_backup_cannot_write_outside_of_the_data_directory(small: Path, tmp_path: Path, name: str) -> None:
+def test_a_backup_cannot_write_outside_of_the_data_directory(earlier: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "as-folder"
-    take(small, folder)
+    take(earlier, folder)
     manifest = orjson.loads((folder / NAME).read_bytes())
     manifest["files"][name] = manifest["files"].pop("format")
     (folder / NAME).write_bytes(orjson.dumps(manifest))
@@ -184,18 +174,18 @@ def test_a_backup_cannot_write_outside_of_the_data_directory(small: Path, tmp_pa
     assert not (tmp_path / "evil").exists()
 
 
-def test_a_damaged_gateway_makes_no_backup_that_looks_sound(small: Path, tmp_path: Path) -> None:
-    [file, *_] = (small / "history" / "raw").glob("*.parquet")
+def test_a_damaged_gateway_makes_no_backup_that_looks_sound(earlier: Path, tmp_path: Path) -> None:
+    [file, *_] = (earlier / "history" / "raw").glob("*.parquet")
     file.write_bytes(file.read_bytes()[:-8])
     with pytest.raises(GatewayError, match="not sound"):
-        take(small, tmp_path / "backup")
+        take(earlier, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
 
 
-def test_what_is_made_is_for_nobody_else_to_read(small: Path, tmp_path: Path) -> None:
-    (small / "users.json").write_text("{}")
-    take(small, tmp_path / "b.tar")
-    take(small, tmp_path / "b")
+def test_what_is_made_is_for_nobody_else_to_read(earlier: Path, tmp_path: Path) -> None:
+    (earlier / "users.json").write_text("{}")
+    take(earlier, tmp_path / "b.tar")
+    take(earlier, tmp_path / "b")
     restore(tmp_path / "b.tar", tmp_path / "again")
     made = [tmp_path / "b.tar", *(tmp_path / "b").rglob("*"), *(tmp_path / "again").rglob("*")]
     assert [p for p in made if p.stat().st_mode & 0o077] == []

@@ -96,7 +96,7 @@ def test_refused_rows_are_counted_with_their_reason(tmp_path: Path, influx: Infl
         plant.stop()
     influx.query("", f'DROP DATABASE "{DATABASE}"')
     influx.create(DATABASE)
-    line = "energy,asset=x energy_kwh=1i 1"  # a field of another type
+    line = "energy,asset=x energy_kwh=1i"  # a field of another type
     request = urllib.request.Request(f"{influx.url}/write?db={DATABASE}", line.encode())
     urllib.request.urlopen(request).close()
     command = [sys.executable, "-m", "tanflow", "resend", "-c", str(plant.config), "--from", "2020-01-01"]
