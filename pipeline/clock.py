@@ -1,4 +1,4 @@
-"""The one clock everything is given: gateway time = boot anchor + monotonic; it never jumps."""
+"""The one clock everything is given: gateway time = boot anchor + monotonic; within a boot id it never jumps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import time
 from dataclasses import dataclass, field
 
 SECOND_NS = 1_000_000_000
+RELEASED_NS = (
+    1_767_225_600 * SECOND_NS
+)  # 2026-01-01: earlier than this software exists; no clock that is right shows it
+_FORWARD_NS = 500_000  # the most it is moved at one look at the wall clock
+_BACK_NS = 100_000  # less: two stamps within this time may change places
 
 
 @dataclass(slots=True)
@@ -20,6 +25,7 @@ class Clock:
     anchor_ns: int = field(default_factory=time.time_ns)
     speed: float = 1.0
     trusted: bool = True
+    of_wall: bool = False  # its anchor was read from the system's clock, which it follows
     boot: str = field(default_factory=lambda: secrets.token_hex(8))
     untrusted: dict[str, int] = field(default_factory=dict)  # boots that could not be trusted → their anchor
     _started_ns: int = field(default_factory=time.monotonic_ns)
@@ -27,6 +33,10 @@ class Clock:
     def __post_init__(self) -> None:
         if not self.trusted:
             self.untrusted[self.boot] = self.anchor_ns
+
+    def follow(self, off_ns: int) -> None:
+        """Move a little towards the wall clock, which is `off_ns` ahead [ns]."""
+        self.anchor_ns += max(-_BACK_NS, min(_FORWARD_NS, off_ns))
 
     def set_right(self, wall_ns: int) -> int:
         """Begin again from a trusted wall clock under a new boot id; return the offset [ns] of what went before."""
@@ -43,6 +53,8 @@ class Clock:
 
     def now_ns(self) -> int:
         """Return gateway time [ns UTC]."""
+        if self.speed == 1.0:  # asked for every reply
+            return self.anchor_ns + time.monotonic_ns() - self._started_ns
         return self.anchor_ns + self.monotonic_ns()
 
     async def sleep(self, seconds: float) -> None:

@@ -18,7 +18,7 @@ from pipeline.convert import convert
 from pipeline.counters import Counters
 from pipeline.log.log import Log
 from pipeline.log.writer import DeadLetter, Entry, Snapshot
-from pipeline.meter import MeterState, fold
+from pipeline.meter import MeterState, fold, turned_back
 from pipeline.normalise import distrust, doubt_clocks, is_ahead, normalise
 from pipeline.quality import BAD, SEVERITY
 from pipeline.series import SeriesTable
@@ -46,6 +46,7 @@ class Ingest:
     clock: Clock
     counters: Counters
     accepting: asyncio.Event  # cleared while there is no room to accept anything
+    stamps: bool = False  # readings have the gateway's time, not their source's
     state: MeterState = field(init=False)
     tokens: deque[bytes] = field(default_factory=lambda: deque(maxlen=_TOKENS))
     newest_ns: Times = field(init=False)  # of each series' accepted rows; NEVER: there is none
@@ -61,7 +62,7 @@ class Ingest:
         """Re-run measured rows of this connection that are later than its snapshot; their output is in the log."""
         for batch in windows:
             if batch.header.connection == self.connection and batch.header.stratum == INPUT:
-                self.state, _, _ = derive(self.table, self.state, batch)
+                self.state, _, _ = derive(self.table, self._base(batch), batch)
                 self._note(batch)
                 if batch.token:
                     self.tokens.append(batch.token)
@@ -90,7 +91,7 @@ class Ingest:
             measured = normalise(self.table, batch)
             anchor_ns = self.clock.untrusted.get(batch.header.boot)
             measured = doubt_clocks(measured) if anchor_ns is None else distrust(measured, anchor_ns)
-            state, measured, derived = derive(self.table, self.state, measured)
+            state, measured, derived = derive(self.table, self._base(measured), measured)
             tokens = deque(self.tokens, _TOKENS)
             if batch.token:
                 tokens.append(batch.token)
@@ -98,6 +99,9 @@ class Ingest:
             self.state, self.tokens = state, tokens
             self._note(measured)
             self._count(measured)
+
+    def _base(self, measured: Batch) -> MeterState:
+        return turned_back(self.state, measured) if self.stamps else self.state
 
     def _note(self, measured: Batch) -> None:
         """Take the times of accepted rows into `newest_ns`; one that is ahead of us would hide all that follow it."""

@@ -61,6 +61,22 @@ class MeterState:
         return self.time_ns, self.value, self.held_ns, self.held
 
 
+def turned_back(state: MeterState, batch: Batch) -> MeterState:
+    """Return the state for readings the gateway stamps itself: its clock was set back where a base is yet to come.
+
+    Such readings follow from that base all the same, in the order of the log: their next interval begins right before.
+    """
+    ahead = (state.time_ns[batch.series] > batch.header.received_ns) & ((batch.quality & q.CLOCK) == 0)
+    if not ahead.any():
+        return state
+    state = state.copy()
+    series, time_ns = batch.series[ahead][::-1], batch.time_ns[ahead][::-1]  # a series' first row counts
+    state.time_ns[series] = time_ns - 1
+    waiting = series[state.held_ns[series] != NEVER]
+    state.held_ns[waiting] = state.time_ns[waiting]
+    return state
+
+
 @dataclass(frozen=True, slots=True)
 class Folded:
     """Result of a fold: state after it, the amounts, and the quality of the measured rows with what was learnt."""

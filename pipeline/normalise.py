@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.batch import Batch
-from pipeline.clock import SECOND_NS
+from pipeline.clock import RELEASED_NS, SECOND_NS
 from pipeline.quality import BAD, CLOCK, RANGE, UNCERTAIN, worsen
 from pipeline.series import Kind, SeriesTable
 
@@ -37,11 +37,13 @@ def normalise(table: SeriesTable, batch: Batch) -> Batch:
 def distrust(batch: Batch, anchor_ns: int) -> Batch:
     """Flag the rows this boot stamped while its clock was not trusted: those within its own run of time.
 
-    A device that knows the time stamps far outside it; one as lost as the gateway is corrected with it.
+    A device that knows the time stamps far outside it; one as lost as the gateway, stamping in its run or at
+    a time no device can mean today (1970, 2000), is corrected with it.
     """
     own = (batch.time_ns >= anchor_ns) & (batch.time_ns <= batch.header.received_ns)
+    lost = own | (batch.time_ns < RELEASED_NS - _BEHIND_NS)
     flagged = worsen(batch.quality | np.uint16(CLOCK), UNCERTAIN)
-    return replace(batch, quality=np.where(own, flagged, batch.quality))
+    return replace(batch, quality=np.where(lost, flagged, batch.quality))
 
 
 def is_ahead(batch: Batch) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Decides whether the wall clock can be right, and sets the gateway's clock right."""
+"""Decides whether the wall clock can be right, and lets the gateway's clock follow it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from typing import Final
 from config.bindings import series_key
 from config.errors import Unavailable
 from pipeline.batch import Header, make
-from pipeline.clock import SECOND_NS, Clock
+from pipeline.clock import RELEASED_NS, SECOND_NS, Clock
 from pipeline.counters import Counters
 from pipeline.log.log import Log, LogReader
 from pipeline.log.schema import FILE
+from pipeline.log.writer import Entry
 
 logger = logging.getLogger("tanflow.clock")
 
 CLOCK_KEY: Final = series_key("gateway", "clock-offset", "health")
-_RELEASED_NS: Final = 1_767_225_600 * SECOND_NS  # 2026-01-01: earlier than this software exists
 _TOLERANCE_NS: Final = 60 * SECOND_NS
 _SYNCHRONIZED: Final = Path("/run/systemd/timesync/synchronized")
 _TIMEX_BYTES: Final = 256  # at least struct timex
 _TIME_ERROR: Final = 5  # adjtimex: the clock is not synchronized
 _EVERY_S: Final = 1.0
+_SETTLED: Final = 3  # looks in a row that must agree on a step before it is followed
 
 
 def synchronized() -> bool:
@@ -44,7 +45,7 @@ def plausible(wall_ns: int, last_ns: int) -> bool:
 
     A clock the system calls synchronized is believed even when it went back.
     """
-    if wall_ns < _RELEASED_NS:
+    if wall_ns < RELEASED_NS:
         return False
     return wall_ns >= last_ns - _TOLERANCE_NS or synchronized()
 
@@ -56,15 +57,15 @@ def boot_clock(directory: Path) -> Clock:
         with suppress(Unavailable), closing(LogReader(directory)) as reader:  # a start that did not finish making it
             last_ns = reader.last_received_ns()
     wall_ns = time.time_ns()
-    return Clock(wall_ns, trusted=plausible(wall_ns, last_ns))
+    return Clock(wall_ns, trusted=plausible(wall_ns, last_ns), of_wall=True)
 
 
 async def watch(
     log: Log, clock: Clock, series: int, counters: Counters, wall: Callable[[], int] = time.time_ns
 ) -> None:
-    """Wait until the wall clock was set, then commit this boot's offset: consumers were held at its rows until now.
+    """Keep gateway time that of the wall clock: wait until it was set, then follow it.
 
-    After that only watch: gateway time never jumps, so a wall clock that was set meanwhile counts from the next start.
+    While it is not set, consumers are held at this boot's rows; then the boot's offset is committed and they go on.
     """
     last_ns = log.reader.last_received_ns(but=clock.boot)
     if not clock.trusted:
@@ -79,9 +80,42 @@ async def watch(
             await _release(log, clock, series, wall_ns)
             counters.state, counters.last_error = "running", ""
     await _release_ended(log, clock, series)
+    await _follow(log, clock, series, counters, wall)
+
+
+async def _follow(log: Log, clock: Clock, series: int, counters: Counters, wall: Callable[[], int]) -> None:
+    """Move with the wall clock for ever: slowly while it is less than a minute away, else at once.
+
+    A step that lasts is deliberate: a time server, or somebody, has set the clock. What was stamped before stays.
+    """
+    agreed, stepped_ns = 0, 0
     while True:
-        counters.lag_s = abs(wall() - clock.now_ns()) / SECOND_NS if clock.speed == 1.0 else 0.0
+        off_ns = wall() - clock.now_ns() if clock.speed == 1.0 else 0
+        counters.lag_s = abs(off_ns) / SECOND_NS
+        if not clock.of_wall or abs(off_ns) <= _TOLERANCE_NS:
+            agreed = 0
+            if clock.of_wall:
+                clock.follow(off_ns)
+        else:
+            agreed = agreed + 1 if abs(off_ns - stepped_ns) <= _TOLERANCE_NS else 1
+            stepped_ns = off_ns
+            if agreed >= _SETTLED and wall() >= RELEASED_NS:
+                await _step(log, clock, series, counters, wall())
+                agreed = 0
         await asyncio.sleep(_EVERY_S)
+
+
+async def _step(log: Log, clock: Clock, series: int, counters: Counters, wall_ns: int) -> None:
+    """Go on at the time the wall clock was set to, under a new boot id, and commit a row that says so."""
+    before = clock.boot
+    step_ns = clock.set_right(wall_ns)
+    await log.open_boot()
+    note = {"clock": {"boot": before, "step_ns": step_ns}}
+    header = Header("gateway", 0, clock.boot, clock.now_ns(), clock.monotonic_ns(), note=note)
+    await log.append(Entry([make(header, clock.now_ns(), [series], step_ns / SECOND_NS)]))
+    words = f"the system's clock was set by {step_ns / SECOND_NS:+.3f} s: readings from now on have the new time"
+    counters.last_error = words
+    logger.warning("%s, those before keep theirs", words)
 
 
 async def _release_ended(log: Log, clock: Clock, series: int) -> None:

@@ -55,6 +55,7 @@ _HOLD_S: Final = 30.0  # how long commits under way may take before the sources 
 _DRAIN_S: Final = 10.0  # how long a stop waits for those who follow; what is left is delivered at the next start
 _GLANCE_S: Final = 0.02
 _BACKOFF_MAX_S: Final = 60.0
+_STAMPED_HERE: Final = ("modbus", "dlt645")  # protocols whose readings carry no time of their own
 _QUESTIONS_AT_ONCE: Final = 2  # each may hold a million rows in memory
 
 Work = Callable[[], Awaitable[None]]
@@ -138,7 +139,8 @@ class Gateway:
 
     def _ingest(self, name: str) -> Ingest:
         counters = self.board.component(f"collector.{name}")
-        return Ingest(self.log, self.table, name, self.clock, counters, self.accepting)
+        stamps = self.config.connections[name].protocol in _STAMPED_HERE
+        return Ingest(self.log, self.table, name, self.clock, counters, self.accepting, stamps)
 
     def _source(self, name: str) -> Source:
         origin = Origin(name, self.table.revision, self.clock, self.directory.path)

@@ -107,7 +107,9 @@ async def adopt(
     """Commit a new revision: its plan, a row that says from where on it holds, and the state it begins with."""
     if before.table is not None:
         old = before.table
-        earlier = {name: Ingest(log, old, name, clock, i.counters, i.accepting) for name, i in ingests.items()}
+        earlier = {
+            name: Ingest(log, old, name, clock, i.counters, i.accepting, i.stamps) for name, i in ingests.items()
+        }
         recover(log, earlier)
         for name, ingest in ingests.items():
             ingest.state = _carry(old, table, earlier[name].state)

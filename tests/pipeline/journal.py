@@ -27,11 +27,13 @@ async def open_log(path: Path, clock: Clock | None = None, commit_s: float = 0.0
     return log
 
 
-def ingest_of(log: Log, table: SeriesTable, connection: str = "m", clock: Clock | None = None) -> Ingest:
+def ingest_of(
+    log: Log, table: SeriesTable, connection: str = "m", clock: Clock | None = None, *, stamps: bool = False
+) -> Ingest:
     """Return a connection's ingest whose gate is open."""
     accepting = asyncio.Event()
     accepting.set()
-    return Ingest(log, table, connection, clock or log.clock, Counters(), accepting)
+    return Ingest(log, table, connection, clock or log.clock, Counters(), accepting, stamps)
 
 
 def plain(batches: Iterable[Batch]) -> list[Row]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from pipeline import trust
 from pipeline.batch import DERIVED, INPUT, Header, make
 from pipeline.clock import Clock
 from pipeline.counters import Counters
+from pipeline.normalise import distrust
 from pipeline.trust import plausible, watch
 from tanflow import revision
 from tests.pipeline.journal import ingest_of, open_log, plain
@@ -164,11 +167,86 @@ async def test_a_clock_that_only_runs_on_is_not_set(tmp_path: Path) -> None:
     await log.close()
 
 
-async def test_a_trusted_clock_is_only_watched(tmp_path: Path) -> None:
+async def test_a_clock_that_is_not_the_systems_is_only_watched(tmp_path: Path) -> None:
     log = await open_log(tmp_path, Clock(anchor_ns=NOW))
     counters, commits = Counters(), log.writer.commits
     task = asyncio.create_task(watch(log, log.clock, OFFSET_SERIES, counters, lambda: log.clock.now_ns() + HOUR))
     await until(lambda: counters.lag_s > 3_599)
-    assert log.writer.commits == commits  # gateway time never jumps
+    assert log.writer.commits == commits
     task.cancel()
     await log.close()
+
+
+@pytest.mark.parametrize("step_ns", [HOUR, -HOUR, 3 * HOUR, -3 * HOUR])
+async def test_a_step_of_the_systems_clock_is_followed_and_told(tmp_path: Path, step_ns: int) -> None:
+    """A meter shows 5 kWh more after the step: they are counted once, whichever way the clock went."""
+    clock, looks = Clock(anchor_ns=NOW, of_wall=True), 0
+    off_ns = 0
+
+    def wall() -> int:
+        nonlocal looks
+        looks += 1
+        return NOW + time.monotonic_ns() - began + off_ns
+
+    began = time.monotonic_ns()
+    log = await open_log(tmp_path, clock)
+    first = clock.boot
+    ingest = ingest_of(log, meter_table(), stamps=True)
+
+    async def read(kwh: float) -> None:
+        now_ns = clock.now_ns()
+        await ingest.accept(make(Header("m", 1, clock.boot, now_ns, 0), now_ns, [0], kwh))
+
+    await read(1_000.0)
+    task = asyncio.create_task(watch(log, clock, OFFSET_SERIES, Counters(), wall))
+    await until(lambda: looks > 5)
+    assert clock.boot == first
+    off_ns = step_ns
+    await until(lambda: clock.boot != first)
+    assert abs(clock.now_ns() - wall()) < SECOND
+    await read(1_005.0)
+    await read(1_006.0)
+    task.cancel()
+    batches = [b for w in log.read(0) for b in w.batches]
+    (told,) = [b for b in batches if b.header.note]
+    assert told.header.note is not None
+    assert told.header.note["clock"]["boot"] == first
+    assert abs(told.value[0] - step_ns / SECOND) < 1
+    amounts = [r for r in plain(b for b in batches if b.header.stratum == DERIVED) if r[0] == 1]
+    assert [r[3] for r in amounts] == ["5.0", "1.0"]
+    again = ingest_of(log, meter_table(), stamps=True)
+    again.recover(batches)
+    assert all((a == b)[0] for a, b in zip(again.state.columns[:2], ingest.state.columns[:2], strict=True))
+    await log.close()
+
+
+async def test_a_clock_that_drifts_is_followed_slowly(tmp_path: Path) -> None:
+    """20 ms ahead: gateway time comes there in steps of half a millisecond; 5 ms behind, in steps of a tenth."""
+    clock, wall_ahead = Clock(anchor_ns=NOW, of_wall=True), 20_000_000
+    began = time.monotonic_ns()
+    log = await open_log(tmp_path, clock)
+    commits = log.writer.commits
+    steps = [clock.anchor_ns]
+
+    def wall() -> int:
+        steps.append(clock.anchor_ns)
+        return NOW + time.monotonic_ns() - began + wall_ahead
+
+    task = asyncio.create_task(watch(log, clock, OFFSET_SERIES, Counters(), wall))
+    await until(lambda: abs(wall() - clock.now_ns()) < 1_000_000)
+    wall_ahead = 15_000_000
+    await until(lambda: abs(wall() - clock.now_ns()) < 1_000_000)
+    task.cancel()
+    moves = [b - a for a, b in pairwise(steps)]
+    assert max(moves) == 500_000
+    assert min(moves) == -100_000
+    assert log.writer.commits == commits
+    await log.close()
+
+
+def test_a_devices_1970_is_no_time_while_the_gateways_own_clock_is_not_set() -> None:
+    """Neither the gateway's run nor a time that can be: it waits for a clock, as a reading of the gateway's does."""
+    header = Header("m", 1, "boot", 40 * SECOND, 0)
+    rows = make(header, [5 * SECOND, 35 * SECOND, NOW], [0, 0, 0], [1.0, 2.0, 3.0])
+    flagged = q.CLOCK | q.UNCERTAIN
+    assert distrust(rows, 30 * SECOND).quality.tolist() == [flagged, flagged, 0]
