@@ -215,14 +215,14 @@ class Plant:
         self.until(lambda: "proof 1 " in broker.log, "the subscription")
         self.kill()
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
+    def until(self, condition: Callable[[], object], what: str, timeout_s: float = 120) -> None:
         """Return when `condition()` holds; fail with the gateway's own words when it ends before."""
 
         def held() -> bool:
             assert self.process is None or self.process.poll() is None, self.log[-4000:]
             return bool(condition())
 
-        until_sync(held, 120, what)
+        until_sync(held, timeout_s, what)
 
     def accepts(self, since: float) -> float:
         """Return how long after `since` [monotonic s] the running gateway has accepted a new reading [s]."""

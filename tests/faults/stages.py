@@ -117,9 +117,18 @@ class Witness:
 
     def logged(self) -> Counter[Row]:
         """Return every row ever seen, by its series' key."""
+        return self._named(self.rows)
+
+    def between(self, first: int, last: int) -> Counter[Row]:
+        """Return the rows of the commits from one position to another, both included."""
+        upto = [(at, rows) for at, rows, _ in self._ends]
+        start = max((rows for at, rows in upto if at < first), default=0)
+        return self._named(self.rows[start : max((rows for at, rows in upto if at <= last), default=0)])
+
+    def _named(self, rows: list[tuple[int, int, float]]) -> Counter[Row]:
         with closing(LogReader(self.data)) as reader:
             keys = dict(reader.query("SELECT id, key FROM series"))
-        return Counter((keys[s], t, v) for s, t, v in self.rows)
+        return Counter((keys[s], t, v) for s, t, v in rows)
 
 
 @dataclass(frozen=True, slots=True)
