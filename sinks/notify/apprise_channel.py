@@ -24,6 +24,10 @@ from sinks.notify.message import Message, Words
 _START_S: Final = 20.0  # to load Apprise on a small gateway, on top of the time its services have
 _ROOM: Final = 32_768
 _HIDDEN: Final = "…"
+_PASSED_ON: Final = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "LD_LIBRARY_PATH",
+)  # fmt: skip
 _LONG: Final = 300
 
 
@@ -66,7 +70,7 @@ class AppriseChannel:
         """Return what the process answers; raises Unavailable when it does not in time."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "sinks.notify.apprise_process",
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=_passed_on() | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         try:
@@ -82,6 +86,12 @@ class AppriseChannel:
             raise Unavailable(f"Apprise failed with exit code {process.returncode}")
         answer: dict[str, Any] = orjson.loads(out)
         return answer
+
+
+def _passed_on() -> dict[str, str]:
+    """Return what a channel's process needs of the environment: not the secrets of all others that may stand there."""
+    known = {name: os.environ.get(name) or os.environ.get(name.lower()) for name in _PASSED_ON}
+    return {name: value for name, value in known.items() if value}
 
 
 def hidden(said: str, address: str) -> str:
