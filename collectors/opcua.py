@@ -29,7 +29,6 @@ from pipeline.ports import Origin
 
 logger = logging.getLogger("tanflow.opcua")
 
-_BACKFILL_S: Final = 120.0  # for reading back what was missed; then the live values go on without the rest
 _BATCH_ROWS: Final = 50_000  # of what is read back, in one commit
 _FIRST_S: Final = 5.0  # how long the first values of a server are waited for before its history is asked
 _RETRY_S: Final = 1.0  # after an attempt that met silence, which took its time already
@@ -147,10 +146,11 @@ class OpcuaCollector:
         known_ns = self._intake.accepted_ns()
         await self._first_values(known_ns)
         now_ns = self._origin.clock.now_ns()
-        missed = missed_of(self._intake, known_ns, now_ns, self._connection.backfill_h)
+        connection = self._connection
+        missed = missed_of(self._intake, known_ns, now_ns, connection.backfill_h)
         if not missed or self._session is None or self._failure is not None:
             return
-        history = History(self._session, missed, _BACKFILL_S)
+        history = History(self._session, missed, connection.backfill_max_s)
         async with aclosing(history.read()) as found:
             async for columns in found:
                 self._intake.take_back(columns)

@@ -166,6 +166,7 @@ class OpcuaConnection(Strict):
     user_certificate: Path | None = None  # signs in by certificate instead of by name
     user_key: Path | None = None
     backfill_h: Annotated[float, Field(ge=0, le=8_760)] = 24.0  # the longest outage read back from the server's history
+    backfill_max_s: Annotated[float, Field(ge=1, le=3_600)] = 120.0  # how long that may hold back what is told live
 
     @model_validator(mode="after")
     def _identity(self) -> Self:

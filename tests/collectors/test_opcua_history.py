@@ -219,7 +219,7 @@ async def test_a_history_is_not_asked_further_back_than_configured(start_history
     plant.end(driven)
     again = driven.values(key(0))[0]
     assert again > last + 30
-    assert_whole(driven.values(key(0)))
+    assert (np.diff(driven.values(key(0))) > 0).all()  # a server that was late itself folds changes of a moment
 
 
 async def test_values_a_running_server_dropped_are_read_back_but_not_for_ever(

@@ -51,20 +51,21 @@ async def test_what_is_no_matter_of_size_is_raised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "items", "most", "limits"), [("poll", 2_500, 0, HONEST), ("subscribe", 10_000, 30, {})]
+    ("mode", "items", "most", "limits"), [("poll", 2_500, 0, HONEST), ("subscribe", 4_000, 30, {})]
 )
 async def test_thousands_of_items_and_their_outage(
     start_history: Start, mode: str, items: int, most: int, limits: dict[str, int]
 ) -> None:
     """Each item moves every two seconds; all are read, and what they did in an outage is read back."""
     server = start_history("node-opcua", items=items, step_ms=2_000, keep=50, limits=limits, most=most)
-    plant = Plant(server, items, mode=mode, every_s=1.0, sampling_s=0.5, stale_s=60.0, timeout_s=30.0, queue=10)
+    patient = {"stale_s": 60.0, "timeout_s": 30.0, "backfill_max_s": 600}
+    plant = Plant(server, items, mode=mode, every_s=1.0, sampling_s=0.5, queue=10, **patient)
     async with plant.run() as driven:
-        await until(lambda: fewest(plant, driven.batches) >= 1, 240)
+        await until(lambda: fewest(plant, driven.batches) >= 1, 480)
     plant.end(driven)
     await asyncio.sleep(6.0)  # the outage: three values of each
     async with plant.run() as driven:
-        await until(lambda: fewest(plant, driven.batches) >= 3, 240)
+        await until(lambda: fewest(plant, driven.batches) >= 3, 480)
         await until(lambda: plant.counters.links["furnace.plc"] == "")
     plant.end(driven)
     for item in range(0, items, 97):
