@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,14 +69,13 @@ class Course:
 
 @contextmanager
 def running(
-    tmp_path: Path, mosquitto: Mosquitto, url: str, change: Callable[[Plant], None] = lambda _: None
+    tmp_path: Path, mosquitto: Mosquitto, url: str, changes: Mapping[str, Any] | None = None
 ) -> Iterator[Plant]:
     """A gateway that accepts, its meters and messages; ended in order when the block is left."""
-    plant = Plant(tmp_path, url, mosquitto.port)
-    change(plant)
+    plant = Plant(tmp_path, url, mosquitto.port, changes or {})
     with plant.alive(publishing=False):
         plant.start()
-        plant.until(lambda: "proof" in mosquitto.log and "SUBSCRIBE" in mosquitto.log, "the broker knows it")
+        plant.until(lambda: "proof 1 " in mosquitto.log, "the broker knows it")
         plant.until(lambda: plant.witness.inputs > 50, "something is accepted")
         with in_thread(plant.publisher):
             yield plant
