@@ -103,6 +103,8 @@ class Rest:
 
     def allows(self, unit: object, now: float) -> bool:
         """Return whether the unit may be asked now."""
+        if not self._until and not self._costs:  # all are well, as mostly
+            return True
         if now < self._until.get(unit, now):
             return False
         if unit not in self._costs or self.nobody_answers:

@@ -148,12 +148,13 @@ class Link:
 
     def answered(self, exchange: Exchange, data: bytes) -> None:
         exchange.deadline.stop(self)
-        exchange.took_s = time.monotonic() - self._asked_s
-        self._counters.took(exchange.took_s)
+        exchange.took_s = took_s = time.monotonic() - self._asked_s
+        self._counters.took(took_s)
         self._failures = 0
         self.rest.answered(exchange.owner)
         exchange.owner.answered(exchange, data)
-        self._next()
+        if self._queue:
+            self._next()
 
     def refused(self, exchange: Exchange, failure: Failure) -> None:
         """The unit, or what stands before it, has said no, or nothing that can be used; the connection is good."""

@@ -77,8 +77,7 @@ class TcpWire(asyncio.Protocol):
             asked is not None
             and not self._buffer
             and len(data) == asked.frame_size
-            and data[:2] == self._transaction
-            and data[2:9] == asked.header
+            and data.startswith(self._transaction + asked.header)
         ):
             self.asked = None
             self._link.answered(asked, data[9:])

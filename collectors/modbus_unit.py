@@ -117,38 +117,37 @@ class Unit:
             self._inbox.reply(exchange.tray, data, now_ns, exchange.row)
         else:
             self._identify(exchange, data)
-        self._go_on()
+        self._go_on(now_ns)
 
     def failed(self, exchange: Exchange, failure: Failure) -> None:
         assert isinstance(exchange, BlockExchange)
         if failure.cause is not Gap.EXCEPTION:
-            self._end(failure)
+            self._end(failure, self._clock.now_ns())
             return
         if exchange.tray is not None and self._block_failure is None:
             self._block_failure = failure
-        self._go_on()
+        self._go_on(self._clock.now_ns())
 
     def _begin(self) -> None:
         self._block_failure = None
         self._asking = (self.values if self._met and self.values else self.identity + self.values)[::-1]
         self.link.ask(self._asking[-1])
 
-    def _go_on(self) -> None:
+    def _go_on(self, now_ns: int) -> None:
         if len(self._asking) > 1:
             self._asking.pop()
             self.link.ask(self._asking[-1])
         else:
-            self._end(self._block_failure)
+            self._end(self._block_failure, now_ns)
 
-    def _end(self, failure: Failure | None) -> None:
+    def _end(self, failure: Failure | None, now_ns: int) -> None:
         self._asking = []
-        now_ns, overrun_ns = self._clock.now_ns(), self._overrun_ns
-        self._overrun_ns = 0
-        if self.link.rest.failures(self) and not (failure and failure.cause is Gap.BREAKER):
-            self._roll.counters.retried += 1
+        overrun_ns, self._overrun_ns = self._overrun_ns, 0
         self._met = failure is None or failure.cause is Gap.EXCEPTION
-        if self._met:
-            self.link.rest.well(self)
+        if self.link.rest.failures(self):
+            self._roll.counters.retried += not (failure and failure.cause is Gap.BREAKER)
+            if self._met:
+                self.link.rest.well(self)
         if failure is not None:
             self._fail(failure, now_ns)
         elif overrun_ns:
