@@ -117,10 +117,11 @@ class Directory:
                 file.take(change)
             file.pending = [c for c in file.pending if c.since >= record.at]
 
-    def is_as_told(self) -> bool:
-        """Return whether the directory holds just what the journal says: nothing was written past it."""
+    def untold(self) -> list[str]:
+        """Return the files that are not as the journal says: something was done past it."""
         found = {str(p) for p in self.root.rglob("*") if p.is_file() and not p.name.endswith("-shm")}
-        return found == self._now.keys() and all(Path(p).read_bytes() == _all(f) for p, f in self._now.items())
+        both = found & self._now.keys()
+        return sorted(found ^ self._now.keys()) + [p for p in both if Path(p).read_bytes() != _all(self._now[p])]
 
     def lose_power(self, chance: Random) -> int:
         """Write what a cut might have left: of what is not synced some, in no order, a write perhaps half.
