@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +65,37 @@ def table(rows: list[list[str]]) -> str:
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
     return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One figure beside what is asked of it."""
+
+    what: str
+    measured: str
+    target: str
+    met: bool
+
+    @classmethod
+    def at_most(cls, what: str, value: float, most: float, unit: str, digits: int = 1) -> Target:
+        return cls(what, f"{value:,.{digits}f} {unit}", f"≤ {most:g} {unit}", value <= most)
+
+    @classmethod
+    def at_least(cls, what: str, value: float, least: float, unit: str, digits: int = 1) -> Target:
+        return cls(what, f"{value:,.{digits}f} {unit}", f"≥ {least:g} {unit}", value >= least)
+
+
+def target_table(targets: Sequence[Target]) -> str:
+    """Return targets as a Markdown table."""
+    rows = [[t.what, t.measured, t.target, "yes" if t.met else "**no**"] for t in targets]
+    return table([["target", "measured", "asked", "met"], *rows])
+
+
+def heading(title: str, benchmark: str) -> str:
+    """Return the beginning of a block: its title, and what wrote it when and where."""
+    return f"""## {title}
+
+Written by `python -m benchmarks.{benchmark}`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}."""
 
 
 def tables(run: Run) -> str:
