@@ -7,7 +7,7 @@ import {readings} from "./live.js";
 import {carrierName, runsAs, TROUBLE, typeName} from "./names.js";
 import {origin} from "./origin.js";
 import {poll} from "./poll.js";
-import {address} from "./router.js";
+import {address} from "./address.js";
 import {runningStates} from "./states.js";
 import {trend} from "./trend.js";
 

@@ -5,7 +5,7 @@ import {mount as mountAsset} from "./asset.js";
 import {el, setText, SEVERITIES, show, sign} from "./dom.js";
 import {carrierName, qualityOfWords, runsAs, TROUBLE, typeName} from "./names.js";
 import {poll} from "./poll.js";
-import {address, go} from "./router.js";
+import {address, go} from "./address.js";
 
 const EVERY_MS = 2_000;
 const COLUMNS = ["asset", "type", "power", "co2", "state", "quality", "age", "alerts"];

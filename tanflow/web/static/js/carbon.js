@@ -4,7 +4,7 @@ import {monthsChart} from "./carbon_chart.js";
 import {reportForm} from "./carbon_report.js";
 import {corrections, head, linesTable, monthsTable, scopesTable, substitutions} from "./carbon_tables.js";
 import {el, setText, show} from "./dom.js";
-import {go} from "./router.js";
+import {go} from "./address.js";
 
 const EVERY_MS = 15_000;
 

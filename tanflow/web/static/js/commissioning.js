@@ -4,7 +4,7 @@ import {near} from "./commissioning_match.js";
 import {blocks, messages, opcuaTable, pointsTable, readingsTable} from "./commissioning_tables.js";
 import {comparisons} from "./comparisons.js";
 import {el, setText, show} from "./dom.js";
-import {address} from "./router.js";
+import {address} from "./address.js";
 
 const EVERY_MS = 3_000;
 

@@ -2,7 +2,8 @@
 
 import {byId, el, setText, SEVERITIES, show, sign} from "./dom.js";
 import {icon} from "./icons.js";
-import {address, pages, where} from "./router.js";
+import {address, where} from "./address.js";
+import {pages} from "./router.js";
 import {chooseTheme, theme, themes} from "./theme.js";
 import {chooseLanguage, languages} from "./words.js";
 

@@ -5,7 +5,7 @@ import {mount as mountCommissioning} from "./commissioning.js";
 import {el, show} from "./dom.js";
 import {mount as mountHealth} from "./gateway_health.js";
 import {mount as mountLetters} from "./letters.js";
-import {address} from "./router.js";
+import {address} from "./address.js";
 
 const PARTS = {
   state: {mount: mountHealth, asks: "read"},

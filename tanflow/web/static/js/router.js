@@ -1,4 +1,6 @@
-// The address's hash → the page that is shown: #/alerts/NAME?state=open.
+// The address's hash → the page that is shown.
+
+import {where} from "./address.js";
 
 const PAGES = {
   overview: () => import("./overview.js"),
@@ -12,21 +14,6 @@ export const pages = () => Object.keys(PAGES);
 
 // Fetches the page the address names while other things are asked for.
 export const fetchAhead = () => void PAGES[where().page]?.().catch(() => {}); // it is told where it is shown
-
-export function address(page, name = "", parameters = {}) {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value)).toString();
-  return `#/${page}${name ? `/${encodeURIComponent(name)}` : ""}${query ? `?${query}` : ""}`;
-}
-
-export function where(hash = location.hash) {
-  const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
-  const [page, ...rest] = path.split("/");
-  return {page: page || "overview", name: decodeURIComponent(rest.join("/")), parameters: new URLSearchParams(query)};
-}
-
-export function go(page, name, parameters) {
-  location.hash = address(page, name, parameters);
-}
 
 // router(root, context, {shown, failed}) → {show, stop}; a page is mount(root, context) → unmount.
 export function router(root, context, {shown, failed}) {
