@@ -68,7 +68,8 @@ class Sink(Protocol):
     """Batches → outside world; idempotent on (series, time), so the same batch may come again.
 
     `write` returns the refusals (empty: all stored) or raises Unavailable: nothing is known of the batch,
-    it will be offered again. It never drops and never retries by itself.
+    it will be offered again. It never drops and never retries by itself. `probe` raises Unavailable where `write`
+    would, and writes nothing.
     """
 
     async def __aenter__(self) -> Self: ...
@@ -76,3 +77,4 @@ class Sink(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
     async def write(self, batch: Batch) -> Sequence[Refusal]: ...
+    async def probe(self) -> None: ...

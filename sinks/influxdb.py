@@ -74,6 +74,11 @@ class InfluxSink:
         self._counters.links[self.target] = ""
         return refusals
 
+    async def probe(self) -> None:
+        """Ask the database whether it would store something, and store nothing; raises Unavailable with the reason."""
+        assert self._thread is not None, "the sink is not open"
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._post, b"")
+
     # ── in the thread ─────────────────────────────────────────────────────────────────────────────
 
     def _store(self, batch: Batch) -> list[Refusal]:

@@ -26,7 +26,8 @@ _ELSEWHERE: Final = {
     for module, thing, *names in (
         ("advise", "advise"), ("alerts", "app"), ("allocate", "allocate"), ("backup", "backup"),
         ("backup", "restore", "restore"), ("browse", "browse"), ("certs", "app"),
-        ("commission", "commission"), ("cost", "cost"), ("drift", "drift"), ("enter", "enter"), ("factors", "app"),
+        ("commission", "commission"), ("cost", "cost"),
+        ("doctor", "doctor"), ("drift", "drift"), ("enter", "enter"), ("factors", "app"),
         ("findings", "findings"), ("gaps", "app"), ("ledger", "app"), ("listen", "listen"), ("meters", "app"),
         ("notify", "app"), ("points", "app"), ("points", "import_", "import"), ("probe", "probe"), ("reload", "reload"),
         ("report", "report"), ("resend", "resend"), ("restate", "restate"), ("scan", "scan"), ("users", "app"),

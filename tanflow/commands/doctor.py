@@ -1,0 +1,71 @@
+"""`tanflow doctor`: what is wrong with a gateway, in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+
+from config.errors import ConfigError
+from config.explain import visible
+from config.load import load
+from tanflow.checking import check_more
+from tanflow.commands.options import ConfigFile, DataFolder
+from tanflow.doctor.examine import examine, facts
+from tanflow.doctor.visit import Finding, visit
+from tanflow.doctor.words import at, span
+
+out = Console(highlight=False, soft_wrap=True, markup=False)
+
+
+def doctor(
+    config: ConfigFile = Path("gateway.yaml"),
+    data: DataFolder = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Read log, history and ledger through.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the findings as JSON.")] = False,
+) -> None:
+    """Say what is wrong with a gateway, since when, and what to do; it runs or not, and is not touched.
+
+    Exit 0 when all is well, 1 when something is wrong.
+    """
+    try:
+        loaded = load(config)
+        check_more(loaded)
+    except ConfigError as error:
+        wrong = [Finding("configuration", str(p), "correct the file; tanflow check tells more") for p in error.problems]
+        _conclude(wrong, {}, 0, as_json)
+        return
+    folder = data or loaded.gateway.data.dir
+    with visit(loaded, folder) as seen:
+        found = examine(seen, thorough=thorough)
+        found += [Finding("configuration", str(w), wrong=False) for w in loaded.warnings]
+        _conclude(found, facts(seen), seen.now_ns, as_json)
+
+
+def _conclude(found: list[Finding], known: dict[str, object], now_ns: int, as_json: bool) -> None:
+    wrong = sum(f.wrong for f in found)
+    if as_json:
+        said = {"well": not wrong, "findings": [asdict(f) for f in found], "facts": known}
+        out.print(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+    else:
+        for finding in found:
+            out.print(_words(finding, now_ns))
+        for name, last_ns in (known.get("last_reading_ns") or {}).items():  # type: ignore[attr-defined]
+            when = f"{span((now_ns - last_ns) / 1e9)} ago" if last_ns else "none lately"
+            out.print(f"  {name}: last reading {when}")
+        out.print(f"{wrong} things are wrong" if wrong > 1 else "1 thing is wrong" if wrong else "nothing is wrong")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _words(finding: Finding, now_ns: int) -> str:
+    mark = "WRONG" if finding.wrong else "note "
+    since = ""
+    if finding.since_ns:
+        since = f" (since {at(finding.since_ns)}, {span((now_ns - finding.since_ns) / 1e9)})"
+    do = f"\n        → {visible(finding.do)}" if finding.do else ""
+    return f"{mark} {finding.about}: {visible(finding.what)}{since}{do}"
