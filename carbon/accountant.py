@@ -99,7 +99,8 @@ class Accountant:
             self.position = window.position
             if self._due() or self._reopened:
                 await asyncio.to_thread(self._book)
-        self.counters.backlog = self.log.reader.rows_after(self.position)
+        behind = self.log.position > self.position
+        self.counters.backlog = self.log.reader.rows_after(self.position) if behind else 0
         return bool(windows)
 
     async def checkpoint(self) -> None:

@@ -101,8 +101,9 @@ def cut(batch: Batch, stream_of: Series) -> tuple[Cells, int]:
     Each amount is rounded once, to 1e-6 of its unit; what lies in each quarter is the difference of the rounded sums up
     to its edges, so that the parts add up to the whole.
     """
-    known = batch.series < len(stream_of)
-    stream = np.where(known, stream_of[np.where(known, batch.series, 0)], -1)
+    if not len(stream_of):
+        return none(), 0
+    stream = np.where(batch.series < len(stream_of), stream_of.take(batch.series, mode="clip"), -1)
     wanted = (stream >= 0) & ((batch.quality & q.SEVERITY) != q.BAD) & np.isfinite(batch.value)
     if not wanted.any():
         return none(), 0

@@ -75,7 +75,7 @@ class Consumer:
         elif self._storing.due():
             self.log.ride(self._cursor(position, state))
         self.position, self._state = position, state
-        self.counters.backlog = self.log.reader.rows_after(self.position)
+        self.counters.backlog = self.log.reader.rows_after(position) if self.log.position > position else 0
         return True
 
     def _cursor(self, position: int, state: State) -> Cursor:
