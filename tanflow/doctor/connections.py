@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-
 from config.bindings import BoundDevice, bind
-from pipeline.batch import INPUT
+from pipeline.batch import INPUT, Series, Times, Values
 from pipeline.clock import SECOND_NS
 from pipeline.gaps import Gap, gap_key
 from sinks.history_query import Question, Reader
@@ -41,7 +39,7 @@ class _Seen:
     newest_ns: dict[int, int] = field(default_factory=dict)
     value: dict[int, float] = field(default_factory=dict)
 
-    def add(self, series: np.ndarray, time_ns: np.ndarray, value: np.ndarray) -> None:  # type: ignore[type-arg]
+    def add(self, series: Series, time_ns: Times, value: Values) -> None:
         last = {s: i for i, s in enumerate(series.tolist())}
         for s, i in last.items():
             self.newest_ns[s], self.value[s] = int(time_ns[i]), float(value[i])

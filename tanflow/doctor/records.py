@@ -1,4 +1,4 @@
-"""Log, history and ledger: whether they are as written and fit each other; dead letters; who lags; what is not proven."""
+"""Log, history and ledger: whether they are as written and fit each other; dead letters; who lags; what is unproven."""
 
 from __future__ import annotations
 

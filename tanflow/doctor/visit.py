@@ -1,4 +1,4 @@
-"""What the doctor looks at, opened once: configuration, data directory, log, process, and what the gateway says itself."""
+"""What the doctor looks at, opened once: configuration, data directory, log, process, what the gateway says itself."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _health(api: Api | None) -> tuple[dict[str, Any] | None, str]:
 
 
 def _trusting(api: Api) -> ssl.SSLContext | None:
-    """Return a context that takes the gateway's own certificate and no other; names do not matter on the same machine."""
+    """Return a context that takes the gateway's own certificate and no other; on one machine names do not matter."""
     if api.tls is None:
         return None
     context = ssl.create_default_context(cafile=str(api.tls.certificate))

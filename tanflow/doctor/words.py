@@ -15,7 +15,7 @@ def at(ns: int) -> str:
 
 def span(seconds: float) -> str:
     """Return a span in a unit a person would take."""
-    least, size, name = next(unit for unit in _UNITS if abs(seconds) >= unit[0])
+    _, size, name = next(unit for unit in _UNITS if abs(seconds) >= unit[0])
     return f"{seconds / size:.0f} {name}"
 
 
