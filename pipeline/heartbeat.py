@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,7 +54,7 @@ class Heartbeat:
     clock: Clock
     board: Board
     revision: int
-    ids: dict[str, int]
+    ids: Mapping[str, int]
     components: tuple[str, ...]
     ticks: int = 0
 

@@ -6,9 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from enum import IntEnum
-from fractions import Fraction
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -17,84 +15,27 @@ import orjson
 import zstandard
 
 from pipeline.factors import FactorTimeline
-from pipeline.ratios import Ratios, Steps
+from pipeline.ratios import Ratios
+from pipeline.spec import NAN, Kind, Like, Product, Spec, ratio
+from pipeline.specs import Specs
 
-
-class Kind(IntEnum):
-    """How a series behaves; DELTA is the amount of an interval."""
-
-    GAUGE = 0
-    COUNTER = 1
-    STATE = 2
-    DELTA = 3
-
-
-NAN = float("nan")
+__all__ = ["NAN", "Kind", "Like", "Product", "SeriesTable", "Spec", "ratio"]
 
 
 @dataclass(frozen=True, slots=True)
-class Like:
-    """What alike series share: many thousand points of one template have one object.
+class Column:
+    """A value by series id, of which alike series share one: a small table stays in the processor's cache."""
 
-    Values are canonical: `(raw · mul / div + offset)`, in `unit`.
-    """
+    shared: npt.NDArray[Any]
+    number: npt.NDArray[np.int32]
 
-    connection: str
-    quantity: str
-    unit: str
-    kind: int
-    measurement: str
-    field: str
-    mul: float = 1.0
-    div: float = 1.0
-    offset: float = 0.0
-    low: float = -np.inf
-    high: float = np.inf
-    modulus: float = NAN  # width of the register in `unit`; NaN: it does not roll over
-    resolution: float = 0.0  # least step the register can show [unit]
-    max_rate: float = NAN  # [unit/h]; NaN: unknown
-    max_hold_ns: int = 0  # gauges: longest step integrated; 0: not integrated
-    relative: float = 0.0  # a float register's step as a share of its value
-    period_ns: int = 0  # how often a reading is expected; 0: unknown
-    stratum: int = 0
-    # Of what a meter behind transformers shows: (from when on [ns], ratio). Gauges are multiplied themselves, of a
-    # counter only its amounts: the index stays what the register shows, and so does all else that is said here of it.
-    ratios: Steps = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """One series as compiled from config."""
-
-    key: str
-    tags: tuple[tuple[str, str], ...]  # database tags, sorted by key
-    like: Like
-    amount: str = ""  # key of the DELTA series this one yields
-    # What else follows from each row by a factor: (key of the product's series, timeline), e.g. kg CO₂e from kWh,
-    # kg/h from kW, kWh from m³.
-    products: tuple[tuple[str, str], ...] = ()
-    place: str = ""  # where it is read, see pipeline.places; "" for what is not, and in plans of earlier versions
-
-
-@cache
-def ratio(scale: float) -> tuple[float, float]:
-    """Return (mul, div) of a scale so that 0.1 becomes a division by 10: 2301 reads 230.1, not 230.10000000000002."""
-    fraction = Fraction(scale).limit_denominator(10**9)
-    if fraction and abs(float(fraction) / scale - 1) < 1e-12:
-        return float(fraction.numerator), float(fraction.denominator)
-    return scale, 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """One thing that follows by a factor: target series int32[n] and timeline int32[n] by source id, −1 for none."""
-
-    series: npt.NDArray[np.int32]
-    timeline: npt.NDArray[np.int32]
+    def __getitem__(self, series: Any) -> Any:
+        """Return the values of an array of ids (or the value of one)."""
+        return self.shared[self.number[series]]
 
 
 class SeriesTable:
-    """Read-only arrays over all series ids of one revision; ids not in the revision have an empty key."""
+    """Read-only arrays over all series ids of one revision; ids not in the revision have no spec."""
 
     def __init__(
         self,
@@ -104,22 +45,15 @@ class SeriesTable:
         factors: Mapping[str, FactorTimeline],
         rules: bytes = b"",
     ) -> None:
-        size = max((ids[s.key] for s in specs), default=-1) + 1
         self.revision = revision
         self._rules = rules  # of what is computed over the log: windows, alerts, the site's hours
-        self.ids: dict[str, int] = {s.key: ids[s.key] for s in specs}
         self.factors: tuple[FactorTimeline, ...] = tuple(factors.values())
-        self.specs: list[Spec | None] = [None] * size
-        for spec in specs:
-            self.specs[ids[spec.key]] = spec
-        names = {name: i for i, name in enumerate(factors)}
-        at = np.array([ids[s.key] for s in specs], np.int64)
+        self.specs = Specs(specs, ids, tuple(factors))
+        self.ids: Mapping[str, int] = self.specs.keys
 
-        def column(name: str, dtype: Any, missing: float) -> npt.NDArray[Any]:
-            array = np.full(size, missing, dtype)
-            array[at] = [getattr(s.like, name) for s in specs]
-            array.setflags(write=False)
-            return array
+        def column(name: str, dtype: Any, missing: float) -> Column:
+            shared = np.array([*(getattr(like, name) for like in self.specs.likes), missing], dtype)
+            return Column(shared, self.specs.like)  # where there is none, −1 takes the last
 
         self.kind = column("kind", np.int8, Kind.GAUGE)
         self.mul = column("mul", np.float64, 1.0)
@@ -132,23 +66,12 @@ class SeriesTable:
         self.max_rate = column("max_rate", np.float64, NAN)
         self.max_hold_ns = column("max_hold_ns", np.int64, 0)
         self.stratum = column("stratum", np.int8, 0)
-        self.amount = np.full(size, -1, np.int32)
-        self.amount[at] = [ids[s.amount] if s.amount else -1 for s in specs]
-        self.amount.setflags(write=False)
+        self.amount = self.specs.amount
         self.relative = column("relative", np.float64, 0.0)
         self.period_ns = column("period_ns", np.int64, 0)
-        self.ratios = Ratios.of(s.like.ratios if s else () for s in self.specs)  # None where nothing is multiplied
-        self.products = self._products(ids, names)
-
-    def _products(self, ids: Mapping[str, int], names: Mapping[str, int]) -> tuple[Product, ...]:
-        layers: list[Product] = []
-        for series, spec in enumerate(self.specs):
-            for layer, (target, timeline) in enumerate(spec.products if spec else ()):
-                if layer == len(layers):
-                    layers.append(Product(np.full(len(self), -1, np.int32), np.full(len(self), -1, np.int32)))
-                layers[layer].series[series] = ids[target]
-                layers[layer].timeline[series] = names[timeline]
-        return tuple(layers)
+        steps = [*(like.ratios for like in self.specs.likes), ()]
+        self.ratios = Ratios.of(steps[number] for number in self.specs.like.tolist())  # None: nothing is multiplied
+        self.products = self.specs.products
 
     def __len__(self) -> int:
         return len(self.specs)
@@ -162,10 +85,7 @@ class SeriesTable:
 
     def of_connection(self, connection: str) -> npt.NDArray[np.int32]:
         """Return the ids of the measured series a connection owns."""
-        return np.array(
-            [i for i, s in enumerate(self.specs) if s and s.like.connection == connection and not s.like.stratum],
-            np.int32,
-        )
+        return self.specs.where(lambda like: like.connection == connection and not like.stratum)
 
     @cached_property
     def digest(self) -> str:
@@ -181,14 +101,15 @@ class SeriesTable:
         zstd over lines of JSON, a line a column, so that many thousands of series never stand in memory at once.
         """
         compressor = zstandard.ZstdCompressor(level=3).compressobj()
-        ids = _encode("id", [i for i, s in enumerate(self.specs) if s])
+        known = self.specs.known.tolist()
+        ids = _encode("id", known, list(range(len(known))))
         lines = itertools.chain(self._lines(), [ids])
         return b"".join([*map(compressor.compress, lines), compressor.flush()])
 
     def _lines(self) -> Iterator[bytes]:
         yield orjson.dumps([f.to_json() for f in self.factors]) + b"\n"
         for field in fields(Spec):
-            yield _encode(field.name, [getattr(s, field.name) for s in self.specs if s])
+            yield _encode(field.name, *self.specs.coded(field.name))
 
     @classmethod
     def unpack(cls, revision: int, data: bytes) -> Self:
@@ -202,10 +123,9 @@ class SeriesTable:
         return cls(revision, specs, ids, {f.name: f for f in factors})
 
 
-def _encode(name: str, values: list[Any]) -> bytes:
+def _encode(name: str, distinct: list[Any], numbers: list[int]) -> bytes:
     """Return a column as a line: each distinct value once, and which of them each series has."""
-    distinct = {value: number for number, value in enumerate(dict.fromkeys(values))}
-    return orjson.dumps([name, list(map(_plain, distinct)), [distinct[v] for v in values]]) + b"\n"
+    return orjson.dumps([name, list(map(_plain, distinct)), numbers]) + b"\n"
 
 
 def _decode(line: bytes) -> tuple[str, list[Any]]:

@@ -122,8 +122,8 @@ class Encoder:
         self._layouts: dict[bytes, bytes] = {}
         self._layout_bytes = 0
         self._known = np.zeros(len(table), bool)
-        self._group = np.zeros(len(table), np.int64)  # which of the heads a series' lines have
-        self._field = np.zeros(len(table), np.int64)  # which of the keys it has there
+        self._group = np.zeros(len(table), np.int32)  # which of the heads a series' lines have
+        self._field = np.zeros(len(table), np.int32)  # which of the keys it has there
         heads: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         keys: dict[str, int] = {}
         for series, spec in enumerate(table.specs):
@@ -137,8 +137,8 @@ class Encoder:
         except ValueError as error:
             raise GatewayError(f"a series cannot be written to a database: {error}") from error
         # Sorting by rank brings the series of one head together, in the order of their ids.
-        self._rank = np.zeros(len(table), np.int64)
-        self._rank[np.lexsort((np.arange(len(table)), self._group))] = np.arange(len(table))
+        self._rank = np.zeros(len(table), np.int32)
+        self._rank[np.argsort(self._group, kind="stable")] = np.arange(len(table))
         self._check(table)
 
     def _check(self, table: SeriesTable) -> None:
@@ -146,7 +146,7 @@ class Encoder:
         names = {key: number for number, key in enumerate(self._keys)}
         quality = np.array([names.setdefault(key + QUALITY_SUFFIX, len(names)) for key in self._keys], np.int64)
         known = np.flatnonzero(self._known)
-        head = self._group[known] * len(names)
+        head = self._group[known].astype(np.int64) * len(names)
         taken = np.concatenate([head + self._field[known], head + quality[self._field[known]]])
         order = np.argsort(taken, kind="stable")
         twice = np.flatnonzero(np.diff(taken[order]) == 0)
@@ -228,7 +228,7 @@ def _template(text: bytes) -> bytes:
     return text.replace(b"%", b"%%")
 
 
-def _order_key(time_ns: Times, rank: Rows, ranks: int) -> Rows:
+def _order_key(time_ns: Times, rank: npt.NDArray[np.integer[Any]], ranks: int) -> Rows:
     """Return integers that order rows by time, then rank."""
     first = int(time_ns.min())
     if (int(time_ns.max()) - first + 1) * ranks < 2**63:

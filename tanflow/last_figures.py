@@ -29,7 +29,7 @@ async def follow(latest: Latest, log: Log, history: History, table: SeriesTable,
 
 async def recall(latest: Latest, history: History, table: SeriesTable, now_ns: int) -> None:
     """Take the last value of each figure from the hourly roll-ups; its time is the end of the hour it closed in."""
-    figures = [n for n, spec in enumerate(table.specs) if spec is not None and spec.like.connection == STAGE]
+    figures = table.specs.where(lambda like: like.connection == STAGE).tolist()
     for hours in _BACK_H if figures else ():
         try:
             found = await history.query(figures, now_ns - hours * _HOUR_NS, now_ns, _HOUR_NS, "last")

@@ -25,6 +25,7 @@ async def compose(ground: Ground, planned: Planned, sources: Mapping[str, Source
     """
     before = revision.stored(ground.log)
     table = await revision.compile_table(ground.log, planned.plan, before)
+    planned.plan.specs.clear()  # the table has them in a tenth of the room; what follows takes the place they leave
     gateway = Gateway(planned.config, planned.devices, table, planned.books, ground)
     await gateway.recover(before)
     gateway.adopt(sources or {})

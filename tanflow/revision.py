@@ -58,17 +58,17 @@ async def compile_table(log: Log, plan: Plan, before: Stored) -> SeriesTable:
 def with_retired(log: Log, table: SeriesTable) -> SeriesTable:
     """Return the table with the series that only rows of earlier revisions still in the log have: sinks need them."""
     oldest = log.reader.oldest_revision()
-    specs = {s.key: s for s in table.specs if s}
+    specs: dict[str, Spec] = {}
     factors = {f.name: f for f in table.factors}
     query = "SELECT revision, plan FROM revisions WHERE revision >= ? AND revision < ? ORDER BY revision DESC"
     for number, plan in log.reader.query(query, (oldest, table.revision)):
         earlier = SeriesTable.unpack(number, plan)
-        specs = {s.key: s for s in earlier.specs if s} | specs
+        specs = {s.key: s for s in earlier.specs if s and s.key not in table.ids} | specs
         factors = {f.name: f for f in earlier.factors} | factors
-    if len(specs) == len(table.ids):
+    if not specs:
         return table
     ids = dict(log.reader.query("SELECT key, id FROM series"))
-    return SeriesTable(table.revision, list(specs.values()), ids, factors)
+    return SeriesTable(table.revision, [*specs.values(), *filter(None, table.specs)], ids, factors)
 
 
 def eras(reader: LogReader) -> list[tuple[int, SeriesTable]]:

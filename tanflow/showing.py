@@ -120,7 +120,7 @@ class Watch:
 
     def _of(self, batch: Batch) -> Iterator[Told]:
         rows = list(zip(batch.time_ns.tolist(), batch.series.tolist(), batch.value.tolist(), strict=True))
-        keys = {series: self.table.specs[series].key.rpartition(".") for _, series, _ in rows}
+        keys = {series: self.table.spec(series).key.rpartition(".") for _, series, _ in rows}
         said = {(keys[s][0], keys[s][2], at): value for at, s, value in rows}
         for at, series, value in rows:
             alert, _, quantity = keys[series]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast, get_args
 from zoneinfo import ZoneInfo
@@ -58,7 +59,7 @@ def parse(given: QueryParams, gateway: Gateway) -> Asked:
     return Asked(ids, about, start_ns, end_ns, step, cast(Aggregate, aggregate), csv)
 
 
-def series_ids(given: QueryParams, known: dict[str, int]) -> tuple[int, ...]:
+def series_ids(given: QueryParams, known: Mapping[str, int]) -> tuple[int, ...]:
     """Return the ids of the keys `series` names; raises Rejected for none, too many, or one that is not known."""
     keys = list(dict.fromkeys(key for text in given.getlist("series") for key in text.split(",") if key))
     if not keys:

@@ -91,8 +91,9 @@ class Details:
     def _points(self, name: str, now_ns: int) -> Iterator[dict[str, Any]]:
         """Yield what devices measure of an asset and what follows from each, newest values beside it."""
         latest = self.gateway.latest
-        for number, spec in enumerate(self.gateway.table.specs):
-            if spec is None or ("asset", name) not in spec.tags or not _is_point(spec):
+        table = self.gateway.table
+        for number in table.specs.tagged("asset", name).tolist():
+            if not _is_point(spec := table.spec(number)):
                 continue
             seen, value = bool(latest.time_ns[number]), float(latest.value[number])
             time_ns, bits = int(latest.time_ns[number]), int(latest.quality[number])

@@ -54,9 +54,8 @@ def _powers(table: SeriesTable) -> dict[tuple[str, str], int]:
     """Return the id of the power of each (asset, carrier): that which carbon follows from, else the first."""
     found: dict[tuple[str, str], int] = {}
     certain: set[tuple[str, str]] = set()
-    for number, spec in enumerate(table.specs):
-        if spec is None or spec.like.quantity != "power" or spec.like.stratum:
-            continue
+    for number in table.specs.where(lambda like: like.quantity == "power" and not like.stratum).tolist():
+        spec = table.spec(number)
         tags = dict(spec.tags)
         key = tags.get("asset", ""), tags.get("carrier", "")
         if key not in found or (spec.products and key not in certain):
