@@ -37,7 +37,7 @@ from sinks.history_files import (
 )
 from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import LIMIT, Aggregate, Answer, Question, Reader
-from sinks.history_rollup import sorted_rows, summarise, widened
+from sinks.history_rollup import row_order, summarise, widened
 
 LOG: Final = logging.getLogger("tanflow.history")
 P = ParamSpec("P")
@@ -68,7 +68,7 @@ class History:
     async def close(self) -> None:
         """Wait for the work in hand; the files need no closing."""
         async with self._lock:
-            self._parquet.close()
+            self._parquet.rest()
 
     async def write(self, batch: Batch, after: int, upto: int) -> None:
         """Store all rows of log positions (after, upto]; an empty batch advances the cursor with a file of no rows.
@@ -159,7 +159,7 @@ class History:
 
     def _write(self, given: list[Batch], after: int, upto: int) -> None:
         self._discard_unfinished()
-        rows = _sorted(given.pop())
+        rows = _sorted(given)
         try:
             if len(rows["series"]):
                 self._roll_up(rows, after, upto)
@@ -171,6 +171,7 @@ class History:
             raise
         self._unfinished = []
         self.cursor = upto
+        self._parquet.rest()
 
     def _roll_up(self, rows: Columns, after: int, upto: int) -> None:
         partials = rows
@@ -213,8 +214,15 @@ class History:
         return went
 
 
-def _sorted(batch: Batch) -> Columns:
-    return sorted_rows({name: getattr(batch, name) for name in COLUMNS})
+def _sorted(given: list[Batch]) -> Columns:
+    """Return the rows of the one batch by (series, time); it goes column by column as they come."""
+    batch = given.pop()
+    columns = {name: getattr(batch, name) for name in COLUMNS}
+    del batch
+    order = row_order(columns)
+    for name in COLUMNS:
+        columns[name] = columns[name][order]
+    return columns
 
 
 def _reach(rows: Columns) -> tuple[int, int]:

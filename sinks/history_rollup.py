@@ -53,8 +53,13 @@ Floats = npt.NDArray[np.float64]
 
 def sorted_rows(rows: Columns) -> Columns:
     """Return raw rows by (series, time); equal keys stay in log order."""
-    order = np.lexsort((rows["time_ns"], rows["series"]))
+    order = row_order(rows)
     return {name: column[order] for name, column in rows.items()}
+
+
+def row_order(rows: Columns) -> npt.NDArray[np.intp]:
+    """Return the order of raw rows by (series, time); equal keys stay in log order."""
+    return np.lexsort((rows["time_ns"], rows["series"]))
 
 
 def joined(parts: Sequence[Columns]) -> Columns:

@@ -10,12 +10,14 @@ from typing import Final
 from carbon.ledger import Ledger, verify
 from carbon.ledger.file import FILE as LEDGER_FILE
 from config.errors import GatewayError
+from pipeline.batch import COLUMNS
 from pipeline.log.codec import decode
 from pipeline.log.log import LogReader
 from pipeline.log.schema import FILE as LOG_FILE
 from sinks.history_files import LEVELS, live, scan
 from sinks.history_parquet import Parquet
 from sinks.history_query import Reader
+from sinks.history_rollup import PARTIAL
 from tanflow.belonging import belong_together
 
 _PUT_BACK: Final = "put a sound copy back (tanflow restore)"
@@ -65,10 +67,10 @@ def of_history(folder: Path) -> Iterator[str]:
     parquet = Parquet()
     try:
         for level in LEVELS:
-            place = folder / "history" / level.name
+            place, columns = folder / "history" / level.name, list(PARTIAL) if level.step_ns else list(COLUMNS)
             for file in live(scan(place))[0] if place.is_dir() else ():
                 try:
-                    rows = len(parquet.read([file.path], ["series"])["series"])
+                    rows = len(parquet.read([file.path], columns)["series"])
                 except FileNotFoundError:
                     continue  # put together with others, or retired, meanwhile
                 except OSError as error:
@@ -77,7 +79,7 @@ def of_history(folder: Path) -> Iterator[str]:
                 if rows != file.rows:
                     yield f"{file.path} holds {rows} rows, not {file.rows}; {_PUT_BACK}"
     finally:
-        parquet.close()
+        parquet.rest()
 
 
 def of_ledger(folder: Path) -> Iterator[str]:
