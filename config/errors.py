@@ -11,9 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from config.hidden import hide
+
 
 class GatewayError(Exception):
-    """Anything a person should read as a sentence rather than as a traceback."""
+    """Anything a person should read as a sentence rather than as a traceback; no known secret is among its words."""
+
+    def __str__(self) -> str:
+        return hide(super().__str__())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from config.errors import GatewayError
+from config.hidden import remember
 from config.strict import Secret
 
 _LIMIT = 65_536  # a password or token, not a data file [bytes]
@@ -18,6 +19,7 @@ def read(secret: Secret) -> str:
     value = _of_variable(secret.env) if secret.env is not None else _of_file(secret)
     if "\n" in value or "\r" in value or "\0" in value:
         raise GatewayError(f"{_place(secret)} holds more than one line; a secret is one line of text")
+    remember(value)
     return value
 
 

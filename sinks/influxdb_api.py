@@ -15,6 +15,7 @@ import urllib3
 
 from config import secrets
 from config.errors import Unavailable
+from config.hidden import hide
 from config.model import InfluxSink as Config
 from pipeline.retry_after import retry_after
 
@@ -157,4 +158,4 @@ def _answer(status: int, body: bytes | str, headers: Mapping[str, str]) -> Answe
         content = orjson.loads(text)
         if isinstance(content, dict) and (said := content.get("message") or content.get("error")):
             words, known = str(said), True
-    return Answer(status, words, retry_after(headers.get("Retry-After")), known)
+    return Answer(status, hide(words), retry_after(headers.get("Retry-After")), known)

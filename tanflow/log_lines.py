@@ -1,7 +1,8 @@
 """What the program has to say → lines on standard error: as text, as JSON or for the journal, and never too many.
 
-Whoever's words are in a line cannot begin another one with them, nor colour a terminal. The same thing about the same
-subject is told ten times at once and every three hours after that; the next line of it says how many were left out.
+Whoever's words are in a line cannot begin another one with them, nor colour a terminal, and no known secret is among them.
+The same thing about the same subject is told ten times at once and every three hours after that; the next line of it says
+how many were left out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Final, Literal, TextIO
 import orjson
 
 from config.explain import visible
+from config.hidden import hide
 
 Format = Literal["text", "json", "journal"]
 VARIABLE: Final = "TANFLOW_LOG_FORMAT"
@@ -115,7 +117,7 @@ class Text(logging.Formatter):
     def trace(self, record: logging.LogRecord) -> list[str]:
         """Return the lines of a traceback, made visible; none without one."""
         text = self.formatException(record.exc_info) if record.exc_info else ""
-        return [visible(line) for line in text.splitlines()]
+        return [visible(line) for line in hide(text).splitlines()]
 
 
 class Journal(Text):
@@ -166,4 +168,4 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _said(record: logging.LogRecord) -> str:
-    return visible(record.getMessage()) + getattr(record, "note", "")
+    return visible(hide(record.getMessage())) + getattr(record, "note", "")
