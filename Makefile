@@ -15,7 +15,7 @@ help:
 	@echo 'make demo        a simulated factory, the gateway and its page on http://127.0.0.1:8800/'
 	@echo 'make test        install what the tests need, run all of them'
 	@echo 'make check       ruff, mypy, import contracts, freshness of generated files'
-	@echo 'make bench       CPU and memory of 1,000 devices x 62 values at 1 Hz -> docs/PERFORMANCE.md'
+	@echo 'make bench       speed and cost, beside what people use now -> docs/PERFORMANCE.md (25 min)'
 	@echo 'make soak        memory and disk over an hour at 10,000 values/s, and over a fast month -> docs/PERFORMANCE.md'
 	@echo 'make venv        the runtime environment only, in $(VENV)'
 	@echo 'make dev         the same with the development tools'
@@ -62,8 +62,8 @@ format: $(DEV)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(RUNTIME)
-	@scripts/needs influxd
+bench: $(DEV)
+	@scripts/needs influxd mosquitto node-red
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 soak: $(RUNTIME)
@@ -94,4 +94,4 @@ lock:
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf tests/peers/node_modules
+	rm -rf tests/peers/node_modules benchmarks/node_red/node_modules

@@ -53,8 +53,8 @@ def simulated(directory: Path, ports: int, units: int, values: int) -> Iterator[
         yield Plant(tuple(orjson.loads(first)["ports"]), units, values)
 
 
-def configuration(plant: Plant, directory: Path, url: str, database: str, api_port: int) -> Path:
-    """Write the gateway.yaml that reads all of it once a second and delivers to InfluxDB 1.x; return its path."""
+def configuration(plant: Plant, directory: Path, url: str, database: str, api_port: int, every_s: float = 1.0) -> Path:
+    """Write the gateway.yaml that reads all of it each `every_s` and delivers to InfluxDB 1.x; return its path."""
     points = {
         name: {"quantity": quantity, "unit": unit, "modbus": {"table": "input", "address": 2 * i, "type": "float32"}}
         for i, (name, (quantity, unit)) in enumerate(plant.points.items())
@@ -75,7 +75,7 @@ def configuration(plant: Plant, directory: Path, url: str, database: str, api_po
         "data": {"dir": str(directory / "data")},
         "api": {"port": api_port},
         "templates": {"machine": {"protocol": "modbus", "points": points}},
-        "connections": {"floor": {"protocol": "modbus", "every_s": 1}},
+        "connections": {"floor": {"protocol": "modbus", "every_s": every_s}},
         "areas": {"hall": {"assets": assets}},
         "sinks": {"influx": {"type": "influxdb", "api": "v1", "url": url, "database": database}},
     }

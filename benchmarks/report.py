@@ -1,62 +1,18 @@
-"""The figures of one run → a table for the terminal and docs/PERFORMANCE.md."""
+"""Figures, and what is asked of them → tables for the terminal and blocks of docs/PERFORMANCE.md."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.measure import Figures
-
-MAX_CORE_SHARE = 0.20
-MAX_RSS_MB = 200.0
-MIN_RATIO = 10.0
-MAX_LAG_S = 0.050
 ROOT = Path(__file__).parents[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Everything one run measured."""
-
-    devices: int
-    values: int
-    gateway: Figures
-    lag_s: float  # largest in the measured time
-    start_lag_s: float  # largest since the program started
-    accepted: int  # readings in the gateway's own history after an orderly end
-    stored: int  # readings in InfluxDB then
-    bad: int  # rows the collectors counted as bad or rejected
-    bytes_per_value: float  # of the data directory: log and history together
-    plain: Figures
-    careful: Figures
-
-    @property
-    def ratio_plain(self) -> float:
-        return self.plain.us_per_value / self.gateway.us_per_value
-
-    def targets(self) -> list[tuple[str, str, str, bool]]:
-        """Return (what, measured, target, met) for each line that has a target."""
-        share, ratio, lag = self.gateway.core_share, self.ratio_plain, self.lag_s
-        rss, peak, most = self.gateway.rss_mb, self.gateway.peak_rss_mb, f"≤ {MAX_RSS_MB:.0f} MB"
-        return [
-            ("CPU, share of one core", f"{share:.1%}", f"≤ {MAX_CORE_SHARE:.0%}", share <= MAX_CORE_SHARE),
-            ("memory (resident, median)", f"{rss:.0f} MB", most, rss <= MAX_RSS_MB),
-            ("memory (resident, largest)", f"{peak:.0f} MB", most, peak <= MAX_RSS_MB),
-            ("CPU per value, plain script ÷ gateway", f"{ratio:.1f} x", f"≥ {MIN_RATIO:.0f} x", ratio >= MIN_RATIO),
-            ("largest loop lag", f"{lag * 1e3:.0f} ms", f"≤ {MAX_LAG_S * 1e3:.0f} ms", lag <= MAX_LAG_S),
-            ("readings bad or rejected", f"{self.bad:,}", "0", self.bad == 0),
-            (
-                "readings accepted, and found in InfluxDB",
-                f"{self.accepted:,}, {self.stored:,}",
-                "equal",
-                self.stored == self.accepted,
-            ),
-        ]
+_BLOCK = re.compile(r"<!-- (?P<name>\w+) -->.*?<!-- /(?P=name) -->", re.DOTALL)
 
 
 def table(rows: list[list[str]]) -> str:
@@ -98,60 +54,6 @@ def heading(title: str, benchmark: str) -> str:
 Written by `python -m benchmarks.{benchmark}`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}."""
 
 
-def tables(run: Run) -> str:
-    """Return the result as Markdown, which reads well on a terminal too."""
-    targets = [["gateway", "measured", "target", "met"]]
-    targets += [[what, measured, target, "yes" if met else "**no**"] for what, measured, target, met in run.targets()]
-    peers = [["same devices, same InfluxDB", "CPU per value", "values/s", "share of a core", "memory", "÷ gateway"]]
-    for name, figures in (
-        ("tanflow", run.gateway),
-        ("plain script: a Point a value, a write a device", run.plain),
-        ("careful script: a Point a device, a write a second", run.careful),
-    ):
-        peers.append(
-            [
-                name,
-                f"{figures.us_per_value:.2f} µs",
-                f"{figures.values_per_s:,.0f}",
-                f"{figures.core_share:.1%}",
-                f"{figures.rss_mb:.0f} MB",
-                f"{figures.us_per_value / run.gateway.us_per_value:.1f} x",
-            ]
-        )
-    return f"{table(targets)}\n\n{table(peers)}"
-
-
-def document(run: Run) -> str:
-    """Return docs/PERFORMANCE.md."""
-    count, length_s = len(run.gateway.intervals), run.gateway.intervals[0].length_s
-    return f"""# Performance
-
-Written by `make bench`; do not edit. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
-Command: `make bench`
-
-{run.devices:,} simulated Modbus TCP devices × {run.values} float32 values at 1 Hz, everything on: Modbus → normalise →
-meter → CO₂ → durable log → history (Parquet) → InfluxDB 1.x. No query ran. Figures are medians over
-{count} intervals of {length_s:.0f} s in steady state; CPU and memory are those of the gateway process and its
-children together, from /proc. Devices, InfluxDB and the gateway share the machine.
-
-{tables(run)}
-
-Memory rises while a file of the history is written, for a fraction of a second every half million rows; an interval's
-end may fall on it. Log and history grew
-by {run.bytes_per_value:.1f} bytes a reading; the log lets go of what everyone has taken. The largest
-loop lag is that of the measured time, Parquet files and checkpoints included; while starting, with every
-series of the plant to be compiled, it was {run.start_lag_s * 1e3:.0f} ms. Accepted is
-what stands in the gateway's own history after it was told to stop.
-
-The two scripts are `benchmarks/peer_pymodbus.py`: pymodbus and influxdb-client as their own examples show them, and
-the same written with care. Both only read, convert and write: no log, no history, no energy, no CO₂, nothing survives
-an outage. Their writes pass a door to InfluxDB 1.x in a process of its own, which is not counted. A script that cannot
-keep up with 1 Hz is counted by the values it moved.
-
-Not in these figures: the hourly compaction of the history, alerts and windows (none configured here), and the page.
-"""
-
-
 def put_block(path: Path, name: str, text: str) -> None:
     """Put a block into a document between its own marks, at the end where it has none yet."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -160,10 +62,30 @@ def put_block(path: Path, name: str, text: str) -> None:
     path.write_text(f"{before.rstrip()}\n\n{begin}\n{text}\n{end}{after}", "utf-8")
 
 
-def blocks(text: str) -> str:
-    """Return the blocks other benchmarks have put into a document."""
+def head(path: Path, command: str) -> None:
+    """Write what stands above a document's blocks: title, date, machine, commit, command; the blocks stay."""
+    text = path.read_text("utf-8")
     begin = text.find("<!-- ")
-    return "" if begin < 0 else "\n" + text[begin:]
+    path.write_text(
+        f"""# Performance
+
+Written by `{command}`; do not edit. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
+
+Each part says what wrote it, when and on which commit. CPU is user and system time of a process and its children;
+what is compared runs in turns on the same machine.
+
+{text[begin:] if begin >= 0 else ""}""",
+        "utf-8",
+    )
+
+
+def in_order(path: Path, names: Sequence[str]) -> None:
+    """Put a document's blocks into the order of `names`; those of other names follow as they stand."""
+    text = path.read_text("utf-8")
+    found = {match["name"]: match[0] for match in _BLOCK.finditer(text)}
+    before = text[: text.find("<!-- ")].rstrip()
+    order = [name for name in names if name in found] + [name for name in found if name not in names]
+    path.write_text("\n\n".join([before, *(found[name] for name in order)]) + "\n", "utf-8")
 
 
 def commit() -> str:
