@@ -106,6 +106,11 @@ class Publisher:
         client.disconnect()
         self.last = self._sent - 1
 
+    @property
+    def sent(self) -> int:
+        """How many messages were handed to the broker, taken or not."""
+        return self._sent
+
     def _all_taken(self) -> bool:
         return len(self.acked) + len(self.unheard) == self._sent
 
