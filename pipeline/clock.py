@@ -28,6 +28,8 @@ class Clock:
     of_wall: bool = False  # its anchor was read from the system's clock, which it follows
     boot: str = field(default_factory=lambda: secrets.token_hex(8))
     untrusted: dict[str, int] = field(default_factory=dict)  # boots that could not be trusted → their anchor
+    begun_ns: int = 0  # when this boot id began, if the clock was set since the start
+    moved_ns: int = 0  # by how much it was set then
     _started_ns: int = field(default_factory=time.monotonic_ns)
 
     def __post_init__(self) -> None:
@@ -42,6 +44,7 @@ class Clock:
         """Begin again from a trusted wall clock under a new boot id; return the offset [ns] of what went before."""
         offset = wall_ns - self.now_ns()
         self.anchor_ns += offset
+        self.begun_ns, self.moved_ns = wall_ns, offset
         self.boot = secrets.token_hex(8)
         self.trusted = True
         return offset

@@ -19,7 +19,7 @@ from pipeline.counters import Counters
 from pipeline.log.log import Log
 from pipeline.log.writer import DeadLetter, Entry, Snapshot
 from pipeline.meter import MeterState, fold, turned_back
-from pipeline.normalise import distrust, doubt_clocks, is_ahead, normalise
+from pipeline.normalise import distrust, doubt_clocks, is_ahead, normalise, restamped
 from pipeline.quality import BAD, SEVERITY
 from pipeline.series import SeriesTable
 
@@ -88,6 +88,8 @@ class Ingest:
     async def _accept(self, batch: Batch) -> None:
         async with self._lock:
             batch = replace(batch, header=self._header(batch.header))
+            if self.stamps and batch.header.boot == self.clock.boot:
+                batch = restamped(batch, self.clock.begun_ns, self.clock.moved_ns)
             measured = normalise(self.table, batch)
             anchor_ns = self.clock.untrusted.get(batch.header.boot)
             measured = doubt_clocks(measured) if anchor_ns is None else distrust(measured, anchor_ns)

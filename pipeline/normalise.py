@@ -46,6 +46,15 @@ def distrust(batch: Batch, anchor_ns: int) -> Batch:
     return replace(batch, quality=np.where(lost, flagged, batch.quality))
 
 
+def restamped(batch: Batch, begun_ns: int, moved_ns: int) -> Batch:
+    """Return readings the gateway stamped, those from before its clock was set at `begun_ns` moved as it was.
+
+    They waited while it was set, and now come with what was stamped after: before its beginning, or after its receipt.
+    """
+    before = (batch.time_ns < begun_ns) | (batch.time_ns > batch.header.received_ns)
+    return replace(batch, time_ns=batch.time_ns + np.where(before, moved_ns, 0)) if before.any() else batch
+
+
 def is_ahead(batch: Batch) -> npt.NDArray[np.bool_]:
     """Return which rows are stamped more than an hour after their receipt: by a clock that is wrong."""
     ahead: npt.NDArray[np.bool_] = batch.time_ns > batch.header.received_ns + _AHEAD_NS

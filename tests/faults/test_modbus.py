@@ -6,18 +6,16 @@ import os
 import subprocess
 import time
 from collections import Counter
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import duckdb
 import pytest
 
 from pipeline import quality as q
 from pipeline.clock import SECOND_NS
 from pipeline.gaps import Gap
-from pipeline.log.log import LogReader
+from tests.faults.history_rows import History, all_rows
 from tests.faults.modbus_way import NEVER_BELIEVED, Way
 from tests.faults.plant import DATABASE, METERS, Plant, in_thread
 from tests.faults.stages import Verdict, judge
@@ -65,15 +63,6 @@ class Stretch(NamedTuple):
     end: int
     back: int
     spoiled: Counter[int]
-
-
-class Row(NamedTuple):
-    """A row of the history with all it says."""
-
-    time_ns: int
-    span_ns: int
-    value: float
-    quality: int
 
 
 @pytest.fixture
@@ -139,19 +128,7 @@ def newest(plant: Plant, unit: int) -> int:
     return plant.witness.newest_ns(f"meter-{unit}.sequence.count")
 
 
-def all_rows(data: Path) -> dict[str, list[Row]]:
-    """Return each series' rows in the history, in the order of their time."""
-    with closing(LogReader(data)) as reader:
-        keys = dict(reader.query("SELECT id, key FROM series"))
-    columns = "series, time_ns, span_ns, value, quality"
-    found = duckdb.sql(f"SELECT {columns} FROM read_parquet('{data}/history/raw/*.parquet') ORDER BY time_ns, span_ns")
-    rows: dict[str, list[Row]] = {}
-    for series, *row in found.fetchall():
-        rows.setdefault(keys[series], []).append(Row(*row))
-    return rows
-
-
-def check_values(rows: dict[str, list[Row]], way: Way) -> None:
+def check_values(rows: History, way: Way) -> None:
     """Every accepted index and number is in an answer that was passed on as it was."""
     said = {(int.from_bytes(a.data[:4], "big"), int.from_bytes(a.data[4:], "big")) for a in way.said}
     assert NEVER_BELIEVED not in {number for pair in said for number in pair}
@@ -162,7 +139,7 @@ def check_values(rows: dict[str, list[Row]], way: Way) -> None:
         assert {(indexes[t], numbers[t]) for t in numbers} <= said
 
 
-def check_gaps(stretch: Stretch, rows: dict[str, list[Row]], way: Way) -> None:
+def check_gaps(stretch: Stretch, rows: History, way: Way) -> None:
     """Gap rows and values tile the time of a fault: no gap where a value is, no time without either.
 
     A question that was spoiled is one gap row with the cause; while a unit rests each cycle is one of cause breaker.
@@ -197,7 +174,7 @@ def check_causes(stretch: Stretch, causes: Counter[Gap], spoiled: int, way: Way)
     assert abs(of_questions - spoiled) <= cut_short or way.slowest_s > TIMEOUT_S / 2, (stretch, causes, spoiled)
 
 
-def check_energy(stretch: Stretch, rows: dict[str, list[Row]]) -> None:
+def check_energy(stretch: Stretch, rows: History) -> None:
     """Where the index was read on both sides of a gap, what was counted in between is measured."""
     for meter in METERS:
         for row in rows[f"{meter}.energy_import.energy"]:
@@ -205,7 +182,7 @@ def check_energy(stretch: Stretch, rows: dict[str, list[Row]]) -> None:
                 assert not row.quality & q.QUANTITY_ESTIMATED, (stretch, row)
 
 
-def check_swap(stretch: Stretch, rows: dict[str, list[Row]], verdict: Verdict) -> None:
+def check_swap(stretch: Stretch, rows: History, verdict: Verdict) -> None:
     """The other meter's index never becomes energy: the jump there and the jump back are each a flagged swap."""
     amounts = [r for r in rows["meter-1.energy_import.energy"] if stretch.begin <= r.time_ns <= stretch.back]
     assert verdict.missing == 0 == verdict.doubled
