@@ -101,14 +101,11 @@ def cut(batch: Batch, stream_of: Series) -> tuple[Cells, int]:
     Each amount is rounded once, to 1e-6 of its unit; what lies in each quarter is the difference of the rounded sums up
     to its edges, so that the parts add up to the whole.
     """
-    if not len(stream_of):
+    rows = _booked(batch, stream_of)
+    if not len(rows):
         return none(), 0
-    stream = np.where(batch.series < len(stream_of), stream_of.take(batch.series, mode="clip"), -1)
-    wanted = (stream >= 0) & ((batch.quality & q.SEVERITY) != q.BAD) & np.isfinite(batch.value)
-    if not wanted.any():
-        return none(), 0
-    end, span, stream = batch.time_ns[wanted], batch.span_ns[wanted], stream[wanted]
-    value, quality = batch.value[wanted], batch.quality[wanted]
+    end, span, stream = batch.time_ns[rows], batch.span_ns[rows], stream_of[batch.series[rows]]
+    value, quality = batch.value[rows], batch.quality[rows]
     first, last = (end - np.maximum(span, 1)) // QUARTER_NS, (end - 1) // QUARTER_NS
     short = last - first < _LONGEST
     counts = np.where(short, last - first + 1, 0)
@@ -124,6 +121,17 @@ def cut(batch: Batch, stream_of: Series) -> tuple[Cells, int]:
     estimated = np.where(quality[row] & np.uint16(q.QUANTITY_ESTIMATED), amount, 0)
     cells = Cells(quarter, stream[row].astype(np.int32), amount, estimated, upto - begin, quality[row])
     return merge([cells]), int((~short).sum())
+
+
+def _booked(batch: Batch, stream_of: Series) -> npt.NDArray[np.intp]:
+    """Return the rows that are good amounts of a stream: few of most batches, so the rest is looked at only once."""
+    if not len(stream_of):
+        return np.empty(0, np.intp)
+    rows = np.flatnonzero(stream_of.take(batch.series, mode="clip") >= 0)
+    known = batch.series[rows] < len(stream_of)
+    good = known & ((batch.quality[rows] & q.SEVERITY) != q.BAD) & np.isfinite(batch.value[rows])
+    booked: npt.NDArray[np.intp] = rows[good]
+    return booked
 
 
 def _share(whole: Integers, part_ns: Times, span_ns: Times) -> Integers:

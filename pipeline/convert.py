@@ -17,8 +17,9 @@ def convert(table: SeriesTable, batch: Batch) -> Batch:
 
 
 def _apply(table: SeriesTable, product: Product, batch: Batch) -> Batch:
-    wanted = (product.series[batch.series] >= 0) & ((batch.quality & q.SEVERITY) != q.BAD)
-    if not wanted.any():
+    wanted = np.flatnonzero(product.series[batch.series] >= 0)  # few of what is measured
+    wanted = wanted[(batch.quality[wanted] & q.SEVERITY) != q.BAD]
+    if not len(wanted):
         return empty(batch.header)
     rows = batch.take(wanted)
     timeline = product.timeline[rows.series]
