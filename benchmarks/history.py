@@ -1,30 +1,33 @@
-"""Synthetic plant readings in, bytes and nanoseconds a row out: the history beside a DuckDB table file, in one run.
+"""A day of synthetic plant readings in; bytes a row and times of the history beside a DuckDB table file out.
 
-python -m benchmarks.history [--rows 100000] [--cuts 10] [--series 1000]
+`python -m benchmarks.history` writes its block of docs/PERFORMANCE.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import numpy as np
 
+from benchmarks.report import ROOT, Target, heading, put_block, target_table
+from benchmarks.report import table as markdown
 from config import model
 from pipeline.batch import COLUMNS, Batch, Header, make
 from sinks.history import History
-from sinks.history_files import HOUR_NS, MINUTE_NS, RAW
-from sinks.history_parquet import Parquet
+from sinks.history_files import HOUR_NS, RAW
 from sinks.history_rollup import sorted_rows
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_767_225_600 * SECOND_NS  # 2026-01-01
+_ASKED: Final = 7  # times
 
 
 def readings(cut: int, rows: int, series: int, rng: np.random.Generator) -> Batch:
@@ -51,85 +54,111 @@ async def largest_lag(stop: asyncio.Event) -> float:
     return worst
 
 
-def duckdb_table(path: Path, batches: list[Batch]) -> tuple[float, float]:
-    """Return (ns, bytes) a row of appending the same sorted rows to a table in a DuckDB file."""
-    total = sum(map(len, batches))
-    with duckdb.connect(str(path), config={"threads": 1, "memory_limit": "256MB"}) as db:
-        db.execute("CREATE TABLE r (time_ns BIGINT, span_ns BIGINT, series INT, value DOUBLE, quality USMALLINT)")
-        begin = time.perf_counter()
-        for batch in batches:
-            db.register("columns", sorted_rows({c: getattr(batch, c) for c in COLUMNS}))
-            db.execute("INSERT INTO r SELECT * FROM columns")
-            db.execute("CHECKPOINT")
-        spent = time.perf_counter() - begin
-    return spent * 1e9 / total, path.stat().st_size / total
+@dataclass(slots=True)
+class Kept:
+    """What one way of keeping rows took: writing [ns a row], size [bytes a row], hourly means of the day [ms]."""
+
+    ns: float
+    bytes: float
+    means_ms: float
 
 
-def raw_only(folder: Path, batches: list[Batch]) -> float:
-    """Return ns a row of sorting and writing Parquet, without roll-ups, fsync and names."""
-    parquet = Parquet()
-    begin = time.perf_counter()
-    for i, batch in enumerate(batches):
-        parquet.write(folder / f"{i}.parquet", sorted_rows({c: getattr(batch, c) for c in COLUMNS}))
-    return (time.perf_counter() - begin) * 1e9 / sum(map(len, batches))
+class Table:
+    """The same rows, sorted by series within a cut as the history's, in a table of a DuckDB file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db = duckdb.connect(str(path), config={"threads": 1, "memory_limit": "256MB"})
+        self._db.execute("CREATE TABLE r (time_ns BIGINT, span_ns BIGINT, series INT, value DOUBLE, quality USMALLINT)")
+
+    def write(self, batch: Batch) -> None:
+        self._db.register("columns", sorted_rows({c: getattr(batch, c) for c in COLUMNS}))
+        self._db.execute("INSERT INTO r SELECT * FROM columns")
+        self._db.execute("CHECKPOINT")
+
+    def hourly_means(self, begin_ns: int, end_ns: int) -> int:
+        """Return how many means there are of all series over the time."""
+        sql = f"""SELECT series, time_ns // {HOUR_NS} AS hour, avg(value) FROM r
+            WHERE time_ns > ? AND time_ns <= ? GROUP BY ALL ORDER BY ALL"""
+        return len(self._db.execute(sql, [begin_ns, end_ns]).fetchnumpy()["hour"])
+
+    def close(self) -> None:
+        self._db.close()
 
 
-async def measure(folder: Path, rows: int, cuts: int, series: int) -> None:
-    rng = np.random.default_rng(1)
-    batches = [readings(i, rows, series, rng) for i in range(cuts)]
-    total = sum(map(len, batches))
-    history = History(folder / "history", model.History())
+async def measure(folder: Path, rows: int, cuts: int, series: int) -> tuple[Kept, Kept, float]:
+    """Return what history and table took, and the longest the loop was held up [s]."""
+    rng, total = np.random.default_rng(1), rows * cuts
+    history, table = History(folder / "history", model.History()), Table(folder / "table.duckdb")
     await history.open()
     stop = asyncio.Event()
     lag = asyncio.create_task(largest_lag(stop))
-    spent = []
-    for i, batch in enumerate(batches):
-        begin = time.perf_counter()
+    ours, theirs = [], []
+    for i in range(cuts):
+        batch = readings(i, rows, series, rng)
+        begin = time.process_time()
         await history.write(batch, i, i + 1)
-        spent.append((time.perf_counter() - begin) * 1e9 / len(batch))
-    size = {
-        level: sum(f.stat().st_size for f in (folder / "history" / level).iterdir()) for level in ("raw", "1m", "1h")
-    }
-    begin = time.perf_counter()
+        ours.append((time.process_time() - begin) * 1e9 / len(batch))
+        begin = time.process_time()
+        await asyncio.to_thread(table.write, batch)
+        theirs.append((time.process_time() - begin) * 1e9 / len(batch))
     await history.compact()
-    compacted = (time.perf_counter() - begin) * 1e9 / total
-    raw = sum(f.stat().st_size for f in (folder / "history" / RAW.name).iterdir())
-    end = START_NS + cuts * (rows // series) * SECOND_NS
-    print(f"rows                       {total:>12,}   in {cuts} cuts of {series} series")
-    print(f"write, roll-ups and fsync  {statistics.median(spent):>12.0f} ns a row")
-    print(f"compaction, all levels     {compacted:>12.0f} ns a row")
-    print(f"raw                        {size['raw'] / total:>12.2f} B a row, {raw / total:.2f} compacted")
-    print(f"roll-ups 1 min, 1 h        {size['1m'] / total:>12.2f}, {size['1h'] / total:.2f} B a raw row")
-    for what, ids, step in (
-        ("one series raw", [0], None),
-        ("one series at 1 min", [0], MINUTE_NS),
-        ("100 series at 1 h", range(100), HOUR_NS),
-    ):
-        taken = []
-        for _ in range(7):
-            begin = time.perf_counter()
-            answer = await history.query(list(ids), START_NS, end, step)
-            taken.append(time.perf_counter() - begin)
-        print(f"{what:<27}{statistics.median(taken) * 1e3:>12.1f} ms, {len(answer)} rows")
+    size = sum(f.stat().st_size for f in (folder / "history" / RAW.name).rglob("*") if f.is_file())
+    end_ns = START_NS + cuts * (rows // series) * SECOND_NS
+    fast, slow = [], []
+    for _ in range(_ASKED):  # in turns
+        begin = time.perf_counter()
+        await history.query(list(range(series)), START_NS, end_ns, HOUR_NS)
+        fast.append((time.perf_counter() - begin) * 1e3)
+        begin = time.perf_counter()
+        await asyncio.to_thread(table.hourly_means, START_NS, end_ns)
+        slow.append((time.perf_counter() - begin) * 1e3)
     stop.set()
-    print(f"longest hold-up of the loop{await lag * 1e3:>12.1f} ms")
-    print(f"raw file alone             {raw_only(folder, batches):>12.0f} ns a row")
-    print(f"peak memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:>12.0f} MB")
+    held_s = await lag
     await history.close()
-    ns, size_b = duckdb_table(folder / "table.duckdb", batches)
-    print(f"DuckDB table file          {ns:>12.0f} ns a row, {size_b:.2f} B a row")
-    faster, smaller = ns / statistics.median(spent), size_b / (raw / total)
-    print(f"ratio table/history        {faster:>12.2f} in time, {smaller:.2f} in bytes")
+    table.close()
+    return (
+        Kept(statistics.median(ours), size / total, statistics.median(fast)),
+        Kept(statistics.median(theirs), table.path.stat().st_size / total, statistics.median(slow)),
+        held_s,
+    )
+
+
+def block(ours: Kept, theirs: Kept, held_s: float, asked: argparse.Namespace) -> str:
+    """Return the block of docs/PERFORMANCE.md."""
+    lines = [["a day of readings", "CPU to write", "size", "hourly means of all series"]]
+    for name, kept in (("tanflow: Parquet, with roll-ups and fsync", ours), ("a table in a DuckDB file", theirs)):
+        lines.append([name, f"{kept.ns:.0f} ns a row", f"{kept.bytes:.2f} B a row", f"{kept.means_ms:.0f} ms"])
+    targets = [
+        Target.at_most("raw rows, compacted", ours.bytes, 2.2, "B a row", 2),
+        Target.at_least("hourly means, DuckDB file ÷ tanflow", theirs.means_ms / ours.means_ms, 10, "x"),
+    ]
+    return f"""{heading("History", "history")}
+
+{asked.rows * asked.cuts:,} rows of {asked.series:,} series at 1 Hz, half slow gauges, half counters, to a tenth, in \
+{asked.cuts} cuts; DuckDB with one
+thread in both. Medians, of the question over {_ASKED} turns on the wall. The loop was held up for at most
+{held_s * 1e3:.0f} ms. The size is that of the raw rows; other programs can read them while the gateway writes, which a
+DuckDB file does not allow.
+
+{markdown(lines)}
+
+{target_table(targets)}"""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000, help="rows in a cut")
-    parser.add_argument("--cuts", type=int, default=10)
+    parser = argparse.ArgumentParser(description="Measure what keeping and asking a day of rows costs.")
+    parser.add_argument("--rows", type=int, default=300_000, help="rows in a cut")
+    parser.add_argument("--cuts", type=int, default=288)
     parser.add_argument("--series", type=int, default=1_000)
+    parser.add_argument("--no-write", action="store_true", help="leave docs/PERFORMANCE.md as it is")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(Path(folder), asked.rows, asked.cuts, asked.series))
+    with tempfile.TemporaryDirectory(prefix="tanflow-bench-") as folder:
+        found = asyncio.run(measure(Path(folder), asked.rows, asked.cuts, asked.series))
+    text = block(*found, asked)
+    print(text)
+    if not asked.no_write:
+        put_block(ROOT / "docs" / "PERFORMANCE.md", "history", text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A plant's readings → line protocol: µs per value of our encoder and of influxdb-client's Point, in one run.
 
-python -m benchmarks.line_protocol [--devices 1000] [--fields 62] [--repeat 9]
+`python -m benchmarks.line_protocol` writes its block of docs/PERFORMANCE.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from influxdb_client import Point, WritePrecision
 
+from benchmarks.report import ROOT, heading, put_block
+from benchmarks.report import table as markdown
 from pipeline.batch import Batch, Header, make
 from pipeline.quality import INTEGRATED, UNCERTAIN
 from pipeline.series import Like, SeriesTable, Spec
@@ -48,11 +50,11 @@ def points(batch: Batch, table: SeriesTable, fields: int) -> bytes:
     lines = []
     for start in range(0, len(batch), fields):
         spec = table.spec(int(batch.series[start]))
-        point = Point(spec.measurement)
+        point = Point(spec.like.measurement)
         for key, text in spec.tags:
             point.tag(key, text)
         for row in range(start, start + fields):
-            point.field(table.spec(int(batch.series[row])).field, float(batch.value[row]))
+            point.field(table.spec(int(batch.series[row])).like.field, float(batch.value[row]))
         lines.append(point.time(int(batch.time_ns[start]), WritePrecision.NS).to_line_protocol())
     return "\n".join(lines).encode()
 
@@ -62,7 +64,7 @@ def narrow_points(batch: Batch, table: SeriesTable) -> bytes:
     lines = []
     for row in range(len(batch)):
         spec = table.spec(int(batch.series[row]))
-        point = Point(spec.measurement).field(spec.field, float(batch.value[row]))
+        point = Point(spec.like.measurement).field(spec.like.field, float(batch.value[row]))
         for key, text in spec.tags:
             point.tag(key, text)
         lines.append(point.time(int(batch.time_ns[row]), WritePrecision.NS).to_line_protocol())
@@ -70,21 +72,34 @@ def narrow_points(batch: Batch, table: SeriesTable) -> bytes:
 
 
 def median_us(work: Callable[[], object], values: int, repeat: int) -> float:
-    """Return the median µs per value of `repeat` runs after one unmeasured."""
+    """Return the median CPU µs per value of `repeat` runs after one unmeasured."""
     work()
     took = []
     for _ in range(repeat):
-        started = time.perf_counter()
+        started = time.process_time()
         work()
-        took.append(time.perf_counter() - started)
+        took.append(time.process_time() - started)
     return statistics.median(took) / values * 1e6
 
 
+def block(medians: dict[str, float], options: argparse.Namespace) -> str:
+    """Return the block of docs/PERFORMANCE.md."""
+    ours = medians["tanflow, wide"]
+    rows = [[name, f"{micros:.3f} µs", f"{micros / ours:.1f} x"] for name, micros in medians.items()]
+    return f"""{heading("Line protocol", "line_protocol")}
+
+{options.devices:,} devices × {options.fields} fields into InfluxDB's line protocol, medians of {options.repeat} \
+(Point: 5).
+
+{markdown([["encoder", "CPU per value", "÷ tanflow"], *rows])}"""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Measure what a line of line protocol costs.")
     parser.add_argument("--devices", type=int, default=1_000)
     parser.add_argument("--fields", type=int, default=62)
     parser.add_argument("--repeat", type=int, default=9)
+    parser.add_argument("--no-write", action="store_true", help="leave docs/PERFORMANCE.md as it is")
     options = parser.parse_args()
     table, batch = plant(options.devices, options.fields), readings(options.devices, options.fields)
     shuffled = batch.take(np.random.default_rng(1).permutation(len(batch)))
@@ -96,14 +111,14 @@ def main() -> None:
         "tanflow, wide, rows in any order": (lambda: encoder.encode(shuffled), options.repeat),
         "tanflow, wide, every value flagged": (lambda: encoder.encode(flagged), options.repeat),
         "tanflow, every value at its own instant": (lambda: encoder.encode(scattered), options.repeat),
-        "influxdb-client Point, wide": (lambda: points(batch, table, options.fields), 3),
-        "influxdb-client Point, one a value": (lambda: narrow_points(batch, table), 3),
+        "influxdb-client Point, wide": (lambda: points(batch, table, options.fields), 5),
+        "influxdb-client Point, one a value": (lambda: narrow_points(batch, table), 5),
     }
     medians = {name: median_us(work, len(batch), repeat) for name, (work, repeat) in runs.items()}
-    ours = medians["tanflow, wide"]
-    print(f"{options.devices} devices × {options.fields} fields, median of {options.repeat} (Point: 3)")
-    for name, micros in medians.items():
-        print(f"{name:<42} {micros:8.3f} µs/value {micros / ours:8.1f} ×")
+    text = block(medians, options)
+    print(text)
+    if not options.no_write:
+        put_block(ROOT / "docs" / "PERFORMANCE.md", "line_protocol", text)
 
 
 if __name__ == "__main__":

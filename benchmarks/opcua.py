@@ -1,15 +1,15 @@
 """CPU per value of this collector against a plain asyncua subscription, on the same server in the same run.
 
-`python -m benchmarks.opcua [--items 2000] [--rounds 5]`. A server of asyncua runs in a process of its own and changes
-all items every 250 ms; both clients subscribe to all of them, in turns, each in a process of its own, and count what
-arrives. What is compared is the CPU time of the client's whole process; the decoders alone are timed on one message.
+`python -m benchmarks.opcua` writes its block of docs/PERFORMANCE.md. A server of asyncua runs in a process of its own
+and changes all items every 250 ms; both clients subscribe to all of them, in turns, each in a process of its own, and
+count what arrives. What is compared is the CPU time of the client's whole process; the decoders alone are timed on one
+message.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import subprocess
 import sys
@@ -21,6 +21,9 @@ from typing import Any, Final
 from asyncua import Client, Server, ua
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
+from benchmarks.database import free_port
+from benchmarks.report import ROOT, Target, heading, put_block, table, target_table
+from benchmarks.turns import in_turns, told
 from collectors.opcua import OpcuaCollector
 from collectors.opcua_fast import publish_result
 from config.bindings import BoundDevice, series_key
@@ -76,7 +79,7 @@ async def plain(port: int, items: int) -> None:
         handler = Plain()
         subscription = await client.create_subscription(_EVERY_S * 1000, handler)
         await subscription.subscribe_data_change([client.get_node(f"ns=1;s=v{i}") for i in range(items)])
-        await _measure(lambda: handler.values)
+        await told(lambda: handler.values, _SETTLE_S, _MEASURE_S)
 
 
 async def ours(port: int, items: int) -> None:
@@ -98,15 +101,8 @@ async def ours(port: int, items: int) -> None:
                 await asyncio.sleep(_EVERY_S)  # a commit
 
     task = asyncio.create_task(take())
-    await _measure(lambda: counters.received)
+    await told(lambda: counters.received, _SETTLE_S, _MEASURE_S)
     task.cancel()
-
-
-async def _measure(values: Any) -> None:
-    await asyncio.sleep(_SETTLE_S)
-    before, cpu_s = values(), time.process_time()
-    await asyncio.sleep(_MEASURE_S)
-    print(json.dumps({"cpu_s": time.process_time() - cpu_s, "values": values() - before}), flush=True)
 
 
 def decoders(items: int) -> tuple[float, float]:
@@ -130,48 +126,57 @@ def decoders(items: int) -> tuple[float, float]:
     return median(theirs) / items * 1e6, median(mine) / items * 1e6
 
 
-def client(which: str, port: int, items: int) -> float:
-    """Run one client in a process of its own; return its CPU per value [µs]."""
-    command = [sys.executable, "-m", "benchmarks.opcua", "--client", which, "--port", str(port), "--items", str(items)]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return float(found["cpu_s"] / max(found["values"], 1) * 1e6)
-
-
-def compare(port: int, items: int, rounds: int) -> None:
-    """Measure both in turns and print the medians."""
-    command = [sys.executable, "-m", "benchmarks.opcua", "--serve", "--port", str(port), "--items", str(items)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+def compare(port: int, items: int, rounds: int) -> dict[str, float]:
+    """Return the CPU per value [µs] of both, measured in turns."""
+    command = [sys.executable, "-m", "benchmarks.opcua", "--port", str(port), "--items", str(items)]
+    with subprocess.Popen([*command, "--serve"], stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             server.stdout.readline()
-            found: dict[str, list[float]] = {"plain": [], "ours": []}
-            for _ in range(rounds):
-                for which, values in found.items():
-                    values.append(client(which, port, items))
+            return in_turns({which: [*command, "--client", which] for which in ("ours", "plain")}, rounds)
         finally:
             server.kill()
-    theirs, mine = median(found["plain"]), median(found["ours"])
+
+
+def block(found: dict[str, float], items: int, rounds: int) -> str:
+    """Return the block of docs/PERFORMANCE.md."""
+    theirs, mine = found["plain"], found["ours"]
     slow, fast = decoders(items)
-    print(f"{items} items every {_EVERY_S} s, medians of {rounds} rounds in turns")
-    print(f"whole client   asyncua {theirs:6.2f} µs a value   tanflow {mine:6.2f}   {theirs / mine:.1f} times less")
-    print(f"decoder alone  asyncua {slow:6.2f} µs a value   tanflow {fast:6.3f}   {slow / fast:.0f} times less")
+    lines = [["per value", "tanflow", "asyncua", "asyncua ÷ tanflow"]]
+    lines.append(["whole client", f"{mine:.2f} µs", f"{theirs:.2f} µs", f"{theirs / mine:.1f} x"])
+    lines.append(["decoder alone", f"{fast:.3f} µs", f"{slow:.2f} µs", f"{slow / fast:.0f} x"])
+    target = Target.at_least("CPU per value, asyncua ÷ tanflow", theirs / mine, 4, "x")
+    return f"""{heading("OPC UA", "opcua")}
+
+{items:,} items that change every {_EVERY_S * 1e3:.0f} ms on a server of asyncua; both clients subscribe to all, each
+in a process of its own, medians of {rounds} turns of {_MEASURE_S:g} s. tanflow is the gateway's collector, to finished
+batches of rows; asyncua is a handler that counts.
+
+{table(lines)}
+
+{target_table([target])}"""
 
 
 def main() -> None:
     """Compare, or be one of the processes of a comparison."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Measure what a subscribed value costs, beside plain asyncua.")
     parser.add_argument("--items", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--port", type=int, default=48_411)
-    parser.add_argument("--serve", action="store_true")
-    parser.add_argument("--client", choices=["plain", "ours"])
+    parser.add_argument("--no-write", action="store_true", help="leave docs/PERFORMANCE.md as it is")
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--client", choices=["plain", "ours"], help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
         asyncio.run(serve(given.port, given.items))
     elif given.client:
         asyncio.run({"plain": plain, "ours": ours}[given.client](given.port, given.items))
     else:
-        compare(given.port, given.items, given.rounds)
+        found = compare(free_port(), given.items, given.rounds)
+        text = block(found, given.items, given.rounds)
+        print(text)
+        if not given.no_write:
+            put_block(ROOT / "docs" / "PERFORMANCE.md", "opcua", text)
 
 
 if __name__ == "__main__":

@@ -65,9 +65,10 @@ def node_red(plant: Plant, influx: Influx, directory: Path, *, wide: bool) -> It
 
     def written() -> int:
         try:
-            return int(urllib3.request("GET", f"http://127.0.0.1:{port}/written", timeout=30, retries=False).data)
+            answer = urllib3.request("GET", f"http://127.0.0.1:{port}/written", timeout=60, retries=False)
         except urllib3.exceptions.HTTPError:
             return 0  # it is starting
+        return int(answer.data) if answer.status == 200 else 0
 
     run = command(plant, influx.url, DATABASE, port, directory, wide=wide)
     with Program(run, directory / "node_red.log") as program:
