@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 from zlib import crc32
 
+# A broker that died may come back with a store of long ago, and send again what it was told of since.
+_REMEMBERED: Final = 4_000
 _DELIVERY: Final = struct.Struct("<HI")  # packet id, crc32 of topic and payload: one message in a batch's token
 
 
@@ -29,15 +31,15 @@ def token(deliveries: Iterable[Delivery]) -> bytes:
 
 
 class Deliveries:
-    """What came and is not acknowledged yet, and the last of what is committed, at most twice `most` of it.
+    """What came and is not acknowledged yet, and the last of what is committed: twice `most` of it, or _REMEMBERED.
 
     `states_time` says whether payloads of a topic state their time.
     """
 
     def __init__(self, most: int, states_time: Callable[[str], bool]) -> None:
-        self._most = 2 * most
+        self._most = max(2 * most, _REMEMBERED)
         self._states_time = states_time
-        # Committed deliveries the broker may send again, packet id → crc; it never has more than these unacknowledged.
+        # Committed deliveries the broker may send again, packet id → crc; it seldom has more than these unacknowledged.
         self._committed: dict[int, int] = {}
         self._seen: dict[int, None] = {}  # their hashes
         self.forget()
@@ -60,10 +62,12 @@ class Deliveries:
         self._trim()
 
     def begin_anew(self) -> bool:
-        """Forget all that is committed, for packet ids begin anew; True when there was any."""
+        """Forget all packet ids that are committed, for they begin anew; True when there was any.
+
+        What a message is stays known: whoever published it may do so again where the broker had no time to answer.
+        """
         known = bool(self._committed)
         self._committed.clear()
-        self._seen.clear()
         return known
 
     def is_new(self, one: Delivery, topic: str, *, dup: bool) -> bool:
