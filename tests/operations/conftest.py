@@ -1,4 +1,4 @@
-"""A data directory that is there at once: that of an earlier gateway."""
+"""A data directory that is there at once, that of an earlier gateway; and a gateway that has begun."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
+from tests.faults.plant import Plant
 
 EARLIER = Path(__file__).parent.parent / "data" / "earlier-first-ledger"
 
@@ -16,3 +18,10 @@ def earlier(tmp_path: Path) -> Path:
     with tarfile.open(EARLIER / "data.tar.xz") as tar:
         tar.extractall(tmp_path, filter="data")
     return tmp_path / "data"
+
+
+def started(plant: Plant) -> None:
+    """Start a plant's gateway, and wait until it accepts and its database has nearly everything."""
+    plant.start()
+    plant.until((plant.data / "log.db").exists, "the log")
+    plant.caught_up()

@@ -27,6 +27,7 @@ from tanflow.backup.restoring import restore
 from tanflow.backup.taking import take
 from tests.faults.plant import DATABASE, METERS, Plant, in_thread
 from tests.faults.stages import judge
+from tests.operations.conftest import started
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
 from tests.tanflow.command import said
@@ -106,8 +107,7 @@ def test_a_gateway_goes_on_from_its_backup(tmp_path: Path, influx: Influxd, mosq
     plant.subscribe_first(mosquitto)
     with plant.alive(publishing=False):
         with in_thread(plant.publisher):
-            plant.start()
-            plant.caught_up()
+            started(plant)
             plant.stop()
             take(plant.data, tmp_path / "backup.tar")
             with closing(LogReader(plant.data)) as reader:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.plant import DATABASE, Plant
+from tests.operations.conftest import started
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
 from tests.tanflow.command import said
@@ -46,10 +47,8 @@ def test_a_dropped_database_has_the_same_points_again(
     """While the gateway is down and while it runs, twice, in parts; refused rows and wrong options are told."""
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port, {"site": {"zone": "Asia/Shanghai"}})
-    plant.subscribe_first(mosquitto)
     with plant.alive():
-        plant.start()
-        plant.caught_up()
+        started(plant)
         plant.stop()
     before = points(influx)
     assert len(before) > 300
@@ -91,8 +90,7 @@ def test_refused_rows_are_counted_with_their_reason(tmp_path: Path, influx: Infl
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port)
     with plant.alive(publishing=False):
-        plant.start()
-        plant.caught_up()
+        started(plant)
         plant.stop()
     influx.query("", f'DROP DATABASE "{DATABASE}"')
     influx.create(DATABASE)
