@@ -47,11 +47,19 @@ def _rights(folder: Path) -> Iterator[Finding]:
         yield Finding(_ABOUT, f"{folder} may not be written to by its own user", f"chmod 700 {folder}")
     if status.st_mode & 0o077:
         yield Finding(_ABOUT, f"others may look into {folder}, where keys and users are kept", f"chmod 700 {folder}")
-    strangers = {p.stat().st_uid for p in folder.iterdir()} - {status.st_uid}
+    strangers = {owner for p in folder.iterdir() if (owner := _owner(p)) is not None} - {status.st_uid}
     if strangers:
         do = f"chown -R {_user(status.st_uid)} {folder}"
         names = ", ".join(map(_user, sorted(strangers)))
         yield Finding(_ABOUT, f"{folder} is of {_user(status.st_uid)}, but holds files of {names}", do)
+
+
+def _owner(path: Path) -> int | None:
+    """Return whose a file is; None: it went meanwhile."""
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return None
 
 
 def _user(uid: int) -> str:

@@ -51,7 +51,8 @@ def _last_ns(visit: Visit) -> int:
 
 def _silent_s(visit: Visit) -> float:
     last = _last_ns(visit)
-    return (visit.now_ns - last) / SECOND_NS if last else 0.0
+    held = visit.reader is not None and None in visit.reader.boots.values()  # its own stamps say nothing yet
+    return (visit.now_ns - last) / SECOND_NS if last and not held else 0.0
 
 
 def _text(path: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from carbon.ledger import Ledger
@@ -29,10 +31,17 @@ def sound(visit: Visit, *, thorough: bool = False) -> Iterator[Finding]:
             do = "restore a backup: tanflow restore FILE --data …"
             yield Finding("log", f"the log cannot be read: {visit.unreadable}", do)
         return
-    size = sum(p.stat().st_size for p in visit.folder.rglob("*") if p.is_file())
-    found = problems(visit.folder) if thorough or size < _ALL_UP_TO else [*_at_the_end(visit)]
+    found = problems(visit.folder) if thorough or _size(visit.folder) < _ALL_UP_TO else [*_at_the_end(visit)]
     for words in found:
         yield Finding("records", words, "keep this directory as it is and restore a backup beside it: tanflow restore")
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it went meanwhile
+            size += path.stat().st_size
+    return size
 
 
 def _at_the_end(visit: Visit) -> Iterator[str]:

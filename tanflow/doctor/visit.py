@@ -94,7 +94,8 @@ def _health(api: Api | None) -> tuple[dict[str, Any] | None, str]:
         with error:
             if error.code == 503:
                 return json.load(error), ""
-        return None, f"it answers {error.code}: {error.reason}"
+        # Users without a token for programs: the log tells without it.
+        return None, "" if error.code in (401, 403) else f"it answers {error.code}: {error.reason}"
     except (OSError, ValueError, GatewayError) as error:
         return None, str(getattr(error, "reason", error)) or type(error).__name__
 
