@@ -40,7 +40,7 @@ class Archivist:
     counters: Counters
     cut_s: float
     cut_rows: int
-    after_cut: Callable[[], None] = lambda: None  # called in a thread
+    after_cut: Callable[[], None] = lambda: None  # called in a thread, after a compaction too
 
     async def run(self) -> None:
         """Cut for ever; raises Unavailable when the files cannot be written."""
@@ -56,6 +56,7 @@ class Archivist:
             if now - tidied >= _COMPACT_S:
                 await self.archive.compact()
                 await self.archive.retain(self.clock.now_ns())
+                await asyncio.to_thread(self.after_cut)
                 tidied = now
 
     def _now_s(self) -> float:

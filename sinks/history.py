@@ -37,7 +37,7 @@ from sinks.history_files import (
 )
 from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import LIMIT, Aggregate, Answer, Question, Reader
-from sinks.history_rollup import row_order, summarise, widened
+from sinks.history_rollup import sort_rows, summarise, widened
 
 LOG: Final = logging.getLogger("tanflow.history")
 P = ParamSpec("P")
@@ -92,6 +92,7 @@ class History:
                 async with self._lock:
                     await self._work(compact, level, run, self._parquet)
                 went += len(run) - 1
+        self._parquet.rest()
         return went
 
     async def retain(self, now_ns: int) -> int:
@@ -219,10 +220,7 @@ def _sorted(given: list[Batch]) -> Columns:
     batch = given.pop()
     columns = {name: getattr(batch, name) for name in COLUMNS}
     del batch
-    order = row_order(columns)
-    for name in COLUMNS:
-        columns[name] = columns[name][order]
-    return columns
+    return sort_rows(columns)
 
 
 def _reach(rows: Columns) -> tuple[int, int]:

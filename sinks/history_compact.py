@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.batch import COLUMNS
 from sinks.history_files import File, Level, publish, remove, temporary
 from sinks.history_parquet import Columns, Parquet
-from sinks.history_rollup import PARTIAL, merge, sorted_rows
+from sinks.history_rollup import PARTIAL, merge, sort_rows
 
 
 def groups(level: Level, files: Iterable[File]) -> Iterator[list[File]]:
@@ -39,8 +39,9 @@ def compact(level: Level, run: Sequence[File], parquet: Parquet) -> File:
     contains the others and supersedes them.
     """
     names = tuple(PARTIAL) if level.step_ns else COLUMNS
-    found = parquet.read([f.path for f in run], names)
-    columns = merge([found]) if level.step_ns else sorted_rows(found)
+    found = dict(parquet.read([f.path for f in run], names))
+    columns = merge([found]) if level.step_ns else sort_rows(found)
+    del found
     file = store(run[0].path.parent, columns, _times(run), (run[0].after, run[-1].upto), parquet)
     remove(f.path for f in run)
     return file

@@ -26,7 +26,8 @@ TEMPORARY: Final = ".tmp"
 class Level:
     """One directory of the history; `step_ns` 0 = raw rows.
 
-    Compaction stops at `rows` per file (what it takes into memory) or at `reach_ns` (so that files can expire).
+    Compaction stops at `rows` per file, so that it never takes more than 90 MB of memory, DuckDB and its code
+    included, or at `reach_ns`, so that files can expire.
     """
 
     name: str
@@ -35,9 +36,9 @@ class Level:
     reach_ns: int
 
 
-RAW: Final = Level("raw", 0, 500_000, DAY_NS)
-MINUTES: Final = Level("1m", MINUTE_NS, 250_000, 31 * DAY_NS)
-HOURS: Final = Level("1h", HOUR_NS, 250_000, 366 * DAY_NS)
+RAW: Final = Level("raw", 0, 300_000, DAY_NS)
+MINUTES: Final = Level("1m", MINUTE_NS, 125_000, 31 * DAY_NS)
+HOURS: Final = Level("1h", HOUR_NS, 125_000, 366 * DAY_NS)
 LEVELS: Final = (RAW, MINUTES, HOURS)
 
 

@@ -53,13 +53,15 @@ Floats = npt.NDArray[np.float64]
 
 def sorted_rows(rows: Columns) -> Columns:
     """Return raw rows by (series, time); equal keys stay in log order."""
-    order = row_order(rows)
-    return {name: column[order] for name, column in rows.items()}
+    return sort_rows(dict(rows))
 
 
-def row_order(rows: Columns) -> npt.NDArray[np.intp]:
-    """Return the order of raw rows by (series, time); equal keys stay in log order."""
-    return np.lexsort((rows["time_ns"], rows["series"]))
+def sort_rows(columns: dict[str, npt.NDArray[Any]]) -> Columns:
+    """Sort raw rows in the given dictionary: a column's unsorted form goes as soon as nobody else has it."""
+    order = np.lexsort((columns["time_ns"], columns["series"]))
+    for name in columns:
+        columns[name] = columns[name][order]
+    return columns
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
