@@ -9,7 +9,7 @@ SETUP := scripts/venv pyproject.toml
 
 export PYTHON
 
-.PHONY: help venv dev needs demo test check format bench soak lock schema dashboards devices interop faults clean
+.PHONY: help venv dev needs demo test check format bench soak lock sbom schema dashboards devices interop faults clean
 
 help:
 	@echo 'make demo        a simulated factory, the gateway and its page on http://127.0.0.1:8800/'
@@ -26,6 +26,7 @@ help:
 	@echo 'make interop     try all peers written by others -> docs/INTEROP.md'
 	@echo 'make faults      do all that can go wrong to a gateway -> docs/RELIABILITY.md'
 	@echo 'make lock        resolve both lock files anew (ARGS=--upgrade for newer versions)'
+	@echo 'make sbom        bill of materials of the runtime lock -> build/tanflow.cdx.json'
 	@echo 'make clean       remove the environment and caches'
 
 venv: $(RUNTIME)
@@ -91,6 +92,10 @@ faults: $(DEV) needs
 
 lock:
 	@scripts/lock $(ARGS)
+
+sbom: $(DEV)
+	@mkdir -p build
+	@$(BIN)/python scripts/sbom build/tanflow.cdx.json
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
