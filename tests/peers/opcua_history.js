@@ -2,23 +2,36 @@
 // the time it is due, also those that became due while the process stood still. Argument 3 is JSON: items (how many
 // variables), plain (how many of them keep no history, the last ones), step_ms, keep (values a history holds), limits
 // (OperationLimits), most (operations in one request that are really taken, whatever the limits say).
-// {"order": "points"} on stdin is answered with the number of continuation points that are held.
+// `begun` [ms since 1970]: since when values became due (default: now), so that a server started again goes on counting;
+// `others`: how many namespaces, each with variables of the same names and a value that is none of theirs, come before
+// that of the variables, which is then `urn:proof:line`;
+// `certificate`, `key`: files of its own certificate, for the ApplicationUri `uri`.
+// On stdin {"order": "points"} is answered with the number of continuation points that are held; "forget" drops all
+// subscriptions, "expire" ends all sessions as after their timeout, both answered with "done".
 "use strict";
 const readline = require("readline");
 const { DataType, OPCUACertificateManager, OPCUAServer, StatusCodes, Variant } = require("node-opcua");
 
 async function main(port, keys, given) {
-  const { items = 1, plain = 0, step_ms = 50, keep = 100000, limits = {}, most = 0 } = given;
+  const { items = 1, plain = 0, step_ms = 50, keep = 100000, limits = {}, most = 0, begun, others, certificate, key, uri } = given;
   const server = new OPCUAServer({
     port,
     hostname: "127.0.0.1",
     allowAnonymous: true,
+    ...(certificate && { certificateFile: certificate, privateKeyFile: key, serverInfo: { applicationUri: uri } }),
     serverCertificateManager: new OPCUACertificateManager({ rootFolder: keys, automaticallyAcceptUnknownCertificate: true }),
     serverCapabilities: { minSupportedSampleRate: 0, maxSessions: 20, maxMonitoredItems: 100000, maxMonitoredItemsPerSubscription: 100000, operationLimits: limits },
   });
   await server.initialize();
   const space = server.engine.addressSpace;
-  const namespace = space.getOwnNamespace();
+  for (let n = 0; n < (others || 0); n++) {
+    const other = space.registerNamespace(`urn:proof:other-${n}`);
+    for (let i = 0; i < items; i++) {
+      other.addVariable({ componentOf: space.rootFolder.objects, browseName: `v${i}`, nodeId: `s=v${i}`, dataType: DataType.Double,
+        value: { dataType: DataType.Double, value: 1e9 } });
+    }
+  }
+  const namespace = others === undefined ? space.getOwnNamespace() : space.registerNamespace("urn:proof:line");
   const folder = namespace.addFolder(space.rootFolder.objects, { browseName: "Line" });
   const variables = [];
   for (let i = 0; i < items; i++) {
@@ -29,21 +42,26 @@ async function main(port, keys, given) {
     if (i < items - plain) space.installHistoricalDataNode(variable, { maxOnlineValues: keep });
     variables.push(variable);
   }
-  const start = Date.now();
+  const start = begun || Date.now();
   let due = 0;
-  setInterval(() => {
+  const fill = () => {
     for (; start + due * step_ms <= Date.now(); due++) {
       const value = new Variant({ dataType: DataType.Double, value: due });
       for (const variable of variables) variable.setValueFromSource(value, StatusCodes.Good, new Date(start + due * step_ms));
     }
-  }, step_ms);
+  };
+  fill();
+  setInterval(fill, step_ms);
   if (most) {
     for (const name of ["HistoryRead", "CreateMonitoredItems", "Read", "Browse"]) refuseLong(server, `_on_${name}Request`, most);
   }
-  readline.createInterface({ input: process.stdin }).on("line", () => {
-    let held = 0;
-    for (const session of Object.values(server.engine._sessions)) held += session.continuationPointManager?._map?.size || 0;
-    process.stdout.write(`held ${held}\n`);
+  readline.createInterface({ input: process.stdin }).on("line", (line) => {
+    const { order } = JSON.parse(line);
+    const sessions = Object.values(server.engine._sessions);
+    if (order === "expire") sessions.forEach((s) => server.engine.closeSession(s.authenticationToken, true, "Timeout"));
+    else if (order === "forget") sessions.forEach((s) => s.publishEngine.subscriptions.forEach((of) => s.deleteSubscription(of.id)));
+    const held = sessions.reduce((sum, s) => sum + (s.continuationPointManager?._map?.size || 0), 0);
+    process.stdout.write(order === "points" ? `held ${held}\n` : "done\n");
   });
   await server.start();
   process.stdout.write("ready\n");

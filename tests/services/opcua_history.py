@@ -19,12 +19,22 @@ class HistoryServer(NodeOpcua):
     def __init__(self, make: str, node: str, keys: Path, folder: Path, **given: Any) -> None:
         super().__init__(node, keys, folder)
         self.make = make
-        self._given = json.dumps(given)
+        self._given = given
 
     def command(self) -> list[str]:
         if self.make == "asyncua":
-            return [sys.executable, str(PEERS / "opcua_history.py"), str(self.port), self._given]
-        return [self._node, str(PEERS / "opcua_history.js"), str(self.port), str(self._keys), self._given]
+            return [sys.executable, str(PEERS / "opcua_history.py"), str(self.port), json.dumps(self._given)]
+        return [self._node, str(PEERS / "opcua_history.js"), str(self.port), str(self._keys), json.dumps(self._given)]
+
+    def order(self, what: str) -> None:
+        """Let a node-opcua server `forget` its subscriptions or `expire` its sessions."""
+        self._order({"order": what})
+
+    def start_again(self, **changed: Any) -> None:
+        """Start it anew on the same port, with some of what was given changed."""
+        self.stop()
+        self._given |= changed
+        self.start()
 
 
 Start = Callable[..., HistoryServer]
