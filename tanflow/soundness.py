@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from carbon.ledger import Ledger, verify
 from carbon.ledger.file import FILE as LEDGER_FILE
 from config.errors import GatewayError
@@ -14,8 +16,8 @@ from pipeline.batch import COLUMNS
 from pipeline.log.codec import decode
 from pipeline.log.log import LogReader
 from pipeline.log.schema import FILE as LOG_FILE
-from sinks.history_files import LEVELS, live, scan
-from sinks.history_parquet import Parquet
+from sinks.history_files import LEVELS, File, Level, live, scan
+from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import Reader
 from sinks.history_rollup import PARTIAL
 from tanflow.belonging import belong_together
@@ -70,16 +72,30 @@ def of_history(folder: Path) -> Iterator[str]:
             place, columns = folder / "history" / level.name, list(PARTIAL) if level.step_ns else list(COLUMNS)
             for file in live(scan(place))[0] if place.is_dir() else ():
                 try:
-                    rows = len(parquet.read([file.path], columns)["series"])
+                    rows = parquet.read([file.path], columns)
                 except FileNotFoundError:
                     continue  # put together with others, or retired, meanwhile
                 except OSError as error:
                     yield f"{file.path} cannot be read: {error}; {_PUT_BACK}"
                     continue
-                if rows != file.rows:
-                    yield f"{file.path} holds {rows} rows, not {file.rows}; {_PUT_BACK}"
+                if why := _differs(file, rows, level):
+                    yield f"{file.path} {why}; {_PUT_BACK}"
     finally:
         parquet.rest()
+
+
+def _differs(file: File, rows: Columns, level: Level) -> str:
+    """Return where rows are not what their file's name says, or not in order; "" where they are."""
+    series = rows["series"]
+    if len(series) != file.rows:
+        return f"holds {len(series)} rows, not {file.rows}"
+    if not file.rows:
+        return ""
+    times = rows["bucket_ns"] if level.step_ns else rows["time_ns"]
+    begins = times if level.step_ns else times - np.maximum(rows["span_ns"], 0)
+    if (int(begins.min()), int(times.max())) != (file.from_ns, file.to_ns):
+        return "holds rows of other times than its name says"
+    return "holds rows out of order" if (np.diff(series) < 0).any() else ""
 
 
 def of_ledger(folder: Path) -> Iterator[str]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from pipeline.log.log import LogReader
+from tanflow.cli import main
 from tests.faults.plant import DATABASE, Plant
 from tests.operations.conftest import started
 from tests.services.influxd import Influxd
@@ -32,10 +34,13 @@ DAMAGE = [("log.db", "cannot be read"), ("ledger.db", "ledger.db"), ("history", 
 
 def doctor(config: Path, *options: str) -> tuple[int, dict[str, Any]]:
     """Call it as a user does; return its exit code and what it found."""
-    command = [sys.executable, "-m", "tanflow", "doctor", "-c", str(config), "--json", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    into = io.StringIO()
+    with redirect_stdout(into), patch.object(sys, "argv", ["tanflow", "doctor", "-c", str(config), "--json", *options]):
+        try:
+            main()
+        except SystemExit as ended:
+            return int(ended.code or 0), json.loads(into.getvalue())
+    raise AssertionError("a command ends with an exit code")
 
 
 def wrong(said: dict[str, Any], about: str = "") -> list[str]:
@@ -200,7 +205,7 @@ def test_damage_is_found(still: Path, file: str, words: str) -> None:
     if path.is_dir():
         path = next((path / "raw").glob("*.parquet"))
     damaged = bytearray(path.read_bytes())
-    for at in range(len(damaged) // 3, len(damaged) * 2 // 3, 64):
+    for at in range(100, len(damaged) // 2, 64):
         damaged[at] ^= 0xFF
     path.write_bytes(damaged)
     code, said = doctor(still)
