@@ -21,7 +21,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from benchmarks.plant import Plant, simulated
 from benchmarks.process import python
 from benchmarks.report import ROOT, Target, heading, put_block, table, target_table
-from benchmarks.turns import in_turns, told
+from benchmarks.turns import ended, in_turns, told
 from collectors.modbus import TICK_S, ModbusCollector
 from config.bindings import BoundDevice, bind, series_key
 from config.model import Gateway
@@ -98,8 +98,7 @@ async def ours(ports: list[int], measure_s: float) -> None:
         settle()
         pump = asyncio.create_task(take())
         await told(lambda: values // (FLOATS + 1), WARM_S, measure_s)
-        pump.cancel()
-        await asyncio.gather(pump, return_exceptions=True)
+        await ended(pump)
 
 
 async def pymodbus(ports: list[int], measure_s: float, *, decode: bool) -> None:

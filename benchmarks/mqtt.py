@@ -28,7 +28,7 @@ from pydantic import BaseModel
 from benchmarks.database import free_port
 from benchmarks.process import Program, python
 from benchmarks.report import ROOT, heading, put_block, table
-from benchmarks.turns import in_turns, told
+from benchmarks.turns import ended, in_turns, told
 from collectors.mqtt import MqttCollector
 from config.bindings import bind, series_key
 from config.model import Gateway
@@ -75,7 +75,7 @@ async def ours(port: int, measure_s: float) -> None:
         }
         for n in range(DEVICES)
     }
-    link = {"protocol": "mqtt", "host": "127.0.0.1", "port": port, "tls": False, "time_path": "time"}
+    link = {"protocol": "mqtt", "host": "127.0.0.1", "port": port, "time_path": "time"}
     site = {"name": "bench", "region": "GB"}
     gateway = Gateway.model_validate(
         {"version": 1, "site": site, "connections": {"broker": link}, "areas": {"hall": {"assets": assets}}}
@@ -99,8 +99,7 @@ async def ours(port: int, measure_s: float) -> None:
         settle()
         pump = asyncio.create_task(take())
         await told(lambda: rows // VALUES, WARM_S, measure_s)
-        pump.cancel()
-        await asyncio.gather(pump, return_exceptions=True)
+        await ended(pump)
 
 
 class State(BaseModel):
@@ -133,8 +132,7 @@ async def peer(port: int, measure_s: float) -> None:
 
     pump = asyncio.create_task(take())
     await told(lambda: states, WARM_S, measure_s)
-    pump.cancel()
-    await asyncio.gather(pump, return_exceptions=True)
+    await ended(pump)
 
 
 @contextmanager

@@ -6,14 +6,18 @@ A command is a program that prints `{"cpu_s": …, "count": …}` of the time it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
+from typing import Final
 
 import orjson
 
 from benchmarks.report import ROOT
+
+_FIRST_S: Final = 60.0  # until a program has done its first thing
 
 
 def in_turns(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, float]:
@@ -35,8 +39,18 @@ def _once(command: Sequence[str]) -> float:
     return float(said["cpu_s"] / said["count"] * 1e6)
 
 
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended; raises what it ended with before."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
 async def told(count: Callable[[], int], warm_s: float, measure_s: float) -> None:
-    """Let this process work, and print what it used and did in the measured time."""
+    """Let this process work, and print what it used and did in the measured time, once it is warm."""
+    async with asyncio.timeout(_FIRST_S):
+        while not count():
+            await asyncio.sleep(0.05)
     await asyncio.sleep(warm_s)
     before, cpu_s = count(), time.process_time()
     await asyncio.sleep(measure_s)
