@@ -33,7 +33,7 @@ PROBES: Final = 20
 CHANGE_S: Final = 0.5  # a probe changes this often on average, at random moments
 LOOK_S: Final = 0.03  # between two looks; what is found is later by up to that and the question's own time
 MOST_S: Final = 1.5
-_LAST: Final = "SELECT last(power_kw) FROM energy WHERE asset =~ /^probe-/ AND time > now() - 20s GROUP BY asset"
+_LAST: Final = "SELECT last(power_kw) FROM energy WHERE asset =~ /^probe-/ AND time > now() - 60s GROUP BY asset"
 
 
 @dataclass
@@ -75,7 +75,7 @@ def in_influx(influx: Influx) -> dict[str, float]:
 def in_gateway(url: str, names: list[str]) -> dict[str, float]:
     """Return the newest value of each probe that /api/query tells."""
     keys = ",".join(f"{name}.power.power" for name in names)
-    answer = urllib3.request("GET", f"{url}/api/query?series={keys}&from=-20s", timeout=30)
+    answer = urllib3.request("GET", f"{url}/api/query?series={keys}&from=-60s", timeout=30)
     if answer.status != 200:
         raise RuntimeError(f"/api/query: {answer.status} {answer.data.decode()}")
     series = orjson.loads(answer.data)["series"]
@@ -141,6 +141,8 @@ async def measure(given: argparse.Namespace, directory: Path, plant: Plant, infl
                 "/api/query": Door(lambda: in_gateway(url, names)),
             }
             await watched(probes, doors, given.seconds)
+    if unseen := [name for name, door in doors.items() if not door.took_s]:
+        raise RuntimeError(f"no change was seen in {' and '.join(unseen)}: is the machine overloaded?")
     return {name: door.took_s for name, door in doors.items()}
 
 
