@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--values", type=int, default=62, help="float32 values a device, at most 62")
     parser.add_argument("--warmup", type=float, default=35.0, help="seconds before the first interval, 30 or more")
     parser.add_argument("--interval", type=float, default=10.0, help="seconds")
-    parser.add_argument("--intervals", type=int, default=9)
+    parser.add_argument("--intervals", type=int, default=6)
     parser.add_argument("--no-write", action="store_true", help="leave docs/PERFORMANCE.md as it is")
     given = parser.parse_args()
     run = measured(given, given.devices // given.units, given.units, given.values)
