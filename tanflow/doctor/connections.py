@@ -16,6 +16,7 @@ from tanflow.doctor.words import span
 
 _POSITIONS: Final = 4_000  # of the log that are looked through: a quarter of an hour
 _HOUR_NS: Final = 3_600 * SECOND_NS
+_STARTS_NS: Final = 60 * SECOND_NS  # until a device must have been asked
 _LISTED: Final = 20  # devices of a connection
 _CAUSES: Final[Mapping[Gap, tuple[str, str]]] = {
     Gap.TIMEOUT: ("does not answer", "is it powered? right address and unit? cable, switch, baud rate and parity?"),
@@ -54,7 +55,7 @@ def connections(visit: Visit) -> Iterator[Finding]:
     devices = list(bind(visit.config, visit.loaded.templates))
     for name in visit.config.connections:
         mine = [d for d in devices if d.device.connection == name]
-        silent = [(d, cause) for d in mine if (cause := _cause(d, ids, seen))]
+        silent = [(d, cause) for d in mine if (cause := _cause(visit, d, ids, seen))]
         yield from _told(visit, name, silent, ids, seen)
         if mine and not silent and visit.process is not None:
             yield from _nothing(visit, name, mine, ids, seen)
@@ -90,9 +91,16 @@ def _series(device: BoundDevice, ids: Mapping[str, int]) -> list[int]:
     return [number for number in known if number is not None]
 
 
-def _cause(device: BoundDevice, ids: Mapping[str, int], seen: _Seen) -> Gap:
-    value = seen.value.get(ids.get(gap_key(device.asset_name, device.name), -1), 0.0)
-    return Gap(int(value)) if int(value) in Gap.__members__.values() else Gap.NONE
+def _cause(visit: Visit, device: BoundDevice, ids: Mapping[str, int], seen: _Seen) -> Gap:
+    """Return why a device is silent by its last gap row; that of a stop is over once it is read again, or soon."""
+    gap = ids.get(gap_key(device.asset_name, device.name), -1)
+    cause = Gap(int(seen.value.get(gap, 0.0)))
+    if cause is Gap.STOPPED and visit.process is not None:
+        since_ns = seen.newest_ns[gap]
+        read = any(seen.newest_ns.get(s, 0) > since_ns for s in _series(device, ids))
+        if read or visit.now_ns - since_ns < _STARTS_NS:
+            return Gap.NONE
+    return cause
 
 
 def _told(
