@@ -27,12 +27,12 @@ async function main(port, keys, given) {
   for (let n = 0; n < (others || 0); n++) {
     const other = space.registerNamespace(`urn:proof:other-${n}`);
     for (let i = 0; i < items; i++) {
-      other.addVariable({ componentOf: space.rootFolder.objects, browseName: `v${i}`, nodeId: `s=v${i}`, dataType: DataType.Double,
+      other.addVariable({ organizedBy: space.rootFolder.objects, browseName: `v${i}`, nodeId: `s=v${i}`, dataType: DataType.Double,
         value: { dataType: DataType.Double, value: 1e9 } });
     }
   }
   const namespace = others === undefined ? space.getOwnNamespace() : space.registerNamespace("urn:proof:line");
-  const folder = namespace.addFolder(space.rootFolder.objects, { browseName: "Line" });
+  const folder = space.getOwnNamespace().addFolder(space.rootFolder.objects, { browseName: "Line" });
   const variables = [];
   for (let i = 0; i < items; i++) {
     const variable = namespace.addVariable({
