@@ -17,7 +17,6 @@ from tests.services.mosquitto import Mosquitto
 def test_a_second_gateway_is_refused(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, full: bool) -> None:
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port)
-    plant.subscribe_first(mosquitto)
     times = 20 if full else 2
     with plant.alive():
         first = plant.start()

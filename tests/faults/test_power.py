@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import time
 from pathlib import Path
 
@@ -40,8 +39,6 @@ def test_the_power_goes_at_random_moments(
     plant = Plant(tmp_path, influx.url, mosquitto.port, environment=preload.environment(journal=True))
     chance, cuts = random.Random(SEED), 100 if full else 3
     lost = 0
-    plant.subscribe_first(mosquitto)
-    shutil.rmtree(plant.data)  # the first cut is of the first start
     with plant.alive():
         for _ in range(cuts):
             lost += cut(plant, preload, chance)

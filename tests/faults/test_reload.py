@@ -50,7 +50,6 @@ def test_reloaded_under_load_and_killed_in_it(
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port)
     chance, rounds, each, back_s = random.Random(SEED), 30 if full else 2, 5 if full else 2, 0.0
-    plant.subscribe_first(mosquitto)
     changes = Changes(plant)
     with plant.alive():
         for _ in range(rounds):

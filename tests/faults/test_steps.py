@@ -25,13 +25,13 @@ class Way:
     kinds: Step
     part: str
     steps: int
-    few: tuple[int, ...]  # those of the small dose
+    one: int  # that of the small dose
 
 
 WAYS = (
-    Way("commit and snapshot", Step.DISK, "log.db", 150, (2, 9)),
-    Way("cut and roll-up of the history", Step.DISK, "history/", 45, (5, 17)),
-    Way("delivery to InfluxDB", Step.SEND, "", 12, (2,)),
+    Way("commit and snapshot", Step.DISK, "log.db", 150, 9),
+    Way("cut and roll-up of the history", Step.DISK, "history/", 45, 17),
+    Way("delivery to InfluxDB", Step.SEND, "", 12, 2),
 )
 
 
@@ -44,16 +44,21 @@ def kill_at(plant: Plant, preload: Preload, way: Way, step: int, port: int) -> N
     preload.kill_at(0, Step(0))
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.what)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each kind of work on its own in full, one after the other in the small dose."""
+    if "ways" in metafunc.fixturenames:
+        each = [(way,) for way in WAYS] if metafunc.config.getoption("--full") else [WAYS]
+        metafunc.parametrize("ways", each, ids=lambda ways: ways[0].what)
+
+
 def test_killed_between_any_two_steps(
-    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, preload: Preload, way: Way, full: bool
+    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, preload: Preload, ways: tuple[Way, ...], full: bool
 ) -> None:
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port, environment=preload.environment())
-    steps = range(1, way.steps + 1) if full else way.few
-    plant.subscribe_first(mosquitto)
+    steps = [(way, step) for way in ways for step in (range(1, way.steps + 1) if full else (way.one,))]
     with plant.alive():
-        for step in steps:
+        for way, step in steps:
             kill_at(plant, preload, way, step, influx.port)
         since = time.monotonic()
         plant.start()
@@ -62,7 +67,8 @@ def test_killed_between_any_two_steps(
         plant.stop()
     verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
     assert verdict.sound(), verdict
-    happened(Fault("process", f"kill -9 before each of {len(steps)} steps: {way.what}", verdict, back_s))
+    what = "; ".join(way.what for way in ways)
+    happened(Fault("process", f"kill -9 before each of {len(steps)} steps: {what}", verdict, back_s))
 
 
 def test_killed_between_any_two_steps_of_its_first_start(
@@ -76,7 +82,6 @@ def test_killed_between_any_two_steps_of_its_first_start(
         preload.kill_at(step, Step.DISK, torn=step % 2 == 1)
         assert plant.start().wait(120) == -signal.SIGKILL, plant.log[-4000:]
     preload.kill_at(0, Step(0))
-    plant.subscribe_first(mosquitto)
     with plant.alive():
         since = time.monotonic()
         plant.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -41,21 +41,28 @@ def half_a_booking(data: Path, chance: random.Random) -> None:
     (data / "ledger.db-journal").write_bytes(chance.randbytes(chance.randrange(1, 3_000)))
 
 
-@pytest.mark.parametrize(
-    ("what", "tear"),
-    [("the log's last commit half written", half_a_commit), ("files of the history half written", half_a_file),
-     ("the ledger's journal garbled", half_a_booking)],
-    ids=lambda value: getattr(value, "__name__", ""),
-)  # fmt: skip
+TEARS = {
+    "the log's last commit half written": half_a_commit,
+    "files of the history half written": half_a_file,
+    "the ledger's journal garbled": half_a_booking,
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each tear on its own in full, one after the other in the small dose."""
+    if "tears" in metafunc.fixturenames:
+        each = [{what: tear} for what, tear in TEARS.items()] if metafunc.config.getoption("--full") else [TEARS]
+        metafunc.parametrize("tears", each, ids=lambda tears: next(iter(tears)))
+
+
 def test_goes_on_from_a_torn_end(
-    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, what: str, tear: Tear, full: bool
+    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, tears: Mapping[str, Tear], full: bool
 ) -> None:
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port)
     chance, times = random.Random(SEED), 20 if full else 1
-    plant.subscribe_first(mosquitto)
     with plant.alive():
-        for _ in range(times):
+        for tear in (*tears.values(),) * times:
             plant.start()
             plant.accepts(time.monotonic())
             plant.until(lambda: any((plant.data / "history" / "raw").glob("*.parquet")), "the first cut")
@@ -69,4 +76,4 @@ def test_goes_on_from_a_torn_end(
         plant.stop()
     verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
     assert verdict.sound(), verdict
-    happened(Fault("disk", f"{what}, {times} times", verdict, back_s))
+    happened(Fault("disk", f"{'; '.join(tears)}, {times} times", verdict, back_s))

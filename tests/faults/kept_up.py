@@ -1,0 +1,51 @@
+"""A gateway that ends is started again, as its service manager does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tests.faults.plant import Plant, in_thread
+from tests.waiting import until_sync
+
+_RESTART_S: Final = 0.5
+_DEADLINE_S: Final = 180.0
+
+
+class KeptUp:
+    """Starts the plant's gateway whenever it is not running; `ended` are the codes it ended with."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.ended: list[int] = []
+
+    def __call__(self, stop: threading.Event) -> None:
+        process = self.plant.start()
+        while not stop.wait(_RESTART_S):
+            if (code := process.poll()) is not None:
+                self.ended.append(code)
+                process = self.plant.start()
+
+    def says(self, words: str) -> None:
+        """Return when one of the gateways has said something since the last of these."""
+        until_sync(
+            lambda: words in self.plant.log, _DEADLINE_S, f"the gateway says {words!r}: {self.plant.log[-3000:]}"
+        )
+
+    def accepts(self, since: float) -> float:
+        """Return how long after `since` [monotonic s] a new reading is accepted, whichever gateway it is."""
+        self.plant.witness.look()
+        before = self.plant.witness.inputs
+        until_sync(lambda: self.plant.witness.inputs > before, _DEADLINE_S, "readings are accepted")
+        return time.monotonic() - since
+
+
+@contextmanager
+def kept_up(plant: Plant) -> Iterator[KeptUp]:
+    """Keep the plant's gateway up until the block is left; it still runs then."""
+    keeper = KeptUp(plant)
+    with in_thread(keeper):
+        yield keeper

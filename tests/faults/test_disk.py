@@ -1,0 +1,163 @@
+"""Disks full, failing and read-only, under log, history and temporaries: nothing accepted is lost, and it goes on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.faults.kept_up import KeptUp, kept_up
+from tests.faults.plant import DATABASE, METERS, Plant
+from tests.faults.preload import Preload, Step
+from tests.faults.small_disk import PretendedDisk, SmallDisk, Tmpfs, may_mount, mounted, tmpfs
+from tests.faults.stages import Verdict, judge
+from tests.faults.table import Fault, happened
+from tests.services.influxd import Influxd
+from tests.services.mosquitto import Mosquitto
+from tests.waiting import until_sync
+
+SMALL = {"data": {"min_free_mb": 16, "ballast_mb": 4}}
+
+
+@pytest.fixture
+def plant(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, preload: Preload) -> Plant:
+    """A plant whose gateway has a hand between itself and its disk."""
+    influx.create(DATABASE)
+    return Plant(tmp_path, influx.url, mosquitto.port, changes=SMALL, environment=preload.environment())
+
+
+@pytest.fixture(params=["tmpfs", "pretended"])
+def disk(request: pytest.FixtureRequest, plant: Plant, preload: Preload) -> Iterator[SmallDisk]:
+    """The small disk the plant's data directory is on; pretended where nothing can be mounted."""
+    if request.param == "tmpfs" and may_mount(plant.data):
+        with mounted(plant.data, *tmpfs()):
+            yield Tmpfs(plant.data)
+    else:
+        yield PretendedDisk(preload)
+
+
+def end(plant: Plant, influx: Influxd) -> Verdict:
+    """Stop the running gateway when it has caught up, and judge."""
+    plant.caught_up()
+    plant.stop()
+    verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
+    assert verdict.sound(), verdict
+    return verdict
+
+
+def test_the_disk_of_the_data_directory_fills_up(plant: Plant, disk: SmallDisk, influx: Influxd, full: bool) -> None:
+    """In turn little by little, with time to stop, and from one moment to the next."""
+    times, back_s = 6 if full else 2, 0.0
+    with plant.alive():
+        with kept_up(plant) as gateway:
+            for turn in range(times):
+                gateway.accepts(time.monotonic())
+                if turn % 2 == 0:
+                    disk.fill(left_mb=10)
+                    stopped_accepting(plant)
+                disk.fill()
+                stopped_accepting(plant)
+                until_sync(lambda: not (plant.data / "ballast").exists(), what="the ballast is freed")
+                since = time.monotonic()
+                disk.empty()
+                back_s = max(back_s, gateway.accepts(since))
+        verdict = end(plant, influx)
+    assert verdict.gaps.get("missed", 0) + verdict.gaps.get("stopped", 0) >= len(METERS), verdict
+    what = f"the disk of log and history is full and freed again, {times} times ({type(disk).__name__.lower()})"
+    more = f"ended and started again {len(gateway.ended)} times"
+    happened(Fault("disk", what, verdict, back_s, more))
+
+
+def stopped_accepting(plant: Plant) -> None:
+    """Return when the gateway has accepted nothing for a second and says why."""
+    until_sync(lambda: "nothing is accepted until there is room" in plant.log, 120, "it stops accepting")
+    seen, at = -1, time.monotonic()
+    deadline = at + 120
+    while time.monotonic() < at + 1.0:
+        assert time.monotonic() < deadline, "it goes on accepting"
+        if plant.witness.inputs != seen:
+            seen, at = plant.witness.inputs, time.monotonic()
+        time.sleep(0.05)
+
+
+class Failure(NamedTuple):
+    """Calls that fail with an errno at files whose path has `part`."""
+
+    what: str
+    error: int
+    kinds: Step
+    part: str
+
+
+FAILURES = (
+    Failure("disk full under the history alone", errno.ENOSPC, Step.WRITE | Step.OPEN, "/history/"),
+    Failure("fsync fails with EIO under the log", errno.EIO, Step.SYNC, "/log.db"),
+    Failure("fsync fails with EIO under the history", errno.EIO, Step.SYNC, "/history/"),
+    Failure("fsync fails with EIO under the ledger", errno.EIO, Step.SYNC, "/ledger.db"),
+    Failure("the data directory becomes read-only", errno.EROFS, Step.DISK, ""),
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each failure on its own in full, one after the other in the small dose."""
+    if "failures" in metafunc.fixturenames:
+        each = [(failure,) for failure in FAILURES] if metafunc.config.getoption("--full") else [FAILURES]
+        metafunc.parametrize("failures", each, ids=lambda failures: failures[0].what)
+
+
+def test_calls_fail_for_a_while(
+    plant: Plant, preload: Preload, influx: Influxd, failures: tuple[Failure, ...], full: bool
+) -> None:
+    times, back_s = 5 if full else 1, 0.0
+    with plant.alive():
+        with kept_up(plant) as gateway:
+            for failure in failures * times:
+                gateway.accepts(time.monotonic())
+                preload.fail(failure.error, failure.kinds, failure.part)
+                noticed(plant, gateway, failure.part)
+                since = time.monotonic()
+                preload.fail(0, failure.kinds)
+                back_s = max(back_s, gateway.accepts(since))
+        verdict = end(plant, influx)
+    assert set(gateway.ended) <= {1}, "it ends in order, and is started again"
+    what = "; ".join(failure.what for failure in failures)
+    more = f"ended and started again {len(gateway.ended)} times"
+    happened(Fault("disk", f"{what}, {times} times", verdict, back_s, more))
+
+
+def noticed(plant: Plant, gateway: KeptUp, part: str) -> None:
+    """Return when the gateway has met the fault: it has ended, or says that it waits; the ledger may rest all along."""
+    before, said = len(gateway.ended), len(plant.log)
+
+    def met() -> bool:
+        return len(gateway.ended) > before or (part == "/history/" and "data/history:" in plant.log[said:])
+
+    if part == "/ledger.db":
+        time.sleep(3.0)
+    else:
+        until_sync(met, 120, "the gateway notices")
+
+
+def test_the_disk_of_temporaries_is_full(
+    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, library: Path, full: bool
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    preload = Preload(library, tmp_path, temporary)
+    preload.fail(errno.ENOSPC, Step.DISK)
+    places = dict.fromkeys(("TMPDIR", "TEMP", "TMP", "SQLITE_TMPDIR"), str(temporary))
+    influx.create(DATABASE)
+    plant = Plant(tmp_path, influx.url, mosquitto.port, environment=preload.environment() | places)
+    with plant.alive():
+        since = time.monotonic()
+        plant.start()
+        back_s = plant.accepts(since)
+        time.sleep(10 if full else 1)
+        verdict = end(plant, influx)
+    assert not os.listdir(temporary)
+    happened(Fault("disk", "the disk of temporary files is full all the time", verdict, back_s))

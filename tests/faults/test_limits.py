@@ -1,0 +1,63 @@
+"""Too few file descriptors, too little memory: a sentence, an orderly end or a wait, and nothing accepted is lost."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kept_up import kept_up
+from tests.faults.plant import DATABASE, METERS, Plant
+from tests.faults.stages import judge
+from tests.faults.table import Fault, happened
+from tests.services.influxd import Influxd
+from tests.services.mosquitto import Mosquitto
+from tests.waiting import until_sync
+
+
+def in_use(pid: int) -> int:
+    """Return how many files a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def address_space(pid: int) -> int:
+    """Return the address space a process has taken [bytes]."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+LIMITS = {
+    "file descriptors": (resource.RLIMIT_NOFILE, lambda pid: in_use(pid)),
+    "memory": (resource.RLIMIT_AS, lambda pid: address_space(pid)),
+}
+
+
+@pytest.mark.parametrize("what", LIMITS)
+def test_runs_against_a_limit(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, what: str, full: bool) -> None:
+    """The limit comes down to what the running gateway holds, while its database goes and comes: it wants more."""
+    kind, used = LIMITS[what]
+    influx.create(DATABASE)
+    plant = Plant(tmp_path, influx.url, mosquitto.port)
+    times, back_s = 5 if full else 1, 0.0
+    with plant.alive():
+        with kept_up(plant) as gateway:
+            for _ in range(times):
+                gateway.accepts(time.monotonic())
+                process = plant.process
+                assert process is not None
+                before = resource.prlimit(process.pid, kind)
+                resource.prlimit(process.pid, kind, (used(process.pid), before[1]))
+                influx.restart()
+                time.sleep(5 if full else 2)
+                since = time.monotonic()
+                if process.poll() is None:
+                    resource.prlimit(process.pid, kind, before)
+                back_s = max(back_s, gateway.accepts(since))
+        plant.caught_up()
+        plant.stop()
+    verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
+    assert verdict.sound(), verdict
+    assert set(gateway.ended) <= {1}, (gateway.ended, plant.log[-3000:])
+    more = f"ended and started again {len(gateway.ended)} times"
+    happened(Fault("limits", f"no more {what} than the running gateway holds, {times} times", verdict, back_s, more))
