@@ -18,6 +18,7 @@ import orjson
 
 from config import secrets
 from config.errors import Rejected, Unavailable
+from config.hidden import forms
 from config.notify import AppriseChannel as Config
 from sinks.notify.message import Message, Words
 
@@ -105,7 +106,9 @@ def hidden(said: str, address: str) -> str:
     secret = f"{user}/{'' if known else host}/{host[known.end() :] if known else ''}/{rest}"
     parts = {piece for piece in re.split(r"[/?&=:@,+]", secret) if piece}
     said = re.sub(r"\?\S+", f"?{_HIDDEN}", said)
-    for part in sorted(parts | {unquote(p) for p in parts}, key=len, reverse=True):
+    parts |= {unquote(part) for part in parts}
+    written = parts.union(*(forms(part) for part in parts))  # a service may say its header back: base64
+    for part in sorted(written, key=len, reverse=True):
         if len(part) > 2:
             said = said.replace(part, _HIDDEN)
     return said[:_LONG]
