@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -217,6 +218,18 @@ def main() -> None:
         raise SystemExit(2) from None
     except GatewayError as error:
         err.print(f"tanflow: {error}", markup=False)
+        raise SystemExit(1) from None
+    except sqlite3.OperationalError as error:  # the disk or a limit, not what stands in the file
+        words = "the log cannot be opened or written; look at its rights, the space on its disk and `ulimit -n`"
+        err.print(f"tanflow: {words}: {error}", markup=False)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EROFS):
+            raise
+        words = (
+            "the system has no more of what the gateway needs; raise the limit (`ulimit -n`, LimitNOFILE=) or free it"
+        )
+        err.print(f"tanflow: {words}: {error}", markup=False)
         raise SystemExit(1) from None
     except sqlite3.DatabaseError as error:
         words = "the log cannot be read; put a sound copy of log.db back, or move the data directory away to start anew"

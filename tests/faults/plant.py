@@ -81,7 +81,6 @@ class Publisher:
         self.stamp: Callable[[int], int] = lambda _: time.time_ns()
         self.acked: set[int] = set()
         self.unheard: set[int] = set()
-        self.last: int | None = None  # the last message's number, once there will be no more
         self.enough = threading.Event()  # nothing more is published, what was is still brought to the broker
         self.running = False
         self._of: dict[int, int] = {}
@@ -89,7 +88,7 @@ class Publisher:
 
     def __call__(self, stop: threading.Event) -> None:
         """Publish until `stop` or `enough` is set and the broker has taken all; the numbers go on where they were."""
-        self.running, self.last = True, None
+        self.running = True
         self.enough.clear()
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         client.max_queued_messages_set(0)
@@ -104,7 +103,7 @@ class Publisher:
             self._turn(client, 0)
         until_sync(lambda: self._turn(client, 0.01) or self._all_taken(), what="the broker has taken all")
         client.disconnect()
-        self.last = self._sent - 1
+        self.running = False
 
     @property
     def sent(self) -> int:
@@ -240,8 +239,9 @@ class Plant:
         """Return when nothing more is published, the log has all of it, and the sink has taken nearly everything."""
         if self.publisher.running:
             self.publisher.enough.set()
-            self.until(lambda: self.publisher.last is not None, "the broker has taken all")
-            self.until(lambda: self.witness.saw("messages.sequence.count", self.publisher.last), "the last message")
+            self.until(lambda: not self.publisher.running, "the broker has taken all")
+            last = max(self.publisher.acked, default=None)
+            self.until(lambda: last is None or self.witness.saw("messages.sequence.count", last), "the last message")
         before = self.witness.last_position()
         self.until(
             lambda: self.witness.last_position() > before + 10 and self.witness.behind(sink) < 2_000,

@@ -99,7 +99,7 @@ class Witness:
         with closing(LogReader(self.data)) as reader:
             return reader.rows_after(reader.cursor(consumer).position)
 
-    def saw(self, key: str, value: float | None) -> bool:
+    def saw(self, key: str, value: float) -> bool:
         """Return whether a value of a series was among the newest rows."""
         with closing(LogReader(self.data)) as reader:
             ids = {number for (number,) in reader.query("SELECT id FROM series WHERE key = ?", (key,))}
