@@ -138,7 +138,8 @@ def _nothing(
     period_s = max([60.0, *(float(d.device.every_s or 0) * 10 for d in mine)])
     if times and (visit.now_ns - max(times)) / SECOND_NS <= period_s:
         return
-    said = visit.component(f"collector.{name}").get("last_error", "")
+    component = visit.component(f"collector.{name}")
+    said = component.get("last_error", "") if component.get("state") != "running" else ""
     quiet = f"for {span((visit.now_ns - max(times)) / SECOND_NS)}" if times else "lately"
     words = f"it brought no reading {quiet}" + (f": {said}" if said else "")
     yield Finding(f"connection {name}", words, "do its devices send or change anything? tanflow check --connect", _last(
