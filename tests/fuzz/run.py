@@ -1,0 +1,102 @@
+"""`make fuzz`: the targets under atheris, and the API under schemathesis → the seeds worth keeping and docs/security.md.
+
+Nothing here passes or fails: what is found lies in build/fuzz/TARGET/found and is told; each becomes a seed once mended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from tests.fuzz import api, table
+from tests.fuzz.targets import NAMES, ROOT, SEEDS, WORK
+
+_MOST_KEPT: Final = 9_000  # bytes of seeds of a target, with those given by hand
+_LIMITS: Final = ("-rss_limit_mb=1024", "-timeout=120", "-print_final_stats=1", "-verbosity=1")
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
+    asked.add_argument("targets", nargs="*", default=[*NAMES, "api"], metavar="TARGET")
+    asked.add_argument("--seconds", type=int, default=600, help="for each target (default: %(default)s)")
+    asked.add_argument("--jobs", type=int, default=2, help="targets at a time (default: %(default)s)")
+    asked.add_argument("--no-write", action="store_true", help="leave seeds, figures and documents as they are")
+    said = asked.parse_args()
+    os.nice(19)
+    with ThreadPoolExecutor(said.jobs) as pool:
+        for told in pool.map(lambda name: _run(name, said.seconds, write=not said.no_write), said.targets):
+            print(table.line(told))
+            if not said.no_write:
+                table.write(told)
+
+
+def _run(name: str, seconds: int, *, write: bool) -> dict[str, Any]:
+    return api.run(seconds) if name == "api" else fuzz(name, seconds, write=write)
+
+
+def fuzz(name: str, seconds: int, *, write: bool) -> dict[str, Any]:
+    """Fuzz a target for so long and return its figures; with `write` keep the seeds that reach what others do not."""
+    place = WORK / name
+    corpus, found = place / "corpus", place / "found"
+    shutil.rmtree(place, ignore_errors=True)
+    for folder in (corpus, found):
+        folder.mkdir(parents=True)
+    words = ["-m", "tests.fuzz.one", name, str(found), *_LIMITS, f"-artifact_prefix={found}/"]
+    log = place / "log"
+    began = time.monotonic()
+    cpu_s = _child([*words, f"-max_total_time={seconds}", str(corpus), str(SEEDS / name)], log)
+    took_s = time.monotonic() - began
+    said = log.read_text(errors="replace")
+    if write:
+        _keep(name, words, place)
+    kept = list((SEEDS / name).iterdir())
+    return {
+        "target": name,
+        "seconds": round(took_s),
+        "cpu_seconds": round(cpu_s),
+        "executions": _last(r"stat::number_of_executed_units:\s*(\d+)", said) or _last(r"#(\d+)", said),
+        "edges": _last(r"cov: (\d+)", said),
+        "corpus_files": len(kept),
+        "corpus_bytes": sum(file.stat().st_size for file in kept),
+        "found": len([file for file in found.iterdir() if file.suffix != ".txt"]),
+    }
+
+
+def _child(words: list[str], log: Path) -> float:
+    """Run Python with these words, and return the CPU seconds it took."""
+    with log.open("w") as out:
+        process = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_utime + used.ru_stime
+
+
+def _last(pattern: str, text: str) -> int:
+    found = re.findall(pattern, text)
+    return int(found[-1]) if found else 0
+
+
+def _keep(name: str, words: list[str], place: Path) -> None:
+    """Let libFuzzer choose the fewest inputs that reach everything; of those keep the short ones, within bounds."""
+    chosen = place / "chosen"
+    chosen.mkdir()
+    _child([*words, "-merge=1", str(chosen), str(SEEDS / name), str(place / "corpus")], place / "merge.log")
+    have = {file.read_bytes() for file in (SEEDS / name).iterdir()}
+    room = _MOST_KEPT - sum(map(len, have))
+    for file in sorted(chosen.iterdir(), key=lambda one: one.stat().st_size):
+        content = file.read_bytes()
+        if content not in have and len(content) <= room:
+            room -= len(content)
+            (SEEDS / name / f"reached-{file.name[:12]}").write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()

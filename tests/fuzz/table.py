@@ -1,0 +1,43 @@
+"""Figures of fuzz runs (tests/data/fuzz/runs.json) → the table between `<!-- fuzzing -->` marks of docs/security.md."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tests.fuzz.targets import NAMES, ROOT, SEEDS
+
+RUNS: Final = SEEDS / "runs.json"
+PAGE: Final = ROOT / "docs" / "security.md"
+_MARKS: Final = ("<!-- fuzzing -->", "<!-- /fuzzing -->")
+_HEAD: Final = (
+    "| target | seconds | CPU s | executions | edges | seeds | bytes | found | day | commit |\n"
+    "|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def line(told: dict[str, Any]) -> str:
+    """Return a run as a row of the table."""
+    names = ("seconds", "cpu_seconds", "executions", "edges", "corpus_files", "corpus_bytes", "found", "day", "commit")
+    cells = [told.get(name, "") for name in names]
+    return f"| `{told['target']}` | {' | '.join(f'{c:,}' if isinstance(c, int) else str(c) for c in cells)} |"
+
+
+def write(told: dict[str, Any]) -> None:
+    """Note a run in place of an earlier one of its target, and write the table anew."""
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    runs = json.loads(RUNS.read_text()) if RUNS.exists() else {}
+    runs[told["target"]] = told | {"day": datetime.now(UTC).date().isoformat(), "commit": commit}
+    RUNS.write_text(json.dumps(runs, indent=1, sort_keys=True) + "\n")
+    before, _, rest = PAGE.read_text().partition(_MARKS[0])
+    after = rest.partition(_MARKS[1])[2]
+    PAGE.write_text(f"{before}{_MARKS[0]}\n{table()}\n{_MARKS[1]}{after}")
+
+
+def table() -> str:
+    """Return the newest run of each target, as docs/security.md shows them."""
+    runs = json.loads(RUNS.read_text())
+    return "\n".join([_HEAD, *(line(runs[name]) for name in (*NAMES, "api") if name in runs)])
