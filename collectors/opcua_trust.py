@@ -150,8 +150,10 @@ def judge(shown: Shown, trust: TrustList, accept: Sequence[str] = (), now: datet
 
 
 def ends_soon(certificate: x509.Certificate, now: datetime | None = None) -> str:
-    """Return a sentence when a certificate ends within 30 days, else nothing."""
+    """Return a sentence when a certificate ends within 30 days or has ended, else nothing."""
     left = certificate.not_valid_after_utc - (now or datetime.now(UTC))
+    if left < timedelta():
+        return f"has expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
     return f"ends in {left.days} days, on {certificate.not_valid_after_utc:%Y-%m-%d}" if left < _SOON else ""
 
 
