@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import paho.mqtt.client as mqtt
 import yaml
+from paho.mqtt.enums import CallbackAPIVersion
 
 from config.load import load
 from config.templates import load_all
@@ -90,7 +91,7 @@ class Publisher:
         """Publish until `stop` or `enough` is set and the broker has taken all; the numbers go on where they were."""
         self.running = True
         self.enough.clear()
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         client.max_queued_messages_set(0)
         client.on_publish = lambda _c, _u, mid, reason, _: (
             self.unheard if reason.value == _NOBODY else self.acked

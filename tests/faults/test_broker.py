@@ -6,9 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from tests.faults.broker_line import Line
 from tests.faults.plant import DATABASE, METERS, Plant
@@ -54,12 +58,16 @@ class Course:
         self.seen.append(Trouble(what, range(first, plant.publisher.sent), plant.witness.inputs - before, back_s))
 
 
+def _sent(plant: Plant, wanted: int) -> bool:
+    return plant.publisher.sent >= wanted
+
+
 def take_over(port: int) -> None:
     """Connect with the gateway's own id, take its session, and acknowledge nothing."""
-    other = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "proof", protocol=mqtt.MQTTv5, manual_ack=True)
+    other = mqtt.Client(CallbackAPIVersion.VERSION2, "proof", protocol=mqtt.MQTTv5, manual_ack=True)
     connected: list[bool] = []
     other.on_connect = lambda *_: connected.append(True)
-    expiry = mqtt.Properties(mqtt.PacketTypes.CONNECT)
+    expiry = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     expiry.SessionExpiryInterval = 86_400
     other.connect("127.0.0.1", port, clean_start=False, properties=expiry)
     deadline = time.monotonic() + 60
@@ -79,7 +87,7 @@ def test_a_broker_in_trouble(tmp_path: Path, influx: Influxd, mosquitto: Mosquit
             with course.trouble("flood of ten times the rate, 50 messages in flight at most"):
                 plant.publisher.per_s *= 10
                 wanted = plant.publisher.sent + 1_000
-                plant.until(lambda wanted=wanted: plant.publisher.sent >= wanted, "the flood is published")
+                plant.until(partial(_sent, plant, wanted), "the flood is published")
                 plant.publisher.per_s /= 10
             with course.trouble("restarted in order, its store kept"):
                 mosquitto.restart()
