@@ -224,7 +224,7 @@ def main() -> None:
         err.print(f"tanflow: {words}: {error}", markup=False)
         raise SystemExit(1) from None
     except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EROFS):
+        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC):
             raise
         words = (
             "the system has no more of what the gateway needs; raise the limit (`ulimit -n`, LimitNOFILE=) or free it"

@@ -14,7 +14,6 @@ from tests.faults.stages import judge
 from tests.faults.table import Fault, happened
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
-from tests.waiting import until_sync
 
 
 def in_use(pid: int) -> int:
