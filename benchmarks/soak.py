@@ -31,6 +31,7 @@ from tanflow.running import add_page, stop_on_signals
 VALUES: Final = 62  # a device
 UNITS: Final = 27  # devices behind a port
 POINTS: Final = 12  # of the course that are shown
+LEAST: Final = 0.001  # MB/h: 9 MB in a year
 MONTH_H: Final = 720.0
 MONTH_DEVICES, MONTH_VALUES, MONTH_EVERY_S = 16, 12, 60.0
 MONTH_RAW_DAYS: Final = 7  # so that the month shows the history's retention as well
@@ -67,7 +68,8 @@ def month(given: argparse.Namespace, folder: Path) -> Soak:
     speed = MONTH_H * 60 / given.month
     about = (
         f"{MONTH_DEVICES} Modbus TCP devices × {MONTH_VALUES} values every minute; the gateway's clock runs"
-        f" {speed:,.0f} times as fast.\nRaw rows are kept for {MONTH_RAW_DAYS} days, so that retention shows"
+        f" {speed:,.0f} times as fast.\nRaw rows are kept for {MONTH_RAW_DAYS} days, so that retention shows;"
+        " roll-ups of a minute, here as many as readings, for ten years"
     )
     with ExitStack() as stack:
         influx = stack.enter_context(influxdb(folder))
@@ -136,7 +138,9 @@ def growth(soak: Soak) -> str:
         ("ledger", "ledger", "hourly entries, kept for good: with hours and assets, not with readings"),
     ):
         found = slope(samples, what)
-        told = "flat" if abs(found.per_hour) <= 2 * found.error else "growth" if found.per_hour > 0 else "less"
+        told = (
+            "flat" if abs(found.per_hour) <= max(2 * found.error, LEAST) else "growth" if found.per_hour > 0 else "less"
+        )
         each = f"{found.per_hour * span_h / readings * 1e6:.2f} B" if what in ("history", "ledger") else "–"
         most = max(getattr(s, what) for s in samples)
         rows.append([name, found.text(), told, each, f"{most:,.1f} MB", means])
@@ -147,14 +151,15 @@ def block(soak: Soak) -> str:
     """Return the block of the document."""
     return f"""{heading(f"Memory and disk over {soak.name}", "soak")}
 
-{soak.about}. Modbus → normalise → meter → CO₂ → log → ledger, history and InfluxDB 1.x, in a
-process of its own whose memory (`smaps_rollup`) and files (blocks on disk) are looked at from outside. Memory is the
+{soak.about}.
+
+Modbus → normalise → meter → CO₂ → log → ledger, history and InfluxDB 1.x, in a process of its own whose memory (`smaps_rollup`) and files (blocks on disk) are looked at from outside. Memory is the
 mean and disk the end of a twelfth of the run each.
 
 {course(soak)}
 
 A slope is the least-squares line through the means of 30 stretches from {lasted(soak.warm_h)} on, with its standard
-error; flat is what lies within two of them. Memory rises for a moment while a file of the history is written or hours
+error; flat is what lies within two of them, or below a kilobyte an hour. Memory rises for a moment while a file of the history is written or hours
 are compacted.
 
 {growth(soak)}"""
