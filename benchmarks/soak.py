@@ -153,14 +153,15 @@ def block(soak: Soak) -> str:
 
 {soak.about}.
 
-Modbus → normalise → meter → CO₂ → log → ledger, history and InfluxDB 1.x, in a process of its own whose memory (`smaps_rollup`) and files (blocks on disk) are looked at from outside. Memory is the
-mean and disk the end of a twelfth of the run each.
+Modbus → normalise → meter → CO₂ → log → ledger, history and InfluxDB 1.x, in a process of its own whose memory
+(`smaps_rollup`) and files (blocks on disk) are looked at from outside. Memory is the mean and disk the end of a
+twelfth of the run each.
 
 {course(soak)}
 
 A slope is the least-squares line through the means of 30 stretches from {lasted(soak.warm_h)} on, with its standard
-error; flat is what lies within two of them, or below a kilobyte an hour. Memory rises for a moment while a file of the history is written or hours
-are compacted.
+error; flat is what lies within two of them, or below a kilobyte an hour. Memory rises for a moment while a file of the
+history is written or hours are compacted.
 
 {growth(soak)}"""
 
