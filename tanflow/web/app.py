@@ -19,7 +19,7 @@ from starlette.routing import Route
 from config.errors import Rejected, Unavailable
 from config.model import Api
 from pipeline.clock import SECOND_NS
-from tanflow.web import static_files
+from tanflow.web import openapi, static_files
 from tanflow.web.access.acts import Acts
 from tanflow.web.access.guard import Entrance, Guard
 from tanflow.web.access.login import Login, watch
@@ -94,6 +94,7 @@ def _routes(gateway: Gateway, acts: Acts, alerts: AlertList) -> list[Route]:
         *deadletters.routes(gateway),
         *commissioning.routes(gateway),
         *comparisons.routes(gateway, acts),
+        *openapi.routes(),
     ]
 
 

@@ -1,1 +1,2 @@
-def run(seconds): raise NotImplementedError
+def run(seconds):
+    raise NotImplementedError

@@ -1,6 +1,6 @@
-"""`make fuzz`: the targets under atheris, and the API under schemathesis → the seeds worth keeping and docs/security.md.
+"""`make fuzz`: targets under atheris, the API under schemathesis → seeds worth keeping, figures in docs/security.md.
 
-Nothing here passes or fails: what is found lies in build/fuzz/TARGET/found and is told; each becomes a seed once mended.
+Nothing here passes or fails: what is found lies in build/fuzz/TARGET/found and is told; once mended it becomes a seed.
 """
 
 from __future__ import annotations

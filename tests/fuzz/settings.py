@@ -10,7 +10,9 @@ from config.errors import ConfigError
 from config.load import MAX_PROBLEMS, load
 
 LARGEST: Final = 6_000
-_FOLDER: Final = tempfile.TemporaryDirectory(prefix="tanflow-fuzz-", dir="/dev/shm" if Path("/dev/shm").exists() else None)
+_FOLDER: Final = tempfile.TemporaryDirectory(
+    prefix="tanflow-fuzz-", dir="/dev/shm" if Path("/dev/shm").exists() else None
+)
 
 
 def target(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Messages of Sparkplug B, one after another: rows, gaps or dead letters, never anything else; no work without bound."""
+"""Messages of Sparkplug B, one after another: rows, gaps or dead letters, nothing else; no work without bound."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _FAILS_OF_ALL: Final = 30  # then one each two seconds: 5 % of a core
 _FAILS_OF_ALL_S: Final = 2.0
 
 
-class _SignIn(Strict):
+class SignIn(Strict):
     """What /api/login takes; spaces are part of a password."""
 
     model_config = Strict.model_config | {"str_strip_whitespace": False}
@@ -48,7 +48,7 @@ class _SignIn(Strict):
     password: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
-class _Nothing(Strict):
+class Nothing(Strict):
     """What /api/logout takes."""
 
 
@@ -85,7 +85,7 @@ class Login:
     async def _login(self, request: Request) -> Response:
         only(request.query_params)
         secure = _travels_safely(request)
-        given = await said(request, _SignIn)
+        given = await said(request, SignIn)
         limits = (self._of_all, self._of_one.of(given.user))
         wait_s = max(limit.wait_s() for limit in limits)
         if wait_s or self._waiting >= _WAITING:
@@ -121,7 +121,7 @@ class Login:
 
     async def _logout(self, request: Request) -> Response:
         only(request.query_params)
-        await said(request, _Nothing)
+        await said(request, Nothing)
         person = who(request)
         self.sessions.end(request.cookies.get(COOKIE, ""))
         if person.session:

@@ -51,6 +51,7 @@ TABLE: Final[Mapping[str, Methods]] = {
     "/api/silences": {"GET": "read", "POST": "silence"},
     "/api/silences/end": {"POST": "silence"},
     "/api/acts": {"GET": "audit"},
+    "/api/openapi.json": _READ,
 }
 _PATTERNS: Final = [
     (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), methods)

@@ -34,14 +34,14 @@ _STATES: Final = ("open", "pending", "ended", "all")
 Words = Annotated[str, StringConstraints(max_length=400)]
 
 
-class _Acknowledge(Strict):
+class Acknowledge(Strict):
     """What /api/alerts/acknowledge takes."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     note: Words = ""
 
 
-class _Silence(Strict):
+class Silence(Strict):
     """What /api/silences takes: an end, as a time or from now."""
 
     match: Match
@@ -50,7 +50,7 @@ class _Silence(Strict):
     why: Annotated[Words, StringConstraints(min_length=1)]
 
 
-class _End(Strict):
+class End(Strict):
     """What /api/silences/end takes."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -95,7 +95,7 @@ class Alerts:
 
     async def _acknowledge(self, request: Request) -> Response:
         only(request.query_params)
-        given = await said(request, _Acknowledge)
+        given = await said(request, Acknowledge)
         episode = self.gateway.desk.open.get(given.id)
         if episode is None:
             raise Rejected(f"no alert that fires has the id {given.id[:80]!r}; it may be over")
@@ -110,7 +110,7 @@ class Alerts:
 
     async def _silence(self, request: Request) -> Response:
         only(request.query_params)
-        given = await said(request, _Silence)
+        given = await said(request, Silence)
         until_ns = self._until_ns(given)
         self._check(given.match)
         match = given.match.model_dump(mode="json", exclude_defaults=True)
@@ -121,7 +121,7 @@ class Alerts:
 
     async def _unsilence(self, request: Request) -> Response:
         only(request.query_params)
-        given = await said(request, _End)
+        given = await said(request, End)
         silence = self.gateway.desk.silences.get(given.id)
         if silence is None:
             raise Rejected(f"there is no silence {given.id!r}; it may be over")
@@ -144,7 +144,7 @@ class Alerts:
         here = (s for s in silences if s.id.partition(".")[0] == f"s{position}")
         return next((s.id for s in here if s.by == asks.user and s.until_ns == until_ns), f"s{position}")
 
-    def _until_ns(self, given: _Silence) -> int:
+    def _until_ns(self, given: Silence) -> int:
         now_ns = self.gateway.clock.now_ns()
         if (given.until is None) == (given.for_s is None):
             raise Rejected("say when it ends: either 'until' or 'for_s'")
