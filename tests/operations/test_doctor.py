@@ -61,7 +61,9 @@ def finding(said: dict[str, Any], words: str) -> dict[str, Any]:
 @pytest.fixture
 def plant(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto) -> Plant:
     influx.create(DATABASE)
-    return Plant(tmp_path, influx.url, mosquitto.port, {"api": {"port": free_port()}})
+    return Plant(
+        tmp_path, influx.url, mosquitto.port, {"api": {"port": free_port()}, "connections": {"floor": {"every_s": 2}}}
+    )
 
 
 @contextmanager
