@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,7 @@ from tanflow import registry
 from tanflow.commissioning.raw import raw_of
 
 _SHARED: Final = "$share/"
+_ASKED_TO_END: Final = 5  # times, a second apart
 _LAST_WORDS_S: Final = 0.2  # a collector that failed is opened again after this
 Told = Callable[[int, int], None]  # points sampled so far, of how many
 
@@ -111,6 +112,7 @@ class _Visit:
     samples: dict[str, Sample] = field(init=False)
     _of_series: dict[int, Sample] = field(init=False)
     _gaps: dict[str, Gap] = field(default_factory=dict)  # device → why it is silent
+    _why: str = ""  # the last attempt failed
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -120,22 +122,29 @@ class _Visit:
         self._of_series = {self.ids[key]: s for key, s in keys.items() if key in self.ids}
 
     async def run(self, deadline_s: float, progress: Callable[[], None]) -> None:
-        """Read; a collector that fails is opened again until the deadline."""
-        why = ""
-        collector: Collector | None = None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(deadline_s):
-                while not self._complete:
-                    try:
-                        collector = self._collector()
-                        await self._read(collector, progress)
-                    except (Unavailable, ValueError, OSError) as error:
-                        why = str(error)
-                        await asyncio.sleep(_LAST_WORDS_S)
-                    except GatewayError as error:
-                        why = str(error)
-                        break
-        self._explain(why, deadline_s)
+        """Read until the deadline; what does not end when it is asked to is asked again, and left after a while."""
+        reading = asyncio.create_task(self._visited(progress))
+        await asyncio.wait({reading}, timeout=deadline_s)
+        for _ in range(_ASKED_TO_END):  # libraries may swallow a cancellation that meets a timeout of their own
+            if reading.done():
+                break
+            reading.cancel()
+            await asyncio.wait({reading}, timeout=1)
+        if reading.done() and not reading.cancelled():
+            reading.result()
+        self._explain(self._why, deadline_s)
+
+    async def _visited(self, progress: Callable[[], None]) -> None:
+        """Read until every point has brought a value; a collector that fails is opened again."""
+        while not self._complete:
+            try:
+                await self._read(self._collector(), progress)
+            except (Unavailable, ValueError, OSError) as error:
+                self._why = str(error)
+                await asyncio.sleep(_LAST_WORDS_S)
+            except GatewayError as error:
+                self._why = str(error)
+                return
 
     @property
     def _complete(self) -> bool:
