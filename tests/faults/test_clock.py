@@ -157,8 +157,8 @@ def judged(plant: Plant, rows: History, influx: Influxd) -> Verdict:
 
 
 def off(rows: History, point: str) -> float:
-    """Return |Σ amounts − rise of the index| of a counter that only rises [kWh]."""
-    index = [row.value for row in rows[f"{point}.energy_index"]]
+    """Return |Σ amounts − rise of the index| of a counter that only rises [kWh], of readings whose time is believed."""
+    index = [row.value for row in rows[f"{point}.energy_index"] if not row.quality & q.CLOCK]
     return abs(sum(row.value for row in rows[f"{point}.energy"]) - (max(index) - min(index)))
 
 
