@@ -63,6 +63,7 @@ class Parquet:
 
     def write(self, path: Path, columns: Columns) -> None:
         """Write columns in their order; raises OSError (no space, read-only …)."""
+        path.open("wb").close()  # DuckDB ends the process where it finds no file descriptor left; this raises
         target = str(path).replace("'", "''")
         with self._cursor() as cursor:
             cursor.register("columns", dict(columns))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -26,9 +28,9 @@ def address_space(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
 
 
-LIMITS = {
-    "file descriptors": (resource.RLIMIT_NOFILE, lambda pid: in_use(pid)),
-    "memory": (resource.RLIMIT_AS, lambda pid: address_space(pid)),
+LIMITS: Final[dict[str, tuple[int, Callable[[int], int]]]] = {
+    "file descriptors": (resource.RLIMIT_NOFILE, in_use),
+    "memory": (resource.RLIMIT_AS, address_space),
 }
 
 
