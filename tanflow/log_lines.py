@@ -1,8 +1,8 @@
 """What the program has to say → lines on standard error: as text, as JSON or for the journal, and never too many.
 
-Whoever's words are in a line cannot begin another one with them, nor colour a terminal, and no known secret is among them.
-The same thing about the same subject is told ten times at once and every three hours after that; the next line of it says
-how many were left out.
+Whoever's words are in a line cannot begin another one with them, nor colour a terminal; no known secret is among them.
+The same thing about the same subject is told ten times at once and every three hours after that; the next line of it
+says how many were left out.
 """
 
 from __future__ import annotations
