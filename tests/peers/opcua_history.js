@@ -34,11 +34,12 @@ async function main(port, keys, given) {
   const namespace = others === undefined ? space.getOwnNamespace() : space.registerNamespace("urn:proof:line");
   const folder = space.getOwnNamespace().addFolder(space.rootFolder.objects, { browseName: "Line" });
   const variables = [];
+  const before = begun ? new Date(begun - step_ms) : new Date();
   for (let i = 0; i < items; i++) {
     const variable = namespace.addVariable({
       componentOf: folder, browseName: `v${i}`, nodeId: `s=v${i}`, dataType: DataType.Double, minimumSamplingInterval: 0,
     });
-    variable.setValueFromSource(new Variant({ dataType: DataType.Double, value: -1 }), StatusCodes.Good, new Date());
+    variable.setValueFromSource(new Variant({ dataType: DataType.Double, value: -1 }), StatusCodes.Good, before);
     if (i < items - plain) space.installHistoricalDataNode(variable, { maxOnlineValues: keep });
     variables.push(variable);
   }
