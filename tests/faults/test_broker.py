@@ -78,7 +78,7 @@ def take_over(port: int) -> None:
 
 def test_a_broker_in_trouble(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, full: bool) -> None:
     influx.create(DATABASE)
-    times = 10 if full else 1
+    times = 5 if full else 1
     line = Line(mosquitto.port)
     broker = {"port": line.port, "keepalive_s": KEEPALIVE_S, "receive_maximum": RECEIVE_MAXIMUM}
     with line.open(), running(tmp_path, mosquitto, influx.url, {"connections": {"broker": broker}}) as plant:
