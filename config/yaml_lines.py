@@ -83,7 +83,7 @@ def _line_of(text: str, error: yaml.YAMLError) -> int:
     context = str(getattr(error, "context", ""))
     began = getattr(error, "context_mark", None) if "scanning" in context or "flow" in context else None
     if mark := began or getattr(error, "problem_mark", None):
-        return int(mark.line) + 1
+        return min(int(mark.line), max(0, len(text.splitlines()) - 1)) + 1  # the end is not a line more
     position = getattr(error, "position", 0)
     return text.count("\n", 0, position if isinstance(position, int) else 0) + 1
 

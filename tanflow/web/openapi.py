@@ -26,10 +26,18 @@ from tanflow.web.parameters import only
 Schema = Mapping[str, Any]
 
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_TEXT: Final = {"type": "string", "maxLength": 200}
-_KEYS: Final = {"type": "string", "description": "keys, with commas"}
+_TEXT: Final[Schema] = {"type": "string", "maxLength": 200}
+_KEYS: Final[Schema] = {"type": "string", "description": "keys, with commas"}
 _YEAR: Final = {"type": "string", "pattern": "^[0-9]{4}$"}
 _DAY: Final = {"type": "string", "format": "date"}
+_TIME: Final[Schema] = {
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "pattern": "^(now|today|-[1-9][0-9]{0,8}(s|min|h|d|w))$"},
+        {"type": "integer", "minimum": 10**15, "description": "nanoseconds since 1970"},
+    ]
+}
+_STEP: Final[Schema] = {"type": "string", "pattern": "^(none|[1-9][0-9]{0,8}(s|min|h|d|w))$"}
 _BYTES: Final = {"type": "string", "format": "binary"}
 
 
@@ -41,13 +49,13 @@ def _up_to(most: int) -> Schema:
     return {"type": "integer", "minimum": 0, "maximum": most}
 
 
-_FILTER: Final = {"asset": _TEXT, "match": _TEXT, "quantity": _KEYS}
+_FILTER: Final[Mapping[str, Schema]] = {"asset": _TEXT, "match": _TEXT, "quantity": _KEYS}
 _PARAMETERS: Final[Mapping[tuple[str, str], Mapping[str, Schema]]] = {
     ("GET", "/api/series"): _FILTER,
     ("GET", "/api/latest"): _FILTER,
     ("GET", "/api/stream"): {"series": _KEYS, "quantity": _KEYS},
     ("GET", "/api/query"): {
-        "series": _KEYS, "from": _TEXT, "to": _TEXT, "step": _TEXT,
+        "series": _KEYS, "from": _TIME, "to": _TIME, "step": _STEP,
         "aggregate": _one_of("mean", "min", "max", "sum", "first", "last", "count", "integral"),
         "format": _one_of("json", "csv"),
     },
@@ -67,7 +75,7 @@ _PARAMETERS: Final[Mapping[tuple[str, str], Mapping[str, Schema]]] = {
     ("GET", "/api/documents"): {"state": _one_of("any", "pending", "in force", "replaced"), "after": _up_to(10**12 - 1)},
     ("POST", "/api/documents"): {"name": _TEXT, "sheet": _TEXT, "by": _TEXT, "approved_by": _TEXT},
     ("GET", "/api/alerts"): {
-        "state": _one_of("open", "pending", "ended", "all"), "from": _TEXT, "to": _TEXT, "limit": _up_to(1_000),
+        "state": _one_of("open", "pending", "ended", "all"), "from": _TIME, "to": _TIME, "limit": _up_to(1_000),
     },
     ("GET", "/api/acts"): {"before": _up_to(2**63 - 1), "limit": _up_to(500)},
 }  # fmt: skip

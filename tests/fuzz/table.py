@@ -13,7 +13,7 @@ RUNS: Final = SEEDS / "runs.json"
 PAGE: Final = ROOT / "docs" / "security.md"
 _MARKS: Final = ("<!-- fuzzing -->", "<!-- /fuzzing -->")
 _HEAD: Final = (
-    "| target | seconds | CPU s | executions | edges | seeds | bytes | found | day | commit |\n"
+    "| target | seconds | CPU s | executions | edges (API: operations) | seeds | bytes | found | day | commit |\n"
     "|---|---|---|---|---|---|---|---|---|---|"
 )
 
