@@ -9,7 +9,7 @@ SETUP := scripts/venv pyproject.toml
 
 export PYTHON
 
-.PHONY: help venv dev needs demo test check format bench soak lock sbom schema dashboards devices interop faults clean
+.PHONY: help venv dev needs demo test check format bench soak lock sbom schema dashboards devices interop faults fuzz clean
 
 help:
 	@echo 'make demo        a simulated factory, the gateway and its page on http://127.0.0.1:8800/'
@@ -25,6 +25,7 @@ help:
 	@echo 'make devices     write docs/devices.md from the device templates'
 	@echo 'make interop     try all peers written by others -> docs/INTEROP.md'
 	@echo 'make faults      do all that can go wrong to a gateway -> docs/RELIABILITY.md'
+	@echo 'make fuzz        let fuzzers at all that comes from outside, 10 min each -> docs/security.md'
 	@echo 'make lock        resolve both lock files anew (ARGS=--upgrade for newer versions)'
 	@echo 'make sbom        bill of materials of the runtime lock -> build/tanflow.cdx.json'
 	@echo 'make clean       remove the environment and caches'
@@ -89,6 +90,16 @@ faults: $(DEV) needs
 	@rm -rf .faults
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults --full $(ARGS)
 	@$(BIN)/python -m tests.faults.table
+
+# The fuzzers are no part of the development lock: atheris has wheels for Linux and CPython to 3.13 only, and nothing but
+# this needs them (make test replays what they found without them).
+fuzz: $(DEV) build/fuzz-tools
+	@$(BIN)/python -m tests.fuzz.run $(ARGS)
+
+build/fuzz-tools: tests/fuzz/requirements.txt
+	@rm -rf $@
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --target $@ -r $<
+	@touch $@
 
 lock:
 	@scripts/lock $(ARGS)

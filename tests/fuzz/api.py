@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tanflow.web.openapi import document
-from tests.fuzz.targets import ROOT, TOOLS, WORK
+from tests.fuzz.targets import TOOLS, WORK
 from tests.tanflow.web import ENERGY, POWER, open_site
 
 # Not whether all that is well-formed is taken: which series, days and devices there are is beyond a description.
