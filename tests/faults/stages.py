@@ -167,7 +167,10 @@ def judge(
     """
     witness.look()
     logged, stored = within(witness.logged(), between), within(in_history(witness.data), between)
-    logged = Counter({row: n for row, n in logged.items() if not any(p in row[0] for p in _ACCOUNT)})
+    logged, stored = (
+        Counter({row: n for row, n in rows.items() if not any(p in row[0] for p in _ACCOUNT)})
+        for rows in (logged, stored)
+    )
     messages = Counter({int(v): n for (key, _, v), n in logged.items() if key == "messages.sequence.count"})
     missing = len(set(published) - set(messages)) + (logged - stored).total()
     instants = Counter(row[:2] for row in logged.elements() if not row[0].startswith("gateway."))
