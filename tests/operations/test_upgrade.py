@@ -17,7 +17,7 @@ from tanflow.backup.restoring import restore
 from tanflow.backup.taking import take
 from tanflow.opening import open_gateway
 from tanflow.soundness import problems
-from tests.operations.conftest import EARLIER
+from tests.operations.conftest import EARLIER, an_hour_later
 from tests.proof.running import running
 from tests.waiting import until
 
@@ -65,7 +65,7 @@ async def test_todays_gateway_goes_on_with_it(earlier: Path, tmp_path: Path) -> 
     config = loaded.gateway.model_copy(update={"data": place, "api": None, "sinks": {}})
     last = EXPECTED["position"]
     for _ in range(2):
-        async with open_gateway(config, loaded.templates) as gateway:
+        async with open_gateway(config, loaded.templates, clock=an_hour_later(earlier)) as gateway:
             assert gateway.log.position >= last
             assert gateway.log.reader.boots  # the earlier boots are known
             last = gateway.log.position
@@ -83,7 +83,7 @@ async def test_meters_count_on_from_where_the_earlier_gateway_had_come_to(earlie
     loaded = load(EARLIER / "gateway.yaml")
     place = loaded.gateway.data.model_copy(update={"dir": earlier, "ballast_mb": 1})
     config = loaded.gateway.model_copy(update={"data": place, "api": None, "sinks": {}})
-    async with open_gateway(config, loaded.templates) as gateway:
+    async with open_gateway(config, loaded.templates, clock=an_hour_later(earlier)) as gateway:
         series = gateway.table.ids["main-meter.energy_import.energy_index"]
         assert gateway.ingests["floor"].newest_ns[series] > 0
         assert gateway.ingests["floor"].state.time_ns[series] > 0
