@@ -249,7 +249,7 @@ class Plant:
             "the database has caught up",
         )
 
-    def _meters(self, stop: threading.Event) -> None:
+    def meters(self, stop: threading.Event) -> None:
         async def main() -> None:
             devices = {name: Ramp(name, 1_000.0 * n) for n, name in enumerate(METERS, 1)}
             async with serve(load(self._served).gateway, load_all(), devices, own_broker=False) as served:
@@ -264,7 +264,7 @@ class Plant:
         """Let meters, publisher and witness run until the block is left; the gateway is ended in any case."""
         with ExitStack() as stack:
             stack.callback(self.kill)
-            stack.enter_context(in_thread(self._meters))
+            stack.enter_context(in_thread(self.meters))
             stack.enter_context(in_thread(self.witness))
             if publishing:
                 stack.enter_context(in_thread(self.publisher))
