@@ -38,9 +38,14 @@ def place(visit: Visit) -> Iterator[Finding]:
     yield from _growth(visit)
 
 
+def read_only(folder: Path) -> bool:
+    """Return whether nothing can be written to the file system of a folder."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
 def _rights(folder: Path) -> Iterator[Finding]:
     status = folder.stat()
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+    if read_only(folder):
         do = f"look into dmesg for errors of the disk, then: mount -o remount,rw {_mount(folder)}"
         yield Finding(_ABOUT, f"{folder} is on a file system that is read-only: nothing can be accepted", do)
     elif os.geteuid() == status.st_uid and not os.access(folder, os.W_OK | os.X_OK):

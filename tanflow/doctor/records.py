@@ -15,6 +15,7 @@ from pipeline.clock import SECOND_NS
 from pipeline.log.schema import FILE as LOG_FILE
 from sinks.history_query import Reader
 from tanflow.commissioning import records as commissioning
+from tanflow.doctor.place import read_only
 from tanflow.doctor.visit import Finding, Visit
 from tanflow.doctor.words import span
 from tanflow.soundness import of_each_other, problems
@@ -27,13 +28,22 @@ _LATE_S: Final = 3_600.0  # of the history, beyond what it cuts by
 def sound(visit: Visit, *, thorough: bool = False) -> Iterator[Finding]:
     """Yield where log, history or ledger are damaged; everything is read where that is little, or asked for."""
     if visit.reader is None:
-        if (visit.folder / LOG_FILE).exists():
-            do = "restore a backup: tanflow restore FILE --data …"
-            yield Finding("log", f"the log cannot be read: {visit.unreadable}", do)
+        yield from _no_log(visit)
         return
     found = problems(visit.folder) if thorough or _size(visit.folder) < _ALL_UP_TO else [*_at_the_end(visit)]
     for words in found:
         yield Finding("records", words, "keep this directory as it is and restore a backup beside it: tanflow restore")
+
+
+def _no_log(visit: Visit) -> Iterator[Finding]:
+    """Yield why there is no log to read: a directory nobody has used yet is well."""
+    do = "restore a backup: tanflow restore FILE --data …"
+    if (visit.folder / LOG_FILE).exists():
+        if read_only(visit.folder):  # SQLite makes a file beside it even to read
+            do = "it is not to blame: ask again once its file system can be written to"
+        yield Finding("log", f"the log cannot be read: {visit.unreadable}", do)
+    elif (visit.folder / LEDGER_FILE).exists() or (visit.folder / "history" / "raw").is_dir():
+        yield Finding("log", f"the log is gone: {visit.folder} holds history or ledger, but no {LOG_FILE}", do)
 
 
 def _size(folder: Path) -> int:

@@ -11,6 +11,9 @@ import pytest
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.log.log import LogReader
 from tests.faults.plant import Plant
+from tests.faults.wall import wall, wall_library
+
+__all__ = ["wall", "wall_library"]
 
 EARLIER = Path(__file__).parent.parent / "data" / "earlier-first-ledger"
 

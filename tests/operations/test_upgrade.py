@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from config.load import load
 from pipeline.log.log import LogReader
 from tanflow.backup.restoring import restore
 from tanflow.backup.taking import take
+from tanflow.gateway import Gateway
 from tanflow.opening import open_gateway
 from tanflow.soundness import problems
 from tests.operations.conftest import EARLIER, an_hour_later
@@ -51,6 +53,10 @@ def compare(folder: Path) -> None:
     assert energy == pytest.approx(EXPECTED["energy_kwh"], rel=1e-12)
 
 
+def _accepted(gateway: Gateway, position: int) -> bool:
+    return gateway.log.position > position
+
+
 def test_what_is_compared_is_there(earlier: Path) -> None:
     assert EXPECTED["co2e_ug"] > 0
     assert EXPECTED["rows"] > 3_000
@@ -70,7 +76,7 @@ async def test_todays_gateway_goes_on_with_it(earlier: Path, tmp_path: Path) -> 
             assert gateway.log.reader.boots  # the earlier boots are known
             last = gateway.log.position
             async with running(gateway):
-                await until(lambda gateway=gateway, last=last: gateway.log.position > last + 2, what="it accepts")
+                await until(partial(_accepted, gateway, last + 2), what="it accepts")
         compare(earlier)
         assert problems(earlier) == []
     take(earlier, tmp_path / "backup.tar")
