@@ -39,6 +39,9 @@ _PATIENCE: Final = 3.0  # deadlines all of them together may take, beside their 
 _BEGIN_S: Final = 0.5
 # After this many requests in a row without a single byte in return, a connection over TCP is doubted.
 _SILENT: Final = 2
+# Bytes that may come beside what the line itself can bring, and how much faster than configured it may be.
+_SPARE: Final = 65_536
+_FASTER: Final = 8
 
 
 class Failed(Exception):
@@ -92,6 +95,8 @@ class Line:
         self._late_s = 0.0  # when the answer is late, moved on by every byte up to `_last_s`
         self._last_s = 0.0
         self._heard_s = 0.0
+        self._since_s = 0.0  # when the bytes that came are counted from
+        self._came = 0
         self._silent = 0
         self._failures = 0
         self._rest_until = 0.0
@@ -137,6 +142,10 @@ class Line:
         """Take bytes as they come: the reply to what is asked now; all other replies are rejected and counted."""
         self._heard_s = now = time.monotonic()
         self._silent = 0
+        self._came += len(data)
+        if self._came > _SPARE + _FASTER * (now - self._since_s) / self._byte_s:
+            self._flooded()
+            return
         if self._answer is not None:
             self._late_s = min(max(self._late_s, now + _INSIDE_S), self._last_s)
             self._raw += data
@@ -149,6 +158,15 @@ class Line:
                 self._strange += AROUND + len(reply.data)
                 self._counters.rejected += 1
         self._counters.rejected += self._frames.damaged - damaged
+
+    def _flooded(self) -> None:
+        """No line brings so much: hang up before it costs more than it is worth."""
+        self.close()
+        self._counters.rejected += 1
+        failure = self.rest(Failed(Gap.MALFORMED, "bytes come faster than the line can bring them"))
+        if self._answer is not None:
+            self._answer.set_exception(failure)
+            self._answer = None
 
     def lost(self, error: Exception | None) -> None:
         """The connection is gone: what is asked fails, the next question opens a new one."""
@@ -174,7 +192,8 @@ class Line:
         self._silent += 1
         self._asked = meter, code, identifier
         self._answer = answer = asyncio.get_running_loop().create_future()
-        asked_s = time.monotonic()
+        asked_s = self._since_s = time.monotonic()
+        self._came = 0
         sent = self._wake + request
         self._late_s = asked_s + self._byte_s * len(sent) + self._manners.timeout_s
         self._last_s = self._late_s + self._byte_s * (AROUND + MOST_DATA + 2 * len(sent))

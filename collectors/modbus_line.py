@@ -155,6 +155,7 @@ class RtuWire(asyncio.Protocol):
         self.silent = 0
         self._quiet_from = time.monotonic() + self._way.silence_s
         self._buffer += data
+        del self._buffer[: -2 * _MOST_BYTES]  # whatever comes at once: no reply has more before it
         asked = self.asked if self._sent else None
         self._pass_over(asked)
         if asked is None:

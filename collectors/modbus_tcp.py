@@ -6,11 +6,14 @@ It never writes to a field device: an `Exchange` is made from a `Read`, and noth
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import Final, cast
 
 from collectors.modbus_client import Exchange, Form, Link
 from collectors.modbus_frames import Failure, Malformed, Read, encode, good_header, read_reply, take_frame
 from pipeline.gaps import Gap
+
+
+_MOST_STRAY: Final = 256  # answers nobody waits for, after one request: late ones are few
 
 
 class TcpWay:
@@ -45,6 +48,7 @@ class TcpWire(asyncio.Protocol):
         self._buffer = bytearray()
         self._number = 0
         self._transaction = b""
+        self._stray = 0  # answers since the last request that nobody waits for
         self._transport: asyncio.Transport | None = None
         self.asked: Exchange | None = None
         self.silent = 0
@@ -59,6 +63,7 @@ class TcpWire(asyncio.Protocol):
         self._transaction = self._number.to_bytes(2, "big")
         self.asked = exchange
         self.silent += 1
+        self._stray = 0
         self._transport.write(self._transaction + exchange.request)
 
     def give_up(self) -> Failure | None:
@@ -93,6 +98,9 @@ class TcpWire(asyncio.Protocol):
         asked = self.asked
         if asked is None or frame[:2] != self._transaction:
             self._link.rejected()
+            self._stray += 1
+            if self._stray > _MOST_STRAY:
+                raise Malformed(f"more than {_MOST_STRAY} answers that nobody asked for: the server sends without end")
             return
         answer = read_reply(asked.read, frame)
         if isinstance(answer, bytes):

@@ -30,6 +30,7 @@ logger = logging.getLogger("tanflow.mqtt")
 
 _KEPT: Final = 1024  # of a payload in a dead letter [bytes]
 _TOLD: Final = 1_000  # topics in trouble, or not asked for, that are told one by one
+_MOST_ROWS: Final = 50_000  # that wait for a commit; more wait at the broker
 _REASONS: Final = 5  # what is wrong with one payload, that is told
 _HEARD: Final = 4_096  # bytes of a topic's last payload that are kept for whoever commissions
 
@@ -172,8 +173,11 @@ class MqttCollector:
             return
         self._accept(topic, payload, bool(message.retain))
         self._wake.set()
-        if self._connection.version != "5" and self._link is not None:
-            self._link.pause(self._in_flight + self._deliveries.unacknowledged >= self._connection.receive_maximum)
+        full = len(self._rows) > _MOST_ROWS
+        if self._connection.version != "5":  # where the broker keeps no receive maximum
+            full |= self._in_flight + self._deliveries.unacknowledged >= self._connection.receive_maximum
+        if full and self._link is not None:
+            self._link.pause(True)
 
     def _is_new(self, message: MQTTMessage, topic: str, payload: bytes) -> bool:
         if self._deliveries.is_new(delivery(message.mid, topic, payload), topic, dup=message.dup):

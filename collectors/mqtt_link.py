@@ -20,7 +20,9 @@ from config.protocols.mqtt import Broker
 from config.secrets import read as read_secret
 
 _OPEN_S: Final = 10.0  # for the broker's answer to CONNECT and SUBSCRIBE
+_CHUNK: Final = 65_536  # bytes read at once
 _AT_ONCE: Final = 200  # packets read before other tasks get their turn
+_MOST_PACKET: Final = 16 << 20  # bytes; the longest message that is read has a quarter of it
 _RETAINED_IF_NEW: Final = 1  # retain handling: retained messages only where the subscription did not exist yet
 
 
@@ -40,6 +42,19 @@ class Session(NamedTuple):
     receive_maximum: int = 2_000
     expiry_s: int = 0  # 0: it begins anew at each connection
     will: Outgoing | None = None
+
+
+class _Bounded(Client):
+    """paho's client, which would make room for a packet of 256 MiB as soon as one is announced."""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > _MOST_PACKET:
+            raise Unavailable(
+                f"the broker at {self.host} announces a message of {bufsize} bytes, more than {_MOST_PACKET}; "
+                "set the broker's largest message lower (Mosquitto: max_packet_size)"
+            )
+        data: bytes = super()._sock_recv(min(bufsize, _CHUNK))
+        return data
 
 
 class Link:
@@ -145,7 +160,7 @@ class Link:
     def _make_client(self) -> Client:
         config = self._connection
         v5 = config.version == "5"
-        client = Client(
+        client = _Bounded(
             CallbackAPIVersion.VERSION2,
             config.client_id,
             clean_session=None if v5 else self._wanted.expiry_s == 0,  # 3.1.1 knows no time after which it ends
@@ -169,6 +184,7 @@ class Link:
         if config.version == "5":
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.ReceiveMaximum = self._wanted.receive_maximum
+            properties.MaximumPacketSize = _MOST_PACKET  # a broker passes over what is larger, instead of hanging up
             properties.SessionExpiryInterval = self._wanted.expiry_s
             self._client.connect(
                 config.host,

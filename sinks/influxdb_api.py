@@ -18,6 +18,7 @@ from config.errors import Unavailable
 from config.hidden import hide
 from config.model import InfluxSink as Config
 from pipeline.retry_after import retry_after
+from sinks.bounded_http import Bounded
 
 _DROPPED: Final = re.compile(r"dropped=(\d+)\s*$")
 _CONFLICT: Final = re.compile(r'input field "(?P<field>.*?)" on measurement "(?P<measurement>.*?)" is type')
@@ -85,7 +86,8 @@ class V1:
             password = secrets.read(config.password) if config.password else ""
             self._headers |= urllib3.make_headers(basic_auth=f"{config.username}:{password}")
         timeout = urllib3.Timeout(total=config.timeout_s)
-        self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=timeout)
+        pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=timeout)
+        self._pool = Bounded(pool, config.timeout_s)
 
     def post(self, payload: bytes) -> Answer:
         try:
@@ -113,6 +115,8 @@ class V2:
         self._client = InfluxDBClient(
             config.url.rstrip("/"), secrets.read(config.token), timeout=int(config.timeout_s * 1000), org=config.org
         )
+        rest = self._client.api_client.rest_client
+        rest.pool_manager = Bounded(rest.pool_manager, config.timeout_s)
         self._service = WriteService(self._client.api_client)
         self._target: dict[str, Any] = {
             "org": config.org,
@@ -151,11 +155,16 @@ def _silent(place: str, error: Exception) -> Unavailable:
     return Unavailable(f"no answer from {place} ({cause}); check that the database runs and the way to it")
 
 
+def _cut(words: str) -> str:
+    """Return words with the middle left out of what no database says; how many points were dropped stands last."""
+    return words if len(words) <= 2_000 else f"{words[:1_500]} … {words[-450:]}"
+
+
 def _answer(status: int, body: bytes | str, headers: Mapping[str, str]) -> Answer:
     text = body.decode(errors="replace") if isinstance(body, bytes) else body
     words, known = text.strip()[:500], False
     with contextlib.suppress(orjson.JSONDecodeError):
         content = orjson.loads(text)
         if isinstance(content, dict) and (said := content.get("message") or content.get("error")):
-            words, known = str(said), True
+            words, known = _cut(str(said)), True
     return Answer(status, hide(words), retry_after(headers.get("Retry-After")), known)

@@ -17,6 +17,7 @@ from config.notify import AlertmanagerChannel as Config
 from pipeline.clock import SECOND_NS
 from pipeline.desk.episode import Episode
 from pipeline.retry_after import retry_after
+from sinks.bounded_http import Bounded
 from sinks.notify.message import Message, Subject, Words
 
 _LASTS: Final = 4  # refreshes that may be missed before Alertmanager takes an alert for over
@@ -34,7 +35,7 @@ class AlertmanagerChannel:
         self.refresh_s = config.refresh_s
         self._url = f"{config.url.rstrip('/')}/api/v2/alerts"
         self._headers: dict[str, str] = {}
-        self._pool = urllib3.PoolManager(num_pools=1)
+        self._pool = Bounded(urllib3.PoolManager(num_pools=1), config.timeout_s)
 
     async def __aenter__(self) -> Self:
         config = self._config
@@ -46,7 +47,8 @@ class AlertmanagerChannel:
             self._headers |= urllib3.make_headers(basic_auth=f"{config.username}:{password}")
         timeout = urllib3.Timeout(total=config.timeout_s)
         context = await asyncio.to_thread(self._context)
-        self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=timeout, ssl_context=context)
+        pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=timeout, ssl_context=context)
+        self._pool = Bounded(pool, config.timeout_s)
         return self
 
     def _context(self) -> ssl.SSLContext:
