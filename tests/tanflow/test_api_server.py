@@ -130,6 +130,42 @@ async def test_who_only_holds_a_connection_loses_it(
             writer.close()
 
 
+async def test_connections_are_bounded_by_address_and_in_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opens more than 64 loses those beyond, others are heard; beyond 256 nobody is, until some are closed."""
+    monkeypatch.setattr(server, "_HEAD_S", 3_600.0)
+    port, places = free_port(), [f"127.0.0.{n}" for n in range(2, 7)]
+    held: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def hold(place: str, count: int) -> None:
+        held.extend([await asyncio.open_connection("127.0.0.1", port, local_addr=(place, 0)) for _ in range(count)])
+
+    def lost() -> int:
+        return sum(reader.at_eof() or reader.exception() is not None for reader, _ in held)
+
+    async def heard(place: str) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(place, 0))
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+            writer.write(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return await reader.read(12)
+        return b""
+
+    async with open_site(tmp_path, Api(port=port)):
+        await hold(places[0], 70)
+        await until(lambda: lost() == 6, what="those beyond 64 of one address are closed")
+        assert await heard(places[0]) == b""
+        assert await heard(places[1]) == b"HTTP/1.1 200"
+        for place, count in zip(places[1:], (64, 64, 64, 20), strict=True):
+            await hold(place, count)
+        await until(lambda: lost() >= 26, what="those beyond 256 are closed")
+        assert lost() <= 27  # the test's own client may hold one of them
+        assert await heard("127.0.0.1") == b""
+        for _, writer in held:
+            writer.close()
+        async with asyncio.timeout(60):
+            while await heard(places[0]) != b"HTTP/1.1 200":
+                pass  # the gateway has not seen them go yet
+
+
 async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "_SAID_S", 0.2)
     port = free_port()
