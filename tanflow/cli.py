@@ -176,10 +176,12 @@ def simulate(
 @app.command()
 def status(data: DataDir = Path("data")) -> None:
     """Show how far the log, its readers and the history have come, and how its connections last were."""
-    from tanflow.looking import connections_table, status_table
+    from tanflow.looking import connections_table, log_words, status_table
 
+    out.print(log_words(data), end="\n\n")
     out.print(status_table(data))
     if (connections := connections_table(data)) is not None:
+        out.print()
         out.print(connections)
 
 

@@ -22,6 +22,7 @@ from pipeline.heartbeat import GATEWAY
 from pipeline.log.log import LogReader
 from pipeline.quality import describe
 from sinks.history_files import live, scan
+from tanflow.commands.options import plain_table
 
 _LOOK_S: Final = 0.5
 _CHUNK_ROWS: Final = 10_000
@@ -35,7 +36,7 @@ def _time(ns: int) -> str:
 def status_table(data: Path) -> Table:
     """Return where everyone who reads the log stands; raises GatewayError when there is no log."""
     reader = LogReader(data)
-    table = Table("reader", "log position", "rows behind", title=f"log at position {reader.last_position()}")
+    table = plain_table("reader", "log position", "rows behind")
     cursors = dict(reader.query("SELECT consumer, position FROM cursors ORDER BY consumer"))
     cursors.pop(PUBLISHER, None)  # it follows the ledger, not the log
     cursors["history"] = _archived(data / "history")
@@ -46,10 +47,17 @@ def status_table(data: Path) -> Table:
         table.add_row(name, str(position), str(reader.rows_after(position)))
     for connection, position in reader.query("SELECT connection, position FROM snapshots ORDER BY connection"):
         table.add_row(f"snapshot of {connection}", str(position), str(reader.rows_after(position)))
-    (dead,) = reader.query("SELECT count(*) FROM dead")[0]
-    table.caption = f"{dead} dead letters"
     reader.close()
     return table
+
+
+def log_words(data: Path) -> str:
+    """Return how far the log has come, and what could not be taken; raises GatewayError when there is no log."""
+    reader = LogReader(data)
+    (dead,) = reader.query("SELECT count(*) FROM dead")[0]
+    words = f"log at position {reader.last_position()}, {dead} dead letters"
+    reader.close()
+    return words
 
 
 def connections_table(data: Path) -> Table | None:
@@ -69,7 +77,7 @@ def connections_table(data: Path) -> Table | None:
     collectors = sorted({key.rpartition("-")[0] for key in newest})
     if not collectors:
         return None
-    table = Table("connection", "state", "rows", "missed polls", "latency", title="connections")
+    table = plain_table("connection", "state", "rows", "missed polls", "latency")
     for prefix in collectors:
         counted = {c: newest.get(f"{prefix}-{c}.health") for c in ("down", "received", "missed", "latency_s")}
         latency_s = counted["latency_s"]
@@ -137,7 +145,7 @@ def _lines(batch: Batch, names: dict[int, str], match: str) -> Iterator[str]:
 def dead_letter_table(data: Path, rows: int) -> Table:
     """Return the newest dead letters."""
     reader = LogReader(data)
-    table = Table("id", "time", "component", "source", "reason", "what it was", title="dead letters")
+    table = plain_table("id", "time", "component", "source", "reason", "what it was")
     query = "SELECT id, at_ns, component, source, reason, raw FROM dead ORDER BY id DESC LIMIT ?"
     for number, at_ns, component, source, reason, raw in reader.query(query, (rows,))[::-1]:
         shown = raw[:120].decode("utf-8", "backslashreplace")

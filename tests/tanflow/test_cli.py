@@ -17,7 +17,8 @@ import pytest
 from pipeline.clock import Clock
 from pipeline.log.log import Log
 from pipeline.log.writer import DeadLetter, Entry
-from tanflow.cli import OneLine, duration, main
+from tanflow.cli import duration, main
+from tanflow.log_lines import Text
 from tests.pipeline.tables import START, readings
 
 ROOT = Path(__file__).parents[2]
@@ -202,13 +203,19 @@ def test_a_scenario_does_not_go_back_before_what_is_there(
     assert "newer than the scenario's beginning" in said.err
 
 
-@pytest.mark.parametrize("content", [b"", b"no database" * 1_000])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "log.db is not ready yet: a gateway is starting"), (b"no database" * 1_000, "the log cannot be read")],
+)
 @pytest.mark.parametrize("command", ["status", "tail", "deadletters"])
-def test_a_damaged_log_is_a_sentence(tmp_path: Path, tanflow: Tanflow, command: str, content: bytes) -> None:
+def test_a_damaged_log_is_a_sentence(
+    tmp_path: Path, tanflow: Tanflow, command: str, content: bytes, words: str
+) -> None:
     (tmp_path / "log.db").write_bytes(content)
     said = tanflow(command, "--data", tmp_path)
     assert (said.code, said.out) == (1, "")
-    assert said.err.startswith("tanflow: the log cannot be read")
+    assert said.err.startswith("tanflow: ")
+    assert words in said.err
 
 
 async def _leave_dead_letters(folder: Path) -> None:
@@ -254,5 +261,6 @@ def test_words_of_others_are_one_line_of_the_log() -> None:
     """A server's answer that looks like a line of the log, or paints the terminal, is shown as what it is."""
     said = "answers 500: no\n2026-01-01 INFO tanflow: all is well\x1b[2J\u202e"
     record = logging.LogRecord("tanflow.notify", logging.WARNING, "", 1, "mail %s", (said,), None)
-    told = OneLine("%(name)s: %(message)s").format(record)
-    assert told == "tanflow.notify: mail answers 500: no\\n2026-01-01 INFO tanflow: all is well\\x1b[2J\\u202e"
+    told = Text().format(record)
+    words = "mail answers 500: no\\n2026-01-01 INFO tanflow: all is well\\x1b[2J\\u202e"
+    assert told.endswith(f"WARNING tanflow.notify: {words}")
