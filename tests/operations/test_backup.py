@@ -111,7 +111,8 @@ def backed_up_under_load(plant: Plant, n: int) -> None:
 def test_a_gateway_goes_on_from_its_backup(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto) -> None:
     """Its disk is lost: ids, sums and series go on; nothing is doubled, not in the database either."""
     influx.create(DATABASE)
-    plant = Plant(tmp_path, influx.url, mosquitto.port)
+    plant = Plant(tmp_path, influx.url, mosquitto.port, {"connections": {"floor": {"every_s": 0.2}}})
+    plant.publisher.per_s = 20
     plant.subscribe_first(mosquitto)
     with plant.alive(publishing=False):
         with in_thread(plant.publisher):

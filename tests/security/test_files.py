@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from pipeline.log.directory import DataDirectory
-from tests.security.running import TANFLOW, started
+from tests.security.running import PLANT, TANFLOW, started
 from tests.waiting import until_sync
 
 NEEDED = {"log.db", "log.db-wal", "log.db-shm", "ledger.db", "owner", "format", "ballast", "users.json"}
@@ -25,9 +25,10 @@ def modes(folder: Path) -> dict[str, int]:
 
 def test_everything_in_the_data_directory_is_closed_to_others(tmp_path: Path) -> None:
     data, said = tmp_path / "data", tmp_path / "said"
-    demo = [*TANFLOW, "demo", "--port", "0", "--data", str(data)]
+    config = tmp_path / "gateway.yaml"
+    config.write_text(PLANT.replace("DATA", str(data)).replace("PORT", "0"))
     seen: dict[str, int] = {}
-    with started(demo, said, umask=0):
+    with started([*TANFLOW, "run", "-c", config], said, umask=0):
         until_sync(lambda: (data / "format").exists(), what="the data directory")
         add = [*TANFLOW, "users", "add", "Ann", "--role", "viewer", "--data", str(data), "--password-stdin"]
         subprocess.run(add, input=b"correct horse battery\n", check=True, capture_output=True, umask=0)
