@@ -88,7 +88,7 @@ interop: $(DEV) needs
 
 faults: $(DEV) needs
 	@rm -rf .faults
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults --full $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults tests/operations tests/security --full $(ARGS)
 	@$(BIN)/python -m tests.faults.table
 
 # The fuzzers are no part of the development lock: atheris has wheels for Linux and CPython to 3.13 only, and nothing but
