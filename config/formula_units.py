@@ -33,6 +33,8 @@ SAMPLE: Final = ("if", "min", "max", "abs", "sqrt", "clip")
 _ARITHMETIC: Final = ("+", "-", "*", "/", "^")
 _LOGIC: Final = ("and", "or")
 _COMPARE: Final = ("<", "<=", ">", ">=", "==", "!=")
+_MOST_PARTS: Final = 5_000
+_MOST_DEEP: Final = 260  # the longest single formula has 250
 _COUNTS: Final = {"abs": (1, 1), "sqrt": (1, 1), "clip": (3, 3), "if": (2, 3), "min": (2, 9), "max": (2, 9)}
 
 
@@ -87,20 +89,41 @@ def check(tree: Node, resolve: Resolve, unit: str) -> Expression:
 
 
 @dataclass(slots=True)
+class _Size:
+    """What has been checked of a formula and of all it names, together: terms of terms multiply."""
+
+    parts: int = 0
+    deep: int = 0
+
+    def enter(self, column: int) -> None:
+        """Count one part more, within those that are not left yet; after an error nothing is counted any more."""
+        self.parts += 1
+        self.deep += 1
+        if self.parts > _MOST_PARTS or self.deep > _MOST_DEEP:
+            within = f"{_MOST_PARTS} parts, or {_MOST_DEEP} within each other"
+            raise FormulaError(f"with the formulas it names it has more than {within}", column)
+
+
+@dataclass(slots=True)
 class _Checker:
     resolve: Resolve
     inside: bool = False  # the argument of a function over the window
     measured: bool = False
     terms: list[str] = field(default_factory=list)
+    size: _Size = field(default_factory=_Size)
 
     def check(self, node: Node) -> Typed:
+        self.size.enter(node.column)
         if isinstance(node, Number):
-            return _number(node)
-        if isinstance(node, Name):
-            return self._name(node)
-        if node.function in WINDOW and not (node.function in _COUNTS and len(node.arguments) > 1):
-            return self._window(node)
-        return self._apply(node)
+            found = _number(node)
+        elif isinstance(node, Name):
+            found = self._name(node)
+        elif node.function in WINDOW and not (node.function in _COUNTS and len(node.arguments) > 1):
+            found = self._window(node)
+        else:
+            found = self._apply(node)
+        self.size.deep -= 1
+        return found
 
     # ── names ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,7 +152,7 @@ class _Checker:
     def _term(self, node: Name, meaning: Term) -> Typed:
         if node.text in self.terms or len(self.terms) > 8:
             raise FormulaError(f"'{node.text}' is made of itself", node.column)
-        inner = _Checker(meaning.resolve, self.inside, terms=[*self.terms, node.text])
+        inner = _Checker(meaning.resolve, self.inside, terms=[*self.terms, node.text], size=self.size)
         try:
             found = inner.check(meaning.tree)
         except FormulaError as error:

@@ -34,7 +34,7 @@ _TIME: Final[Schema] = {
     "anyOf": [
         {"type": "string", "format": "date-time"},
         {"type": "string", "pattern": "^(now|today|-[1-9][0-9]{0,8}(s|min|h|d|w))$"},
-        {"type": "integer", "minimum": 10**15, "description": "nanoseconds since 1970"},
+        {"type": "integer", "minimum": 0, "description": "nanoseconds since 1970"},
     ]
 }
 _STEP: Final[Schema] = {"type": "string", "pattern": "^(none|[1-9][0-9]{0,8}(s|min|h|d|w))$"}
@@ -72,7 +72,9 @@ _PARAMETERS: Final[Mapping[tuple[str, str], Mapping[str, Schema]]] = {
     ("GET", "/api/deadletters"): {"limit": _up_to(1_000)},
     ("GET", "/api/commissioning"): {"device": _TEXT},
     ("GET", "/api/commissioning/records"): {"device": _TEXT},
-    ("GET", "/api/documents"): {"state": _one_of("any", "pending", "in force", "replaced"), "after": _up_to(10**12 - 1)},
+    ("GET", "/api/documents"): {
+        "state": _one_of("any", "pending", "in force", "replaced"), "after": _up_to(10**12 - 1),
+    },
     ("POST", "/api/documents"): {"name": _TEXT, "sheet": _TEXT, "by": _TEXT, "approved_by": _TEXT},
     ("GET", "/api/alerts"): {
         "state": _one_of("open", "pending", "ended", "all"), "from": _TIME, "to": _TIME, "limit": _up_to(1_000),

@@ -1,4 +1,4 @@
-"""Bytes a Modbus TCP server sends: the wire makes of them what a slow second reader makes; replies decode or are NaN."""
+"""Bytes a Modbus TCP server sends: the wire makes of them what a slow second reader makes; all replies decode."""
 
 from __future__ import annotations
 

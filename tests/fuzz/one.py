@@ -1,6 +1,7 @@
-"""`python -m tests.fuzz.one TARGET FOUND ARG…`: one target under atheris; each new way to fail is a file in FOUND.
+"""`python -m tests.fuzz.one TARGET FOUND AGAIN ARG…`: one target under atheris; each new fault is a file in FOUND.
 
-An exception ends one input, not the run: the same fault is kept once, told apart by where it was raised.
+AGAIN is a program that does the same again: libFuzzer starts it to merge. An exception ends one input, not the run; the
+same fault is kept once, told apart by where it was raised.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from tests.fuzz import targets
 
 
-def main(name: str, found: Path, arguments: list[str]) -> None:
+def main(name: str, found: Path, again: str, arguments: list[str]) -> None:
     targets.use_tools()
     import atheris
 
@@ -24,7 +25,7 @@ def main(name: str, found: Path, arguments: list[str]) -> None:
     with atheris.instrument_imports(include=["collectors", "config", "pipeline", "carbon.papers"]):
         module = targets.module(name)
     size = f"-max_len={module.LARGEST}"
-    atheris.Setup([sys.argv[0], size, *arguments], _kept(module.target, found))
+    atheris.Setup([again, size, *arguments], _kept(module.target, found))
     atheris.Fuzz()
 
 
@@ -47,4 +48,4 @@ def _kept(target: Callable[[bytes], None], found: Path) -> Callable[[bytes], Non
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4:])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,7 +50,11 @@ def fuzz(name: str, seconds: int, *, write: bool) -> dict[str, Any]:
     shutil.rmtree(place, ignore_errors=True)
     for folder in (corpus, found):
         folder.mkdir(parents=True)
-    words = ["-m", "tests.fuzz.one", name, str(found), *_LIMITS, f"-artifact_prefix={found}/"]
+    again = place / "again"
+    own = ["-m", "tests.fuzz.one", name, str(found), str(again)]
+    again.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, *own])} "$@"\n')
+    again.chmod(0o700)
+    words = [*own, *_LIMITS, f"-artifact_prefix={found}/"]
     log = place / "log"
     began = time.monotonic()
     cpu_s = _child([*words, f"-max_total_time={seconds}", str(corpus), str(SEEDS / name)], log)

@@ -69,7 +69,10 @@ class _Desk:
         """Enter the rows of a sheet (CSV, XLSX) or request (JSON), all or none."""
         kind = media_type(request, JSON, *_SHEETS)
         sent = await content(request, MAX_BYTES)
-        sheet, by, approved_by = _rows(sent) if kind == JSON else _sheet(request, sent)
+        try:
+            sheet, by, approved_by = _rows(sent) if kind == JSON else await asyncio.to_thread(_sheet, request, sent)
+        except ConfigError as error:
+            return _refused(error)
         asks = who(request)
         person = Person(_own(asks, "by", by), _approver(asks, approved_by))
         return await self._write(asks, "enter", person.by, lambda: self._documents.enter(sheet, sent, person))
@@ -102,8 +105,7 @@ class _Desk:
             async with self._writing:
                 entered = await asyncio.to_thread(work)
         except ConfigError as error:
-            mistakes = [{"row": p.line, "where": p.path, "message": p.message} for p in error.problems]
-            return answered({"error": f"nothing was entered: {error.problems[0]}", "mistakes": mistakes}, 400)
+            return _refused(error)
         numbers = [row.seq for row in entered.filed]
         await self._acts.record(asks, what, documents=ranges(numbers), by=by)
         said = {
@@ -120,6 +122,11 @@ class _Desk:
         found = [r for r in register.rows.values() if r.seq > after and state in ("any", register.state(r.seq))]
         shown = [_described(register, row) for row in found[:_LISTED]]
         return {"documents": shown, "more": len(found) > _LISTED}
+
+
+def _refused(error: ConfigError) -> Response:
+    mistakes = [{"row": p.line, "where": p.path, "message": p.message} for p in error.problems]
+    return answered({"error": f"nothing was entered: {error.problems[0]}", "mistakes": mistakes}, 400)
 
 
 def _described(register: Register, row: Filed) -> dict[str, Any]:
