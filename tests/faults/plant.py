@@ -102,7 +102,7 @@ class Publisher:
             self._of[client.publish(TOPIC, payload, qos=1).mid] = self._sent
             self._sent += 1
             self._turn(client, 0)
-        until_sync(lambda: self._turn(client, 0.01) or self._all_taken(), what="the broker has taken all")
+        until_sync(lambda: self._turn(client, 0.01) or self._all_taken(), 300, "the broker has taken all")
         client.disconnect()
         self.running = False
 
@@ -212,7 +212,7 @@ class Plant:
         """End the gateway in order."""
         assert self.process is not None
         self.process.terminate()
-        assert self.process.wait(60) == 0, self.log[-4000:]
+        assert self.process.wait(300) == 0, self.log[-4000:]
 
     def subscribe_first(self, broker: Mosquitto) -> None:
         """Run the gateway until the broker has granted its subscription: only then are messages kept for it."""
@@ -220,7 +220,7 @@ class Plant:
         self.until(lambda: "proof 1 " in broker.log, "the subscription")
         self.kill()
 
-    def until(self, condition: Callable[[], object], what: str, timeout_s: float = 120) -> None:
+    def until(self, condition: Callable[[], object], what: str, timeout_s: float = 300) -> None:
         """Return when `condition()` holds; fail with the gateway's own words when it ends before."""
 
         def held() -> bool:

@@ -246,5 +246,5 @@ def writes_json_lines(tmp_path: Path, how: str) -> None:
     assert process.stderr is not None
     first = json.loads(process.stderr.readline())
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert {"time", "level", "logger", "message"} <= first.keys()

@@ -76,7 +76,7 @@ async def test_todays_gateway_goes_on_with_it(earlier: Path, tmp_path: Path) -> 
             assert gateway.log.reader.boots  # the earlier boots are known
             last = gateway.log.position
             async with running(gateway):
-                await until(partial(_accepted, gateway, last + 2), what="it accepts")
+                await until(partial(_accepted, gateway, last + 2), 300, "it accepts")
         compare(earlier)
         assert problems(earlier) == []
     take(earlier, tmp_path / "backup.tar")

@@ -62,7 +62,7 @@ def started(
             process.send_signal(signal.SIGCONT)
             process.terminate()
             try:
-                process.wait(60)
+                process.wait(300)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(60)
@@ -70,5 +70,5 @@ def started(
 
 def until_it_answers(process: subprocess.Popen[bytes], url: str, said: Path) -> None:
     """Return as soon as a gateway answers; fails with its words when it ends before."""
-    until_sync(lambda: process.poll() is not None or answered(url), what="the gateway answers")
+    until_sync(lambda: process.poll() is not None or answered(url), 300, "the gateway answers")
     assert process.poll() is None, said.read_text(errors="replace")

@@ -29,10 +29,10 @@ def test_everything_in_the_data_directory_is_closed_to_others(tmp_path: Path) ->
     config.write_text(PLANT.replace("DATA", str(data)).replace("PORT", "0"))
     seen: dict[str, int] = {}
     with started([*TANFLOW, "run", "-c", config], said, umask=0):
-        until_sync(lambda: (data / "format").exists(), what="the data directory")
+        until_sync(lambda: (data / "format").exists(), 300, "the data directory")
         add = [*TANFLOW, "users", "add", "Ann", "--role", "viewer", "--data", str(data), "--password-stdin"]
         subprocess.run(add, input=b"correct horse battery\n", check=True, capture_output=True, umask=0)
-        until_sync(lambda: (data / "log.db-wal").exists(), what="the log")
+        until_sync(lambda: (data / "log.db-wal").exists(), 300, "the log")
         seen |= modes(data)
     seen |= modes(data)  # at its end it has written history
     assert seen.keys() >= NEEDED, said.read_text()

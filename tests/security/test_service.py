@@ -29,7 +29,7 @@ INTERVAL_S = 0.4  # between two signs of life that the test asks for
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
         pytest.fail("systemd-analyze is missing: scripts/needs systemd-analyze installs it or says how")
-    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_the_unit_exposes_little() -> None:
@@ -60,7 +60,7 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
     """The end of sd_notify(3) that systemd listens on."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
-        listener.settimeout(60)
+        listener.settimeout(300)
         yield listener
 
 
@@ -99,7 +99,7 @@ def test_it_tells_systemd_that_it_is_ready_lives_hangs_and_stops(tmp_path: Path,
             gaps.append(alive[-1] - alive[-2])
         process.terminate()
         hear("STOPPING=1")
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
 
 
 WITHOUT_RIGHTS = """
@@ -143,7 +143,7 @@ def test_it_runs_as_nobody_on_a_read_only_root(place: Path) -> None:
     with started(command, said) as process:
         until_it_answers(process, f"http://127.0.0.1:{port}/api/health", said)
         status = Path(f"/proc/{process.pid}/status").read_text()
-        until_sync(lambda: (data / "log.db-wal").exists(), what="the log")
+        until_sync(lambda: (data / "log.db-wal").exists(), 300, "the log")
         owner = (data / "log.db").stat()
     assert process.returncode == 0, said.read_text()
     assert (owner.st_uid != 0, owner.st_mode & 0o777) == (True, 0o600)
