@@ -16,7 +16,7 @@ from config.errors import ConfigError, Problem
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_ROWS: Final = 10_000
-_MAX_UNPACKED: Final = 128 * 1024 * 1024  # of all parts of an XLSX together [bytes]
+_MAX_UNPACKED: Final = 32 * 1024 * 1024  # of all parts of an XLSX together [bytes]; its strings take ten times that
 _MAX_PARTS: Final = 1_000
 _MAX_COLUMNS: Final = 64
 _MAX_CELL: Final = 1_000  # characters
