@@ -22,7 +22,7 @@ EARLIER = Path(__file__).parent.parent / "data" / "earlier-first-ledger"
 def earlier(tmp_path: Path) -> Path:
     """The data directory as that gateway left it."""
     with tarfile.open(EARLIER / "data.tar.xz") as tar:
-        tar.extractall(tmp_path, filter="data")
+        tar.extractall(tmp_path)  # made here; filter= is of Python 3.11.4 and later
     return tmp_path / "data"
 
 

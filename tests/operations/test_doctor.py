@@ -107,7 +107,14 @@ def test_a_file_system_that_is_read_only(still: Still, monkeypatch: pytest.Monke
         said = json.loads(done.stdout)
         assert "cannot be read" in finding(said, "", "log")["what"]
     else:
-        monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY, f_bavail=1 << 30, f_frsize=1))
+        true = os.statvfs(still.data)
+        room = {
+            "f_bavail": true.f_bavail,
+            "f_bfree": true.f_bfree,
+            "f_blocks": true.f_blocks,
+            "f_frsize": true.f_frsize,
+        }
+        monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY, **room))
         said = still.ask()
     assert "remount,rw" in finding(said, "is on a file system that is read-only")["do"]
     assert all("restore" not in f["do"] for f in said["findings"]), said
