@@ -8,9 +8,8 @@ import time
 from dataclasses import dataclass, field
 
 SECOND_NS = 1_000_000_000
-RELEASED_NS = (
-    1_767_225_600 * SECOND_NS
-)  # 2026-01-01: earlier than this software exists; no clock that is right shows it
+# 2026-01-01: earlier than this software exists; no clock that is right shows it
+RELEASED_NS = 1_767_225_600 * SECOND_NS
 _FORWARD_NS = 500_000  # the most it is moved at one look at the wall clock
 _BACK_NS = 100_000  # less: two stamps within this time may change places
 
@@ -19,7 +18,7 @@ _BACK_NS = 100_000  # less: two stamps within this time may change places
 class Clock:
     """Gateway time [ns UTC] of this boot; `speed` > 1 exists for the demo and for tests only.
 
-    `trusted` is False while the wall clock read at boot cannot be right (see DESIGN §4 rule 10).
+    `trusted` is False while the wall clock read at boot cannot be right.
     """
 
     anchor_ns: int = field(default_factory=time.time_ns)
@@ -56,8 +55,6 @@ class Clock:
 
     def now_ns(self) -> int:
         """Return gateway time [ns UTC]."""
-        if self.speed == 1.0:  # asked for every reply
-            return self.anchor_ns + time.monotonic_ns() - self._started_ns
         return self.anchor_ns + self.monotonic_ns()
 
     async def sleep(self, seconds: float) -> None:
