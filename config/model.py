@@ -162,7 +162,7 @@ class History(Strict):
     """The embedded history: Parquet files of raw rows and roll-ups."""
 
     cut_s: Seconds = 300.0
-    cut_rows: Annotated[int, Field(ge=1_000, le=5_000_000)] = 300_000
+    cut_rows: Annotated[int, Field(ge=1_000, le=5_000_000)] = 1_200_000
     raw_days: Annotated[int, Field(ge=1)] = 92
     rollup_days: Annotated[int, Field(ge=1)] = 3_660
 

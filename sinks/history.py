@@ -4,29 +4,26 @@
     <directory>/1m/    partials per series and minute
     <directory>/1h/    partials per series and hour
 
-One write is one commit: roll-ups get their names first, the raw file's rename makes them count.
+One write is one commit, however many rows it has: roll-ups get their names first, the raw file's rename makes them
+count.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
-
-import numpy as np
 
 from config import model
 from config.errors import Unavailable
 from pipeline.batch import COLUMNS, Batch
-from sinks.history_compact import compact, groups, store
+from sinks.history_compact import compact, groups
+from sinks.history_cut import Cut
 from sinks.history_files import (
     DAY_NS,
-    HOURS,
     LEVELS,
-    MINUTES,
-    RAW,
     TEMPORARY,
     File,
     Level,
@@ -35,9 +32,9 @@ from sinks.history_files import (
     remove,
     scan,
 )
-from sinks.history_parquet import Columns, Parquet
+from sinks.history_parquet import Parquet
 from sinks.history_query import LIMIT, Aggregate, Answer, Question, Reader
-from sinks.history_rollup import sort_rows, summarise, widened
+from sinks.history_rollup import sort_rows
 
 LOG: Final = logging.getLogger("tanflow.history")
 P = ParamSpec("P")
@@ -57,7 +54,7 @@ class History:
         self._parquet = Parquet()
         self._reader = Reader(directory, self._parquet)
         self._lock = asyncio.Lock()
-        self._unfinished: list[File] = []
+        self._unfinished: Cut | None = None
         self.cursor = 0
 
     async def open(self) -> None:
@@ -70,17 +67,27 @@ class History:
         async with self._lock:
             self._parquet.rest()
 
-    async def write(self, batch: Batch, after: int, upto: int) -> None:
+    async def write(self, given: Batch | AsyncIterable[Batch], after: int, upto: int) -> None:
         """Store all rows of log positions (after, upto]; an empty batch advances the cursor with a file of no rows.
 
-        Raises ValueError when `after` is not the cursor, for then rows would be lost or doubled.
+        Given batch by batch, each has other series than the others, and higher ones than those before it; only one is
+        in memory at a time. Raises ValueError when `after` is not the cursor, for then rows would be lost or doubled.
         """
         async with self._lock:
             if after != self.cursor or upto <= after:
                 raise ValueError(f"history stands at log position {self.cursor}, cannot write ({after}, {upto}]")
-            given = [batch]  # given away: while the files are written only the sorted copy of its rows is in memory
-            del batch
-            await self._work(self._write, given, after, upto)
+            cut = await self._work(self._begin, after, upto)
+            try:
+                batches = _one(given) if isinstance(given, Batch) else given
+                del given
+                async for batch in batches:
+                    rows = [batch]  # given away: the sorted copy of each column takes its place
+                    del batch
+                    await self._work(_add, cut, rows)
+                await self._work(self._commit, cut)
+            except (Exception, asyncio.CancelledError):
+                await self._work(self._discard_unfinished)
+                raise
 
     async def compact(self) -> int:
         """Put small files together, level by level; return how many files went. Hourly is often enough."""
@@ -90,7 +97,7 @@ class History:
                 runs = await self._work(self._plan, level)
             for run in runs:
                 async with self._lock:
-                    await self._work(compact, level, run, self._parquet)
+                    await self._work(compact, self._root, level, run, self._parquet)
                 went += len(run) - 1
         self._parquet.rest()
         return went
@@ -141,7 +148,7 @@ class History:
 
     def _open(self) -> None:
         make_folders(self._root)
-        self._unfinished = []
+        self._unfinished = None
         self.cursor = self._reader.cursor()
         orphans: list[File] = []
         for level in LEVELS:
@@ -158,42 +165,35 @@ class History:
         if orphans:
             LOG.info("removed %d roll-ups of a write that did not finish after position %d", len(orphans), self.cursor)
 
-    def _write(self, given: list[Batch], after: int, upto: int) -> None:
+    def _begin(self, after: int, upto: int) -> Cut:
         self._discard_unfinished()
-        rows = _sorted(given)
+        self._unfinished = cut = Cut(self._root, after, upto)
+        return cut
+
+    def _commit(self, cut: Cut) -> None:
         try:
-            if len(rows["series"]):
-                self._roll_up(rows, after, upto)
-            store(self._root / RAW.name, rows, _reach(rows), (after, upto), self._parquet)
+            cut.commit()
         except OSError as error:
-            if self._in_doubt(after):
-                raise RuntimeError(f"history {self._root}: the commit of position {upto} is in doubt") from error
-            self._discard_unfinished()
+            if self._in_doubt():
+                self._unfinished = None
+                raise RuntimeError(f"history {self._root}: the commit of position {cut.upto} is in doubt") from error
             raise
-        self._unfinished = []
-        self.cursor = upto
+        self._unfinished = None
+        self.cursor = cut.upto
         self._parquet.rest()
 
-    def _roll_up(self, rows: Columns, after: int, upto: int) -> None:
-        partials = rows
-        for level in (MINUTES, HOURS):  # one at a time in memory, and none when the raw rows are written
-            partials = widened(partials, level.step_ns) if level is HOURS else summarise(rows, level.step_ns)
-            times = int(partials["bucket_ns"].min()), int(partials["bucket_ns"].max())
-            folder = self._root / level.name
-            self._unfinished.append(File.named(folder, *times, after, upto, len(partials["series"])))
-            store(folder, partials, times, (after, upto), self._parquet)
-
-    def _in_doubt(self, after: int) -> bool:
+    def _in_doubt(self) -> bool:
         """Return whether a failed commit may be there: renamed, but perhaps not durable. Opening it again tells."""
         try:
-            return self._reader.cursor() != after
+            return self._reader.cursor() != self.cursor
         except OSError:
             return True
 
     def _discard_unfinished(self) -> None:
-        """Remove the roll-ups of a failed write before another log range can make them count."""
-        remove(f.path for f in self._unfinished)
-        self._unfinished = []
+        """Remove the roll-ups of a write that failed before another log range can make them count."""
+        if self._unfinished:
+            self._unfinished.abandon()
+        self._unfinished = None
 
     def _plan(self, level: Level) -> list[list[File]]:
         files, superseded = live(scan(self._root / level.name))
@@ -215,17 +215,13 @@ class History:
         return went
 
 
-def _sorted(given: list[Batch]) -> Columns:
-    """Return the rows of the one batch by (series, time); it goes column by column as they come."""
+async def _one(batch: Batch) -> AsyncIterator[Batch]:
+    yield batch
+
+
+def _add(cut: Cut, given: list[Batch]) -> None:
+    """Hand the one batch to the cut, sorted; it goes column by column as the sorted ones come."""
     batch = given.pop()
     columns = {name: getattr(batch, name) for name in COLUMNS}
     del batch
-    return sort_rows(columns)
-
-
-def _reach(rows: Columns) -> tuple[int, int]:
-    """Return where the earliest interval begins and the latest row stands [ns UTC]."""
-    if not len(rows["time_ns"]):
-        return 0, 0
-    begin = rows["time_ns"] - np.maximum(rows["span_ns"], 0)
-    return int(begin.min()), int(rows["time_ns"].max())
+    cut.add(sort_rows(columns))

@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.batch import COLUMNS
-from sinks.history_files import File, Level, publish, remove, temporary
+from sinks.history_cut import Growing, types_of
+from sinks.history_files import File, Level, remove
 from sinks.history_parquet import Columns, Parquet
-from sinks.history_rollup import PARTIAL, merge, sort_rows
+from sinks.history_rollup import merge, sort_rows
+from sinks.parquet_file import ROW_GROUP
 
 
 def groups(level: Level, files: Iterable[File]) -> Iterator[list[File]]:
-    """Yield runs of neighbours in the log (two or more) that fit one file of the level."""
+    """Yield runs of neighbours in the log (two or more) that fit one file of the level.
+
+    A large file is left alone until those after it hold as much: else each hour would write it anew for a few rows.
+    """
     run: list[File] = []
     for file in files:
         if run and not _fits(level, [*run, file]):
-            if len(run) > 1:
-                yield run
+            yield from _worth_it(run)
             run = []
         run.append(file)
+    yield from _worth_it(run)
+
+
+def _worth_it(run: list[File]) -> Iterator[list[File]]:
+    rest = sum(f.rows for f in run)
+    while run and run[0].rows > (rest := rest - run[0].rows):
+        run = run[1:]
     if len(run) > 1:
         yield run
 
@@ -32,33 +42,41 @@ def _fits(level: Level, run: Sequence[File]) -> bool:
     return sum(f.rows for f in filled) <= level.rows and (len(filled) == 1 or reach <= level.reach_ns)
 
 
-def compact(level: Level, run: Sequence[File], parquet: Parquet) -> File:
+def compact(root: Path, level: Level, run: Sequence[File], parquet: Parquet) -> File:
     """Put a run into one file of their joint log range, then remove them; raises OSError.
 
     Ended anywhere, it neither loses nor doubles: until the rename the new file does not exist, from then on it
     contains the others and supersedes them.
     """
-    names = tuple(PARTIAL) if level.step_ns else COLUMNS
-    found = dict(parquet.read([f.path for f in run], names))
-    columns = merge([found]) if level.step_ns else sort_rows(found)
-    del found
-    file = store(run[0].path.parent, columns, _times(run), (run[0].after, run[-1].upto), parquet)
+    growing = Growing(root, level, run[0].after, run[-1].upto)
+    try:
+        for columns in _by_series(level, [f for f in run if f.rows], parquet):
+            growing.add(columns)
+        file = growing.publish()
+    except OSError:
+        growing.abandon()
+        raise
     remove(f.path for f in run)
     return file
 
 
-def store(folder: Path, columns: Columns, times: tuple[int, int], log: tuple[int, int], parquet: Parquet) -> File:
-    """Write columns under the name they deserve and publish it; raises OSError, and then there is no such file."""
-    file = File.named(folder, *times, *log, len(columns["series"]))
-    try:
-        parquet.write(temporary(file), columns)
-        publish(file)
-    except OSError:
-        remove([temporary(file)])
-        raise
-    return file
+def _by_series(level: Level, files: Sequence[File], parquet: Parquet) -> Iterator[Columns]:
+    """Yield the rows of all files in their final order, some series at a time: few are in memory."""
+    paths = [f.path for f in files]
+    for first, last in _bands(files, parquet):
+        found = dict(parquet.read(paths, types_of(level), f"series BETWEEN {first} AND {last}"))
+        yield merge([found]) if level.step_ns else sort_rows(found)
 
 
-def _times(run: Sequence[File]) -> tuple[int, int]:
-    filled = [f for f in run if f.rows]
-    return min((f.from_ns for f in filled), default=0), max((f.to_ns for f in filled), default=0)
+def _bands(files: Sequence[File], parquet: Parquet) -> Iterator[tuple[int, int]]:
+    """Yield (first, last) series of stretches with about as many rows as a row group."""
+    if not files:
+        return
+    series, rows = parquet.counts([f.path for f in files])
+    begin = taken = 0
+    for at, count in enumerate(rows.tolist()):
+        if taken and taken + count > ROW_GROUP:
+            yield int(series[begin]), int(series[at - 1])
+            begin, taken = at, 0
+        taken += count
+    yield int(series[begin]), int(series[-1])

@@ -26,8 +26,7 @@ TEMPORARY: Final = ".tmp"
 class Level:
     """One directory of the history; `step_ns` 0 = raw rows.
 
-    Compaction stops at `rows` per file, so that it never takes more than 90 MB of memory, DuckDB and its code
-    included, or at `reach_ns`, so that files can expire.
+    Compaction stops at `rows` per file, so that none takes long, or at `reach_ns`, so that files can expire.
     """
 
     name: str
@@ -36,9 +35,9 @@ class Level:
     reach_ns: int
 
 
-RAW: Final = Level("raw", 0, 300_000, DAY_NS)
-MINUTES: Final = Level("1m", MINUTE_NS, 125_000, 31 * DAY_NS)
-HOURS: Final = Level("1h", HOUR_NS, 125_000, 366 * DAY_NS)
+RAW: Final = Level("raw", 0, 1_000_000, DAY_NS)
+MINUTES: Final = Level("1m", MINUTE_NS, 4_000_000, 31 * DAY_NS)
+HOURS: Final = Level("1h", HOUR_NS, 4_000_000, 366 * DAY_NS)
 LEVELS: Final = (RAW, MINUTES, HOURS)
 
 
@@ -98,15 +97,15 @@ def live(files: Iterable[File]) -> tuple[list[File], list[File]]:
     return kept, superseded
 
 
-def temporary(file: File) -> Path:
-    """Return where a file is written before it gets its name."""
-    return file.path.with_name(file.path.name + TEMPORARY)
+def temporary(folder: Path, after: int, upto: int) -> Path:
+    """Return where the file of a log range is written before it gets its name."""
+    return folder / f"{after}_{upto}{TEMPORARY}"
 
 
-def publish(file: File) -> None:
+def publish(written: Path, file: File) -> None:
     """Give a completely written temporary its name so that both survive a power cut; raises OSError."""
-    _sync(temporary(file))
-    os.replace(temporary(file), file.path)
+    _sync(written)
+    os.replace(written, file.path)
     _sync(file.path.parent)
 
 

@@ -1,30 +1,27 @@
-"""Columns in, Parquet out, and back: the only place that speaks to DuckDB."""
+"""Parquet files in, columns out: the only place that speaks to DuckDB."""
 
 from __future__ import annotations
 
 import glob
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    import duckdb
+
 Columns = Mapping[str, npt.NDArray[Any]]
 
-# Rows a Parquet row group holds, DuckDB's own unit: a reader of one series skips the other groups.
-ROW_GROUP: Final = 122_880
-# V2 has delta and byte-stream-split encodings: on slow signals half the bytes of V1, in less time.
-_ENCODING: Final = "PARQUET_VERSION V2, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+_FILES: Final = "read_parquet(?, hive_partitioning=false)"
 _SETTINGS: Final = {
     "threads": 1,
     "memory_limit": "256MB",
-    # Between two writes its buffers belong to the system again.
+    # Between two questions its buffers belong to the system again.
     "allocator_flush_threshold": "1MB",
     "allocator_bulk_deallocation_flush_threshold": "1MB",
     "temp_directory": "",  # an embedded history has no business spilling to flash
@@ -35,7 +32,7 @@ _SETTINGS: Final = {
 
 
 class Parquet:
-    """An in-memory DuckDB that only reads and writes Parquet; every call may come from another thread."""
+    """An in-memory DuckDB that only reads Parquet; every call may come from another thread."""
 
     def __init__(self) -> None:
         self._database: duckdb.DuckDBPyConnection | None = None
@@ -46,7 +43,7 @@ class Parquet:
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._lock:
             self._using += 1
-            self._database = database = self._database or duckdb.connect(":memory:", config=_SETTINGS)
+            self._database = database = self._database or _connect()
         try:
             with database.cursor() as cursor:
                 yield cursor
@@ -61,20 +58,6 @@ class Parquet:
                 self._database.close()
                 self._database = None
 
-    def write(self, path: Path, columns: Columns) -> None:
-        """Write columns in their order; raises OSError (no space, read-only …)."""
-        path.open("wb").close()  # DuckDB ends the process where it finds no file descriptor left; this raises
-        target = str(path).replace("'", "''")
-        with self._cursor() as cursor:
-            cursor.register("columns", dict(columns))
-            try:
-                cursor.execute(
-                    f"COPY (SELECT * FROM columns) TO '{target}' "
-                    f"(FORMAT parquet, {_ENCODING}, ROW_GROUP_SIZE {ROW_GROUP})"
-                )
-            except duckdb.IOException as error:
-                raise _os_error(error, path) from error
-
     def read(
         self, paths: Sequence[Path], names: Iterable[str], where: str = "true", limit: int | None = None
     ) -> Columns:
@@ -84,7 +67,16 @@ class Parquet:
         """
         most = "" if limit is None else f" LIMIT {int(limit)}"
         chosen = ", ".join(f'"{name}"' for name in names)
-        sql = f"SELECT {chosen} FROM read_parquet(?, hive_partitioning=false) WHERE {where}{most}"
+        return self._found(f"SELECT {chosen} FROM {_FILES} WHERE {where}{most}", paths)
+
+    def counts(self, paths: Sequence[Path]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Return (series in rising order, how many rows each has in all files); raises what `read` raises."""
+        found = self._found(f"SELECT series, count(*) AS n FROM {_FILES} GROUP BY series ORDER BY series", paths)
+        return found["series"], found["n"]
+
+    def _found(self, sql: str, paths: Sequence[Path]) -> Columns:
+        import duckdb
+
         try:
             with self._cursor() as cursor:
                 found = cursor.execute(sql, [[glob.escape(str(path)) for path in paths]]).fetchnumpy()
@@ -95,12 +87,12 @@ class Parquet:
         return {name: _nan_for_null(column) for name, column in found.items()}
 
 
-def _os_error(error: Exception, path: Path) -> OSError:
-    """Return the system's own words where DuckDB passes its error number on."""
-    number = re.search(r'"errno":"(\d+)"', str(error))
-    return OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else OSError(str(error))
+def _connect() -> duckdb.DuckDBPyConnection:
+    import duckdb  # here: a gateway that nobody asks anything needs none of it
+
+    return duckdb.connect(":memory:", config=_SETTINGS)
 
 
 def _nan_for_null(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """DuckDB stores NaN of a numpy array as NULL; only float columns have any."""
+    """What is no number is stored as missing; only float columns have any."""
     return np.ma.filled(column, np.nan) if isinstance(column, np.ma.MaskedArray) else column

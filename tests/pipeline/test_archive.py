@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from config import model
 from config.errors import Unavailable
 from pipeline import archive
 from pipeline.archive import Archivist
-from pipeline.batch import Batch
+from pipeline.batch import Batch, Header, make
 from pipeline.counters import Counters
 from pipeline.log.log import Log
 from pipeline.log.writer import Entry
@@ -21,6 +22,8 @@ from sinks.history import History
 from tests.pipeline.journal import open_log
 from tests.pipeline.tables import HOUR, START, readings
 from tests.waiting import until
+
+HEADER = Header("floor", 1, "boot", START, 0)
 
 
 @asynccontextmanager
@@ -60,6 +63,24 @@ async def test_every_row_once_over_cuts_and_restarts(tmp_path: Path) -> None:
             assert await keeper.tail([0]) == (log.position, None)
             await keeper.cut()  # nothing to do
             assert await stored(history) == [float(n) for n in range(begin + 5)]
+
+
+async def test_a_cut_of_many_rows_goes_band_by_band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_BAND_ROWS", 10)
+    monkeypatch.setattr(archive, "_PIECE_ROWS", 7)
+    async with opened(tmp_path) as (log, history):
+        for n in range(30):
+            await log.append(Entry([make(HEADER, START + n, range(n % 3, 40, 3), np.arange(n % 3, 40, 3) + n / 64)]))
+        await archivist(log, history, cut_rows=200).cut()
+        assert history.cursor == log.position
+        answer = await history.query(range(40), START, START + HOUR)
+        assert list(zip(answer.series.tolist(), (answer.time_ns - START).tolist(), strict=True)) == [
+            (series, n) for series in range(40) for n in range(30) if n % 3 == series % 3
+        ]
+        assert answer.value.tolist() == [s + n / 64 for s in range(40) for n in range(30) if n % 3 == s % 3]
+        assert (await history.query(range(40), START, START + HOUR, 60 * 10**9, "count")).value.tolist() == [10.0] * 40
+        cuts = [p for p in (tmp_path / "history" / "raw").iterdir() if p.suffix == ".parquet"]
+        assert len(cuts) == 2
 
 
 async def test_what_is_not_cut_yet_is_the_tail(tmp_path: Path) -> None:
@@ -117,7 +138,7 @@ async def test_a_full_disk_keeps_the_rows_in_the_log(tmp_path: Path, monkeypatch
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("sinks.history.store", full)
+        monkeypatch.setattr("sinks.history_cut.publish", full)
         with pytest.raises(Unavailable, match="No space left"):
             await archivist(log, history).cut()
         assert history.cursor == 0

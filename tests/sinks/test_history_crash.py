@@ -17,8 +17,9 @@ import pytest
 from config.errors import Unavailable
 from sinks import history_files
 from sinks.history import History
-from sinks.history_parquet import Columns, Parquet
+from sinks.history_parquet import Columns
 from sinks.history_query import Question, Reader
+from sinks.parquet_file import ParquetFile
 from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, S, agree, expected, multiset, opened, stored
 from tests.sinks.history_writer import PER_POSITION, log, logged
 from tests.waiting import until_sync
@@ -37,7 +38,8 @@ class Steps:
         self.error, self.at, self.taken = error, -1, 0
         for name in ("fsync", "replace", "unlink"):
             monkeypatch.setattr(history_files.os, name, self._guarded(getattr(os, name)))
-        monkeypatch.setattr(Parquet, "write", self._half_written(Parquet.write))
+        monkeypatch.setattr(ParquetFile, "append", self._half_written(ParquetFile.append))
+        monkeypatch.setattr(ParquetFile, "close", self._guarded(ParquetFile.close))
 
     def arm(self, at: int) -> None:
         self.at, self.taken = at, 0
@@ -58,14 +60,10 @@ class Steps:
 
         return call
 
-    def _half_written(self, write: Callable[..., None]) -> Callable[..., None]:
-        def call(parquet: Parquet, path: Path, columns: Columns) -> None:
-            try:
-                self._step()
-            except BaseException:
-                path.write_bytes(b"PAR1 and then the power went")
-                raise
-            write(parquet, path, columns)
+    def _half_written(self, append: Callable[..., None]) -> Callable[..., None]:
+        def call(file: ParquetFile, columns: Columns) -> None:
+            append(file, columns)
+            self._step()
 
         return call
 

@@ -1,0 +1,226 @@
+"""Columns in, a Parquet file out, row group by row group: what a cut writes needs no database in memory.
+
+https://github.com/apache/parquet-format: version 1 data pages, one a column chunk, zstd; a column is a dictionary with
+indices of whole bytes where few values come again and again, else plain integers or byte-stream-split numbers. Row
+groups tell their smallest and largest integers, so that a reader passes over those it does not need.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from pipeline.log.codec import shuffle
+
+Column = npt.NDArray[Any]
+
+ROW_GROUP: Final = 122_880  # rows: a reader of one series decodes no more
+_MAGIC: Final = b"PAR1"
+_I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12  # types of Thrift's compact protocol
+_PLAIN, _RLE, _RLE_DICTIONARY, _BYTE_STREAM_SPLIT = 0, 3, 8, 9
+_ZSTD: Final = 6
+_UINT_16: Final = 12  # as a converted type
+_REQUIRED, _OPTIONAL = 0, 1
+_TYPES: Final = {"i4": 1, "i8": 2, "f8": 5, "u2": 1}
+_STORED: Final = {"u2": "i4"}  # there is no type of two bytes
+_MOST: Final = 1 << 16  # values in a dictionary
+_LOOK: Final = 4_096  # rows looked at first: most columns of measured numbers are no dictionary
+
+Field = tuple[int, int, bytes]
+
+
+class ParquetFile:
+    """A file that grows; without `close` it has no end and is no Parquet file. Every method raises OSError.
+
+    A number that is none (NaN) is stored as a missing value, so that other programs' sums pass over it.
+    """
+
+    def __init__(self, path: Path, types: Mapping[str, Any]) -> None:
+        self._types = {name: np.dtype(dtype).str[1:] for name, dtype in types.items()}
+        self._file = path.open("wb", buffering=0)
+        self._at = 0
+        self._groups: list[bytes] = []
+        self._rows = 0
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._put(_MAGIC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def append(self, columns: Mapping[str, Column]) -> None:
+        """Add rows; the columns are those of the file."""
+        rows = len(columns[next(iter(self._types))])
+        for start in range(0, rows, ROW_GROUP):
+            self._group({name: columns[name][start : start + ROW_GROUP] for name in self._types})
+        self._rows += rows
+
+    def close(self) -> None:
+        """Write the end of the file."""
+        schema = [
+            _struct(_binary(4, b"rows"), _i32(5, len(self._types))),
+            *(_element(*entry) for entry in self._types.items()),
+        ]
+        orders = [_struct((1, _STRUCT, _struct()))] * len(self._types)  # integers are compared as integers
+        meta = _struct(
+            _i32(1, 1),
+            _list(2, _STRUCT, schema),
+            _i64(3, self._rows),
+            _list(4, _STRUCT, self._groups),
+            _binary(6, b"tanflow"),
+            _list(7, _STRUCT, orders),
+        )
+        self._put(meta + struct.pack("<I", len(meta)) + _MAGIC)
+        self._file.close()
+
+    def _put(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        self._at += len(data)
+
+    def _group(self, columns: Mapping[str, Column]) -> None:
+        start, rows, plain = self._at, 0, 0
+        chunks = []
+        for name, column in columns.items():
+            rows = len(column)
+            chunk, size = self._chunk(name, column)
+            chunks.append(chunk)
+            plain += size
+        self._groups.append(
+            _struct(_list(1, _STRUCT, chunks), _i64(2, plain), _i64(3, rows), _i64(5, start), _i64(6, self._at - start))
+        )
+
+    def _chunk(self, name: str, column: Column) -> tuple[bytes, int]:
+        """Write one column of a row group; return (what the end of the file says of it, its size plain)."""
+        kind, rows, start, plain = self._types[name], len(column), self._at, 0
+        column, levels = _present(column) if kind == "f8" else (column, b"")
+        stored = np.ascontiguousarray(column, f"<{_STORED.get(kind, kind)}")
+        values = _dictionary(stored)
+        if values is not None:
+            page = _struct(_i32(1, len(values)), _i32(2, _PLAIN))
+            plain += self._page(_i32(1, 2), (7, _STRUCT, page), values.tobytes())
+            encoding, body = _RLE_DICTIONARY, _indices(values, stored)
+        elif kind == "f8":
+            encoding, body = _BYTE_STREAM_SPLIT, shuffle(stored)
+        else:
+            encoding, body = _PLAIN, stored.tobytes()
+        data_at = self._at
+        page = _struct(_i32(1, rows), _i32(2, encoding), _i32(3, _RLE), _i32(4, _RLE))
+        plain += self._page(_i32(1, 0), (5, _STRUCT, page), levels + body)
+        meta = [
+            _i32(1, _TYPES[kind]),
+            _list(2, _I32, [_zigzag(e) for e in {encoding, _PLAIN, _RLE}]),
+            _list(3, _BINARY, [_text(name.encode())]),
+            _i32(4, _ZSTD),
+            _i64(5, rows),
+            _i64(6, plain),
+            _i64(7, self._at - start),
+            _i64(9, data_at),
+        ]
+        meta += [_i64(11, start)] if values is not None else []
+        if kind != "f8":
+            meta.append((12, _STRUCT, _struct(_binary(5, stored.max().tobytes()), _binary(6, stored.min().tobytes()))))
+        return _struct(_i64(2, start), (3, _STRUCT, _struct(*meta))), plain
+
+    def _page(self, kind: Field, about: Field, body: bytes) -> int:
+        data = self._compressor.compress(body)
+        head = _struct(kind, _i32(2, len(body)), _i32(3, len(data)), about)
+        self._put(head + data)
+        return len(head) + len(body)
+
+
+def _element(name: str, kind: str) -> bytes:
+    """Return a column's entry in the schema."""
+    fields = [_i32(1, _TYPES[kind]), _i32(3, _OPTIONAL if kind == "f8" else _REQUIRED), _binary(4, name.encode())]
+    return _struct(*fields, *([_i32(6, _UINT_16)] if kind == "u2" else []))
+
+
+def _present(column: Column) -> tuple[Column, bytes]:
+    """Return the numbers that are some, and the levels that tell which."""
+    known = ~np.isnan(column)
+    if known.all():
+        runs = _varint(len(column) << 1) + b"\1"
+    else:
+        runs = _packed(np.packbits(known, bitorder="little").tobytes(), len(column))
+        column = column[known]
+    return column, struct.pack("<I", len(runs)) + runs
+
+
+def _dictionary(column: Column) -> Column | None:
+    """Return the distinct values, ordered by their bits; None where there are too many to be worth it."""
+    bits = column.view(f"<i{column.itemsize}")
+    if len(_distinct(bits[:: len(bits) // _LOOK + 1])) > _LOOK // 4:
+        return None
+    values = _distinct(bits)
+    return values.view(column.dtype) if 0 < len(values) <= min(_MOST, len(bits) // 2 + 1) else None
+
+
+def _distinct(bits: Column) -> Column:
+    ordered = np.sort(bits)
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
+
+
+def _indices(values: Column, column: Column) -> bytes:
+    """Return where each number of the column stands in the dictionary: one run, or whole bytes that zstd squeezes."""
+    if len(values) == 1:
+        return b"\1" + _varint(len(column) << 1) + b"\0"
+    bits = f"<i{column.itemsize}"
+    dtype: Any = np.uint8 if len(values) <= 1 << 8 else "<u2"
+    at = np.searchsorted(values.view(bits), column.view(bits)).astype(dtype)
+    at = np.concatenate([at, np.zeros(-len(at) % 8, dtype)])
+    return bytes([8 * at.itemsize]) + _packed(at.tobytes(), len(column))
+
+
+def _packed(data: bytes, rows: int) -> bytes:
+    return _varint((-(-rows // 8) << 1) | 1) + data
+
+
+def _varint(number: int) -> bytes:
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+def _zigzag(number: int) -> bytes:
+    return _varint(number << 1 if number >= 0 else (-number << 1) - 1)
+
+
+def _text(data: bytes) -> bytes:
+    return _varint(len(data)) + data
+
+
+def _i32(number: int, value: int) -> Field:
+    return number, _I32, _zigzag(value)
+
+
+def _i64(number: int, value: int) -> Field:
+    return number, _I64, _zigzag(value)
+
+
+def _binary(number: int, data: bytes) -> Field:
+    return number, _BINARY, _text(data)
+
+
+def _list(number: int, kind: int, items: list[bytes]) -> Field:
+    size = bytes([len(items) << 4 | kind]) if len(items) < 15 else bytes([0xF0 | kind]) + _varint(len(items))
+    return number, _LIST, size + b"".join(items)
+
+
+def _struct(*fields: Field) -> bytes:
+    """Return a structure of Thrift's compact protocol; fields come by rising number, less than 16 apart."""
+    parts, last = [], 0
+    for number, kind, data in fields:
+        parts += [bytes([(number - last) << 4 | kind]), data]
+        last = number
+    return b"".join(parts) + b"\0"
