@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from sinks.history_cut import Growing, types_of
 from sinks.history_files import File, Level, remove
 from sinks.history_parquet import Columns, Parquet
 from sinks.history_rollup import merge, sort_rows
-from sinks.parquet_file import ROW_GROUP
+
+_BAND_ROWS: Final = 120_000  # in memory at a time
 
 
 def groups(level: Level, files: Iterable[File]) -> Iterator[list[File]]:
@@ -69,13 +71,13 @@ def _by_series(level: Level, files: Sequence[File], parquet: Parquet) -> Iterato
 
 
 def _bands(files: Sequence[File], parquet: Parquet) -> Iterator[tuple[int, int]]:
-    """Yield (first, last) series of stretches with about as many rows as a row group."""
+    """Yield (first, last) series of stretches of so many rows."""
     if not files:
         return
     series, rows = parquet.counts([f.path for f in files])
     begin = taken = 0
     for at, count in enumerate(rows.tolist()):
-        if taken and taken + count > ROW_GROUP:
+        if taken and taken + count > _BAND_ROWS:
             yield int(series[begin]), int(series[at - 1])
             begin, taken = at, 0
         taken += count

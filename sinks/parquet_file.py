@@ -20,7 +20,7 @@ from pipeline.log.codec import shuffle
 
 Column = npt.NDArray[Any]
 
-ROW_GROUP: Final = 122_880  # rows: a reader of one series decodes no more
+ROW_GROUP: Final = 30_720  # rows: a reader of one series decodes no more of a file
 _MAGIC: Final = b"PAR1"
 _I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12  # types of Thrift's compact protocol
 _PLAIN, _RLE, _RLE_DICTIONARY, _BYTE_STREAM_SPLIT = 0, 3, 8, 9

@@ -68,7 +68,8 @@ def test_dictionaries_of_every_size(tmp_path: Path, distinct: int) -> None:
     same(written(tmp_path / "f.parquet", half, rest), rows)
 
 
-def test_row_groups_tell_what_they_hold(tmp_path: Path) -> None:
+def test_row_groups_tell_what_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_file, "ROW_GROUP", 120_000)
     rows = columns([(n, n // 3, 1.0, 0) for n in range(300_000)])
     path = written(tmp_path / "f.parquet", rows)
     said = duckdb.execute(
@@ -76,7 +77,7 @@ def test_row_groups_tell_what_they_hold(tmp_path: Path) -> None:
         " WHERE path_in_schema = 'series' ORDER BY row_group_id",
         [str(path)],
     ).fetchall()
-    assert said == [(122_880, "0", "40959"), (122_880, "40960", "81919"), (54_240, "81920", "99999")]
+    assert said == [(120_000, "0", "39999"), (120_000, "40000", "79999"), (60_000, "80000", "99999")]
 
 
 def test_what_is_no_number_is_missing(tmp_path: Path) -> None:
