@@ -39,10 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def heard_by_all() -> Iterator[None]:
-    """Leave the program's loggers as they were: one test may have run a command that quiets them."""
+def left_as_it_was() -> Iterator[None]:
+    """Leave the program's loggers and the umask as they were: one test may have run a command that changes them."""
     before = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict if name[:7] == "tanflow"}
+    mask = os.umask(0)
+    os.umask(mask)
     yield
+    os.umask(mask)
     for name in logging.root.manager.loggerDict:
         if name.startswith("tanflow"):
             logging.getLogger(name).setLevel(before.get(name, logging.NOTSET))
