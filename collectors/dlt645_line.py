@@ -257,7 +257,8 @@ class Line:
             words = f"no connection to {self.name}: {error}" if host else str(error)
             raise self.rest(Failed(Gap.REFUSED, words)) from None
         self._wire = wire
-        self._silent = 0
+        self._silent = self._came = 0
+        self._since_s = time.monotonic()
 
     def rest(self, failure: Failed) -> Failed:
         """Leave the line alone for a while, longer each time nothing has been answered since; return the failure."""

@@ -66,6 +66,8 @@ class _Reader:
     def count(self) -> int:
         (number,) = struct.unpack_from("<i", self.body, self.at)
         self.at += 4
+        if number < -1:  # −1 is none; what else is meant by it the library may say
+            raise _Unlike
         return max(0, int(number))
 
     def expect(self, wanted: bytes) -> None:

@@ -80,6 +80,8 @@ def _csv(name: str, content: bytes) -> Sheet:
     text, encoding = _decoded(name, content)
     head = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
+    if text.count(delimiter) > MAX_ROWS * _MAX_COLUMNS:
+        raise _unreadable(name, f"has more than {_MAX_COLUMNS} columns, or {MAX_ROWS:,} rows; split it")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records: list[tuple[int, Sequence[Any]]] = []
     line = 1

@@ -69,7 +69,10 @@ def endless(head: bytes, body: bytes) -> Serve:
 
 ENDLESS = {
     "bytes": (b"HTTP/1.1 500 no\r\n\r\n", b"x" * 65_536),
-    "a length of a terabyte": (b"HTTP/1.1 400 no\r\ncontent-length: 1000000000000\r\n\r\n", b'{"error": "' + b"x" * 65_000),
+    "a length of a terabyte": (
+        b"HTTP/1.1 400 no\r\ncontent-length: 1000000000000\r\n\r\n",
+        b'{"error": "' + b"x" * 65_000,
+    ),
     "chunks": (b"HTTP/1.1 503 no\r\ntransfer-encoding: chunked\r\n\r\n", b"ffff\r\n" + b"x" * 65_535 + b"\r\n"),
     "a gzip bomb": (b"HTTP/1.1 400 no\r\ncontent-encoding: gzip\r\n\r\n", b"\x1f\x8b" + b"\0" * 65_000),
 }
