@@ -62,15 +62,12 @@ def fuzz(name: str, seconds: int, *, write: bool) -> dict[str, Any]:
     said = log.read_text(errors="replace")
     if write:
         _keep(name, words, place)
-    kept = list((SEEDS / name).iterdir())
     return {
         "target": name,
         "seconds": round(took_s),
         "cpu_seconds": round(cpu_s),
         "executions": _last(r"stat::number_of_executed_units:\s*(\d+)", said) or _last(r"#(\d+)", said),
         "edges": _last(r"cov: (\d+)", said),
-        "corpus_files": len(kept),
-        "corpus_bytes": sum(file.stat().st_size for file in kept),
         "found": len([file for file in found.iterdir() if file.suffix != ".txt"]),
     }
 

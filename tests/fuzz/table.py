@@ -7,7 +7,7 @@ import subprocess
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tests.fuzz.targets import NAMES, ROOT, SEEDS
+from tests.fuzz.targets import NAMES, ROOT, SEEDS, seeds
 
 RUNS: Final = SEEDS / "runs.json"
 PAGE: Final = ROOT / "docs" / "security.md"
@@ -19,7 +19,10 @@ _HEAD: Final = (
 
 
 def line(told: dict[str, Any]) -> str:
-    """Return a run as a row of the table."""
+    """Return a run as a row of the table, with the seeds that are kept now."""
+    if told["target"] in NAMES:
+        kept = [seed.stat().st_size for seed in seeds(told["target"])]
+        told = told | {"corpus_files": len(kept), "corpus_bytes": sum(kept)}
     names = ("seconds", "cpu_seconds", "executions", "edges", "corpus_files", "corpus_bytes", "found", "day", "commit")
     cells = [told.get(name, "") for name in names]
     return f"| `{told['target']}` | {' | '.join(f'{c:,}' if isinstance(c, int) else str(c) for c in cells)} |"
@@ -32,6 +35,11 @@ def write(told: dict[str, Any]) -> None:
     runs = json.loads(RUNS.read_text()) if RUNS.exists() else {}
     runs[told["target"]] = told | {"day": datetime.now(UTC).date().isoformat(), "commit": commit}
     RUNS.write_text(json.dumps(runs, indent=1, sort_keys=True) + "\n")
+    show()
+
+
+def show() -> None:
+    """Write the table anew."""
     before, _, rest = PAGE.read_text().partition(_MARKS[0])
     after = rest.partition(_MARKS[1])[2]
     PAGE.write_text(f"{before}{_MARKS[0]}\n{table()}\n{_MARKS[1]}{after}")
@@ -41,3 +49,7 @@ def table() -> str:
     """Return the newest run of each target, as docs/security.md shows them."""
     runs = json.loads(RUNS.read_text())
     return "\n".join([_HEAD, *(line(runs[name]) for name in (*NAMES, "api") if name in runs)])
+
+
+if __name__ == "__main__":
+    show()

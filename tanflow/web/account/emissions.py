@@ -46,9 +46,12 @@ def parse(given: QueryParams, zone: ZoneInfo, today: date) -> Asked:
 
 def _day(text: str, name: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise Rejected(f"{name}={text!r} is no day; write e.g. 2025-01-31") from None
+    if not 1970 <= day.year < 2200:
+        raise Rejected(f"{name}={text!r} is not between the years 1970 and 2200")
+    return day
 
 
 def _edges(first: date, end: date, by: str, zone: ZoneInfo) -> list[int]:
