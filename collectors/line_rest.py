@@ -41,7 +41,7 @@ class Rest:
         self._free_s = 0.0
         self._most_s = most_s
         self._units: set[object] = set()
-        self._silent: set[object] = set()  # whose last request was in vain
+        self.silent: set[object] = set()  # whose last request was in vain; mostly nobody's
         self._costs: dict[object, tuple[float, float]] = {}  # (cost [s], at [s monotonic])
         self._failures: dict[object, int] = {}  # cycles in a row
         self._until: dict[object, float] = {}  # [s monotonic]
@@ -54,7 +54,7 @@ class Rest:
     @property
     def nobody_answers(self) -> bool:
         """Whether the last request to each unit was in vain."""
-        return len(self._silent) == len(self._units)
+        return len(self.silent) == len(self._units)
 
     @property
     def line_is_down(self) -> bool:
@@ -65,7 +65,7 @@ class Rest:
 
     def waited(self, unit: object, seconds: float, now: float) -> None:
         """Charge a unit with a request in vain."""
-        self._silent.add(unit)
+        self.silent.add(unit)
         self.delayed(unit, seconds, now)
 
     def delayed(self, unit: object, seconds: float, now: float) -> None:
@@ -74,13 +74,13 @@ class Rest:
 
     def answered(self, unit: object) -> None:
         """Note that a unit answers."""
-        if unit not in self._silent:
+        if unit not in self.silent:
             return
         if self.nobody_answers:
             self._costs.clear()
             self._until.clear()
             self._failures = {one: min(count, BREAKER - 1) for one, count in self._failures.items()}
-        self._silent.discard(unit)
+        self.silent.discard(unit)
 
     # ── cycles ────────────────────────────────────────────────────────────────────────────────────
 

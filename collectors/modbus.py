@@ -6,14 +6,12 @@ It never writes to a field device: all it can send are the four reading function
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
 from collectors.errands import Errands
-from collectors.line_rest import MEET_S
 from collectors.modbus_client import Link, Way
 from collectors.modbus_deadlines import Deadlines
 from collectors.modbus_inbox import Inbox
@@ -21,6 +19,7 @@ from collectors.modbus_line import RtuWay
 from collectors.modbus_readings import Heard
 from collectors.modbus_survey import Survey
 from collectors.modbus_tcp import TcpWay
+from collectors.modbus_turns import Turns
 from collectors.modbus_unit import Roll, Unit
 from config.bindings import BoundDevice
 from config.protocols.modbus import ModbusAddress, ModbusConnection
@@ -29,7 +28,7 @@ from pipeline.counters import Counters
 from pipeline.gaps import gap_key
 from pipeline.ports import Origin
 
-# How finely the schedule and the deadlines are kept.
+# How finely the schedule and the deadlines are kept, and how long replies gather for whoever waits for them.
 TICK_S: Final = 0.02
 
 
@@ -48,11 +47,10 @@ class ModbusCollector:
         self._origin = origin
         self._connection = connection
         self._counters = counters
-        self._inbox = Inbox(origin)
+        self._inbox = Inbox(origin, self._gather)
         self._ready = asyncio.Event()
         self._errands = Errands()
         self._links: dict[tuple[str, int], Link] = {}
-        self._heap: list[tuple[float, int, Unit]] = []
         periods = [origin.clock.wall_seconds(d.device.every_s or connection.every_s) for d in devices]
         # A faster clock (demo, tests) shortens periods; the tick follows, so that cycles stay apart.
         self._tick_s = max(0.001, min([TICK_S, *(p / 4 for p in periods)]))
@@ -69,9 +67,9 @@ class ModbusCollector:
 
     async def __aenter__(self) -> Self:
         self._counters.state = "running"
-        self._schedule()
         await self._errands.begin()
-        self._errands.spawn(self._run(), f"modbus schedule {self._origin.connection}")
+        turns = Turns(self._units, time.monotonic())
+        self._errands.spawn(self._run(turns), f"modbus schedule {self._origin.connection}")
         return self
 
     async def __aexit__(
@@ -105,41 +103,19 @@ class ModbusCollector:
             if e.answered_ns
         ]
 
-    def _schedule(self) -> None:
-        """Spread units of equal period evenly over it, those of one link too; slow ones are met within MEET_S."""
-        start = time.monotonic()
-        together: dict[float, dict[Link, list[Unit]]] = {}
-        for unit in self._units:
-            together.setdefault(unit.period_s, {}).setdefault(unit.link, []).append(unit)
-        phases = {
-            unit: (place + turn / len(links)) / len(units)
-            for links in together.values()
-            for turn, units in enumerate(links.values())
-            for place, unit in enumerate(units)
-        }
-        for index, unit in enumerate(self._units):
-            unit.first_slot_s = start + phases[unit] * unit.period_s
-            self._heap.append((start + phases[unit] * min(unit.period_s, MEET_S), index, unit))
-        heapq.heapify(self._heap)
-
-    async def _run(self) -> None:
+    async def _run(self, turns: Turns) -> None:
+        """Sleep until somebody is due, or an answer overdue; never less than a tick, which gathers."""
         while True:
-            self._tick(time.monotonic())
-            await asyncio.sleep(self._tick_s)
+            now = time.monotonic()
+            overdue_s = self._deadlines.sweep(now)
+            accepting = not self._inbox.full
+            for unit in turns.due(now):
+                unit.cycle(accepting=accepting)
+            await asyncio.sleep(max(self._tick_s, min(turns.next_s, overdue_s) - time.monotonic()))
 
-    def _tick(self, now: float) -> None:
-        self._deadlines.sweep()
-        heap, accepting = self._heap, not self._inbox.full
-        while heap and heap[0][0] <= now:
-            due, index, unit = heap[0]
-            following = unit.first_slot_s if unit.first_slot_s > due else due + unit.period_s
-            if following <= now:
-                unit.skipped()
-                following += ((now - following) // unit.period_s + 1) * unit.period_s
-            heapq.heapreplace(heap, (following, index, unit))
-            unit.cycle(accepting=accepting)
-        if self._inbox:
-            self._ready.set()
+    def _gather(self) -> None:
+        """Let what comes within a tick be one batch."""
+        asyncio.get_running_loop().call_later(self._tick_s, self._ready.set)
 
     def _link(self, address: ModbusAddress) -> Link:
         at = (address.host, address.port)

@@ -37,13 +37,6 @@ class Asker(Protocol):
     async def ask(self, read: Read) -> Answer: ...
 
 
-class _PatientLink(Link):
-    """A link on which nobody is passed over for having been silent: everyone is asked once."""
-
-    def _passed_over(self, exchange: Exchange, now: float) -> bool:
-        return False
-
-
 class _Waiting:
     """Waits for what comes of one exchange."""
 
@@ -64,7 +57,7 @@ class LinkAsker:
         self._deadlines = Deadlines(_TICK_S)
         self._tasks: set[asyncio.Task[None]] = set()
         manners = ModbusConnection(protocol="modbus", timeout_s=timeout_s, backoff_max_s=1.0)
-        self._link = _PatientLink(way, manners, self._deadlines, self._spawn, Counters())
+        self._link = Link(way, manners, self._deadlines, self._spawn, Counters())
 
     async def __aenter__(self) -> Self:
         self._spawn(self._sweep(), "modbus deadlines")
@@ -89,7 +82,7 @@ class LinkAsker:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
-            self._deadlines.sweep()
+            self._deadlines.sweep(time.monotonic())
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)

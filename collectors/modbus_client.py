@@ -9,11 +9,11 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from typing import Any, Final, NamedTuple, Protocol
 
 from collectors.line_rest import OPEN_S, Rest, backoff_s
-from collectors.modbus_deadlines import Deadline, Deadlines
+from collectors.modbus_deadlines import Deadlines
 from collectors.modbus_frames import Failure, Read
 from config.protocols.modbus import ModbusConnection
 from pipeline.counters import Counters
@@ -43,13 +43,13 @@ class Form(NamedTuple):
 class Exchange:
     """One block of one unit, encoded once and asked again every cycle."""
 
-    __slots__ = ("deadline", "frame_size", "header", "owner", "read", "request", "took_s")
+    __slots__ = ("frame_size", "header", "owner", "patience_s", "read", "request", "took_s")
 
     def __init__(self, owner: Owner, read: Read, link: Link) -> None:
         self.owner = owner
         self.read = read
         self.request, self.header, self.frame_size, line_s = link.enrol(owner, read)
-        self.deadline = link.deadline(line_s)
+        self.patience_s = link.patience_s(line_s)
         self.took_s = math.nan  # from the last request until its good answer [s]
 
 
@@ -74,6 +74,10 @@ class Way(Protocol):
     silent_most: int  # after so many requests in a row without a byte in return the connection itself is doubted
 
     def form(self, read: Read) -> Form: ...
+    @property
+    def owing(self) -> Container[int]:
+        """Units of which a late reply may still come; while there are none `owes` need not be asked."""
+
     def owes(self, unit: int) -> bool:
         """Return whether a late reply of the unit could be taken for another."""
 
@@ -100,6 +104,7 @@ class Link:
         self._timeout_s = manners.timeout_s
         self._counters = counters
         self._deadlines = deadlines
+        self._waiting = deadlines.waiting
         self.rest = Rest(manners.backoff_max_s)
         self._spawn = spawn
         self._queue: deque[Exchange] = deque()
@@ -109,6 +114,7 @@ class Link:
         self._failure = Failure(Gap.REFUSED, "")
         self._rest_until = 0.0
         self._asked_s = 0.0
+        self.until_s = 0.0  # the deadline of what is asked now
         self._spoiler: Owner | None = None  # whose request the last connection did not survive
 
     def enrol(self, owner: Owner, read: Read) -> Form:
@@ -117,18 +123,18 @@ class Link:
         self.rest.enrol(owner, self._timeout_s + form.line_s)
         return form
 
-    def deadline(self, line_s: float) -> Deadline:
-        """Return the deadline of a request that is on the line so long [s] itself."""
-        return self._deadlines.after(self._timeout_s + line_s)
+    def patience_s(self, line_s: float) -> float:
+        """Return how long to wait for the reply to a request that is on the line so long [s] itself."""
+        return self._deadlines.enrol(self._timeout_s + line_s)
 
     def uses(self, wire: Wire) -> bool:
         return self._wire is wire
 
     def renew(self, exchange: Exchange) -> None:
         """Wait anew: something else had to be asked before the exchange, and has been answered."""
-        exchange.deadline.stop(self)
         self._asked_s = time.monotonic()
-        exchange.deadline.start(self)
+        self.until_s = self._asked_s + exchange.patience_s
+        self._waiting[self] = None
 
     def rejected(self) -> None:
         """Count an answer nobody waits for any more."""
@@ -142,23 +148,23 @@ class Link:
     def close(self) -> None:
         """Drop everything; owners are not called any more."""
         self._queue.clear()
-        if self._wire is not None and self._wire.asked is not None:
-            self._wire.asked.deadline.stop(self)
+        self.until_s = 0.0
         self._drop()
 
     def answered(self, exchange: Exchange, data: bytes) -> None:
-        exchange.deadline.stop(self)
+        self.until_s = 0.0
         exchange.took_s = took_s = time.monotonic() - self._asked_s
         self._counters.took(took_s)
         self._failures = 0
-        self.rest.answered(exchange.owner)
+        if self.rest.silent:
+            self.rest.answered(exchange.owner)
         exchange.owner.answered(exchange, data)
         if self._queue:
             self._next()
 
     def refused(self, exchange: Exchange, failure: Failure) -> None:
         """The unit, or what stands before it, has said no, or nothing that can be used; the connection is good."""
-        exchange.deadline.stop(self)
+        self.until_s = 0.0
         now = time.monotonic()
         self._counters.took(now - self._asked_s)
         self._failures = 0
@@ -191,8 +197,7 @@ class Link:
         beside it are asked over the new connection. Only when several share the link and none answers does it rest.
         """
         asked = self._wire.asked if self._wire else None
-        if asked is not None:
-            asked.deadline.stop(self)
+        self.until_s = 0.0
         self._drop()
         malformed = failure.cause is Gap.MALFORMED
         self._counters.rejected += malformed
@@ -207,21 +212,24 @@ class Link:
         self._next()
 
     def _next(self) -> None:
-        while self._queue and not self._opening:
-            if self._wire is not None and self._wire.asked is not None:
+        queue = self._queue
+        while queue and not self._opening:
+            wire = self._wire
+            if wire is not None and wire.asked is not None:
                 return
-            exchange, now = self._queue[0], time.monotonic()
-            if self._way.owes(exchange.read.unit) or not self.rest.allows(exchange.owner, now):
-                self._queue.popleft()
+            exchange, now, way = queue[0], time.monotonic(), self._way
+            if (way.owing and way.owes(exchange.read.unit)) or not self.rest.allows(exchange.owner, now):
+                queue.popleft()
                 exchange.owner.failed(exchange, _PASSED_OVER)
                 continue
-            if self._wire is None:
+            if wire is None:
                 self._open()
                 return
-            self._queue.popleft()
+            queue.popleft()
             self._asked_s = now
-            exchange.deadline.start(self)
-            self._wire.send(exchange)
+            self.until_s = now + exchange.patience_s
+            self._waiting[self] = None
+            wire.send(exchange)
 
     def _open(self) -> None:
         if time.monotonic() < self._rest_until:

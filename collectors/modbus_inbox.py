@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -54,10 +55,11 @@ class Tray:
 
 
 class Inbox:
-    """Everything a connection has received since its last batch; bounded by `full`."""
+    """Everything a connection has received since its last batch; bounded by `full`. The first of it is announced."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, announce: Callable[[], None]) -> None:
         self._origin = origin
+        self._announce = announce
         self._trays: list[Tray] = []
         self._gaps: list[tuple[int, int, int, int, int]] = []
         self._bytes = 0
@@ -80,12 +82,16 @@ class Inbox:
         tray.data.append(data)
         tray.times.append(time_ns)
         tray.rows.append(row)
+        if not self._bytes:
+            self._announce()
         self._bytes += _OVERHEAD + len(data)
 
     def gap(self, series: int, cause: Gap, time_ns: int, span_ns: int) -> None:
         """Hold a gap row; Gap.NONE says that the device answers again."""
         quality = GOOD if cause is Gap.NONE else BAD | COMM
         self._gaps.append((time_ns, span_ns, series, cause, quality))
+        if not self._bytes:
+            self._announce()
         self._bytes += _OVERHEAD
 
     def take(self) -> Batch:

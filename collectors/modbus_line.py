@@ -61,7 +61,7 @@ class RtuWay:
         self._address = address
         self._owed_s = _OWED * timeout_s
         # Both by unit; they outlive a connection.
-        self._owed: dict[int, float] = {}  # until when [s monotonic]
+        self.owing: dict[int, float] = {}  # until when [s monotonic]
         self._steps: dict[int, Step] = {}
 
     def step(self, unit: int) -> Step:
@@ -75,21 +75,21 @@ class RtuWay:
 
     def owe(self, unit: int) -> None:
         """Note that a reply of this unit may still come."""
-        self._owed[unit] = time.monotonic() + self._owed_s
+        self.owing[unit] = time.monotonic() + self._owed_s
 
     def settle(self, frame: bytes) -> bool:
         """Note that a reply has come nobody waits for; return whether it was owed."""
-        owed = self._owed.pop(frame[0], None) is not None
+        owed = self.owing.pop(frame[0], None) is not None
         step = self._steps.get(frame[0])
         return (step is not None and step.answered(frame[:3]) is not None) or owed
 
     def owes(self, unit: int) -> bool:
         """Return whether a late reply of this unit is still possible."""
-        if not self._owed or unit not in self._owed:
+        if unit not in self.owing:
             return False
-        if self._owed[unit] > time.monotonic():
+        if self.owing[unit] > time.monotonic():
             return True
-        del self._owed[unit]
+        del self.owing[unit]
         return False
 
     def wire(self, link: Link) -> RtuWire:

@@ -12,7 +12,6 @@ from collectors.modbus_client import Exchange, Form, Link
 from collectors.modbus_frames import Failure, Malformed, Read, encode, good_header, read_reply, take_frame
 from pipeline.gaps import Gap
 
-
 _MOST_STRAY: Final = 256  # answers nobody waits for, after one request: late ones are few
 
 
@@ -20,6 +19,7 @@ class TcpWay:
     """The way to the units behind one host and port."""
 
     silent_most = 2
+    owing = frozenset[int]()
 
     def __init__(self, host: str, port: int) -> None:
         self.name = f"{host}:{port}"
@@ -58,13 +58,13 @@ class TcpWire(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without inheriting from it
 
     def send(self, exchange: Exchange) -> None:
-        assert self._transport is not None
-        self._number = (self._number + 1) & 0xFFFF
-        self._transaction = self._number.to_bytes(2, "big")
+        self._number = number = (self._number + 1) & 0xFFFF
+        self._transaction = transaction = number.to_bytes(2, "big")
         self.asked = exchange
         self.silent += 1
         self._stray = 0
-        self._transport.write(self._transaction + exchange.request)
+        assert self._transport is not None
+        self._transport.write(transaction + exchange.request)
 
     def give_up(self) -> Failure | None:
         self.asked = None

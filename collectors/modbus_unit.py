@@ -74,6 +74,7 @@ class Unit:
         self.name = name
         self.period_s = period_s  # on the wall
         self.first_slot_s = 0.0  # its place in the regular schedule, which the very first cycle may precede
+        self.due_s = 0.0  # when its next cycle begins [s monotonic]
         self.values: list[BlockExchange] = []
         self.identity: list[BlockExchange] = []
         self.link = link
@@ -81,11 +82,13 @@ class Unit:
         self._inbox = inbox
         self._clock = clock
         self._roll = roll
-        self._asking: list[BlockExchange] = []  # of this cycle, last one next; empty: no cycle is under way
+        self._asking: Sequence[BlockExchange] = ()  # of this cycle; empty: no cycle is under way
+        self._place = 0  # of the one that is asked now
         self._block_failure: Failure | None = None
         self._overrun_ns = 0  # the last cycle that fell due while one was under way
         self._withheld = False
         self._met = False
+        self._at_ease = False  # the last cycle was answered to its end, and nothing has come between since
         self._texts: dict[str, str] = {}
         self._known_ns = clock.now_ns()
         self._cause: Gap | None = None  # of the last gap row; None: what went before this start is unknown
@@ -117,7 +120,10 @@ class Unit:
             self._inbox.reply(exchange.tray, data, now_ns, exchange.row)
         else:
             self._identify(exchange, data)
-        self._go_on(now_ns)
+        if self._at_ease and self._place + 1 >= len(self._asking) and not (self._block_failure or self._overrun_ns):
+            self._asking, self._known_ns = (), now_ns  # as mostly
+        else:
+            self._go_on(now_ns)
 
     def failed(self, exchange: Exchange, failure: Failure) -> None:
         assert isinstance(exchange, BlockExchange)
@@ -130,18 +136,19 @@ class Unit:
 
     def _begin(self) -> None:
         self._block_failure = None
-        self._asking = (self.values if self._met and self.values else self.identity + self.values)[::-1]
-        self.link.ask(self._asking[-1])
+        self._asking = self.values if self._met and self.values else [*self.identity, *self.values]
+        self._place = 0
+        self.link.ask(self._asking[0])
 
     def _go_on(self, now_ns: int) -> None:
-        if len(self._asking) > 1:
-            self._asking.pop()
-            self.link.ask(self._asking[-1])
+        self._place += 1
+        if self._place < len(self._asking):
+            self.link.ask(self._asking[self._place])
         else:
             self._end(self._block_failure, now_ns)
 
     def _end(self, failure: Failure | None, now_ns: int) -> None:
-        self._asking = []
+        self._asking = ()
         overrun_ns, self._overrun_ns = self._overrun_ns, 0
         self._met = failure is None or failure.cause is Gap.EXCEPTION
         if self.link.rest.failures(self):
@@ -176,10 +183,12 @@ class Unit:
             self._inbox.gap(self._gap_series, Gap.NONE, now_ns, 0)
         if self._state != "well":
             self._turn("well", "")
+        self._at_ease = True
 
     def _gap(self, cause: Gap, now_ns: int) -> None:
         span_ns, self._known_ns = max(0, now_ns - self._known_ns), now_ns
         self._cause = cause
+        self._at_ease = False
         self._inbox.gap(self._gap_series, cause, now_ns, span_ns)
         self._roll.counters.miss(self.name)
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collectors.modbus_inbox import HELD_BYTES
+from collectors.modbus_turns import Turns
 from pipeline.gaps import Gap
 from pipeline.quality import BAD, COMM, RANGE
 from tests.peers.modbus_rig import Run, bound, counting, frame, registers, running, serving
@@ -318,8 +319,8 @@ async def test_what_waits_is_bounded_and_its_loss_is_one_gap_row(monkeypatch: py
 async def test_phases_are_spread_evenly() -> None:
     run = Run([bound(f"m{i}", "127.0.0.1:9", one()) for i in range(1000)], every_s=1.0)
     collector: Any = run.collector
-    collector._schedule()
-    dues = sorted(due for due, *_ in collector._heap)
+    Turns(collector._units, 0.0)
+    dues = sorted(unit.due_s for unit in collector._units)
     assert dues[-1] - dues[0] == pytest.approx(0.999)
     assert max(b - a for a, b in itertools.pairwise(dues)) == pytest.approx(0.001, abs=1e-6)
 

@@ -42,7 +42,7 @@ def test_no_other_table_can_be_asked(table: Any) -> None:
 @pytest.mark.parametrize(
     ("way", "sends"),
     [
-        (modbus_tcp, "write(self._transaction + exchange.request)"),
+        (modbus_tcp, "write(transaction + exchange.request)"),
         (modbus_line, "write(self.asked.request if read == asked else encode(read))"),
     ],
     ids=["tcp", "rtu"],

@@ -40,8 +40,8 @@ class Listener:
     def enrol(self, owner: Any, read: Read) -> Any:
         return TcpWay("127.0.0.1", 502).form(read)
 
-    def deadline(self, line_s: float) -> Any:
-        return None
+    def patience_s(self, line_s: float) -> float:
+        return line_s
 
     def uses(self, wire: Any) -> bool:
         return self.in_use

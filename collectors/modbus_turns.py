@@ -1,0 +1,66 @@
+"""Units and their periods in; who is due now out, each at its own period, phases spread evenly."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from collectors.line_rest import MEET_S
+from collectors.modbus_client import Link
+from collectors.modbus_unit import Unit
+
+# A timer may fire a little before its time; who is due this soon is due now [s].
+_EARLY_S = 0.001
+
+
+class Turns:
+    """The schedule of a connection's units.
+
+    Units of equal period take turns in a ring: the one that has been read goes to its end. So what the schedule costs
+    depends on how many periods there are, not on how many units.
+    """
+
+    def __init__(self, units: Sequence[Unit], start: float) -> None:
+        """Spread units of equal period evenly over it, those of one link too; slow ones are met within MEET_S."""
+        together: dict[float, dict[Link, list[Unit]]] = {}
+        for unit in units:
+            together.setdefault(unit.period_s, {}).setdefault(unit.link, []).append(unit)
+        self._heap: list[tuple[float, int, deque[Unit]]] = []
+        for number, (period_s, links) in enumerate(together.items()):
+            ring: list[Unit] = []
+            for turn, mates in enumerate(links.values()):
+                for place, unit in enumerate(mates):
+                    phase = (place + turn / len(links)) / len(mates)
+                    unit.first_slot_s = start + phase * period_s
+                    unit.due_s = start + phase * min(period_s, MEET_S)
+                    ring.append(unit)
+            ring.sort(key=_due)
+            self._heap.append((ring[0].due_s, number, deque(ring)))
+        heapq.heapify(self._heap)
+
+    @property
+    def next_s(self) -> float:
+        """When the next unit is due [s monotonic]."""
+        return self._heap[0][0] if self._heap else float("inf")
+
+    def due(self, now: float) -> Iterator[Unit]:
+        """Yield all that are due, in order, each told of the cycles that were let pass; their next turns are set."""
+        heap, now = self._heap, now + _EARLY_S
+        while heap and heap[0][0] <= now:
+            due_s, number, ring = heap[0]
+            unit = ring.popleft()
+            following = unit.first_slot_s if unit.first_slot_s > due_s else due_s + unit.period_s
+            if following <= now:
+                unit.skipped()
+                following += ((now - following) // unit.period_s + 1) * unit.period_s
+            unit.due_s = following
+            ring.append(unit)
+            if len(ring) > 1 and following < ring[-2].due_s:  # it was let pass, or met before its place
+                ring = deque(sorted(ring, key=_due))
+            heapq.heapreplace(heap, (ring[0].due_s, number, ring))
+            yield unit
+
+
+def _due(unit: Unit) -> float:
+    return unit.due_s
