@@ -86,7 +86,7 @@ class Accountant:
         checked = loop.time()
         while True:
             if not await self.step():
-                await self.log.changed()
+                await self.log.gathered()
             if loop.time() - checked >= _CHECKPOINT_S:
                 await self.checkpoint()
                 checked = loop.time()

@@ -17,7 +17,7 @@ from config.bindings import series_key
 from config.errors import GatewayError
 from config.quantities import QUANTITIES
 from pipeline.batch import LEDGER, WINDOW, Batch, Header, make
-from pipeline.clock import Clock
+from pipeline.clock import Clock, to_beat_s
 from pipeline.counters import Counters
 from pipeline.heartbeat import GATEWAY
 from pipeline.log.log import Log
@@ -93,7 +93,7 @@ class Publisher:
         self.counters.state = "running"
         while True:
             await self.step()
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(to_beat_s(_POLL_S))
 
     async def step(self) -> None:
         """Append the rows of every block not yet published; a row is the last word on its series and time."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.batch import LEDGER, Batch, Header, Window, concat
-from pipeline.clock import SECOND_NS, Clock
+from pipeline.clock import SECOND_NS, Clock, to_beat_s
 from pipeline.counters import Counters
 from pipeline.log.codec import DamagedLog
 from pipeline.log.log import Log
@@ -50,7 +50,7 @@ class Archivist:
         self.counters.state = "running"
         cut = tidied = self._now_s()
         while True:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(to_beat_s(_POLL_S))
             rows = self.counters.backlog = self.log.reader.rows_after(self.archive.cursor)
             now = self._now_s()
             if rows >= self.cut_rows or now - cut >= self.cut_s:

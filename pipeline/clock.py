@@ -64,3 +64,12 @@ class Clock:
     def wall_seconds(self, seconds: float) -> float:
         """Return how long `seconds` of gateway time last on the wall."""
         return seconds / self.speed
+
+
+def to_beat_s(every_s: float) -> float:
+    """Return how long it is to the next multiple of `every_s` on the event loop's clock [s].
+
+    Whoever looks at something every second waits for the same one, so that the loop wakes up once for all of them.
+    """
+    rest_s = every_s - asyncio.get_running_loop().time() % every_s
+    return rest_s if rest_s > every_s / 20 else rest_s + every_s  # a timer may fire a little before its time

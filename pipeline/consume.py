@@ -54,7 +54,7 @@ class Consumer:
     async def run(self) -> None:
         """Follow the log for ever."""
         self.counters.state = "running"
-        await self.log.follow(self.step)
+        await self.log.follow(self.step, live=False)
 
     async def step(self) -> bool:
         """Fold the next windows; False when there are none. Rows and cursor are one commit: each row comes once."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from config.model import Keep
-from pipeline.clock import Clock
+from pipeline.clock import Clock, to_beat_s
 from pipeline.counters import Counters
 from pipeline.deliver import Delivery
 from pipeline.log.directory import DataDirectory
@@ -43,7 +43,7 @@ class Room:
         """Look every two seconds, for ever."""
         while True:
             await self.look()
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(to_beat_s(_EVERY_S))
 
     async def look(self) -> None:
         """Do it once; the disk first, for a policy may have to wait for a request under way."""

@@ -14,7 +14,7 @@ from typing import Final
 from config.bindings import series_key
 from config.errors import Unavailable
 from pipeline.batch import Header, make
-from pipeline.clock import RELEASED_NS, SECOND_NS, Clock
+from pipeline.clock import RELEASED_NS, SECOND_NS, Clock, to_beat_s
 from pipeline.counters import Counters
 from pipeline.log.log import Log, LogReader
 from pipeline.log.schema import FILE
@@ -102,7 +102,7 @@ async def _follow(log: Log, clock: Clock, series: int, counters: Counters, wall:
             if agreed >= _SETTLED and wall() >= RELEASED_NS:
                 await _step(log, clock, series, counters, wall())
                 agreed = 0
-        await asyncio.sleep(_EVERY_S)
+        await asyncio.sleep(to_beat_s(_EVERY_S))
 
 
 async def _step(log: Log, clock: Clock, series: int, counters: Counters, wall_ns: int) -> None:

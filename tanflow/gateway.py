@@ -278,6 +278,7 @@ class Gateway:
             while self.log.read(follower.position, 1) and follower.counters.state != "down":
                 if asyncio.get_running_loop().time() > deadline:
                     return
+                self.log.hurry()
                 await asyncio.sleep(_GLANCE_S)
 
     def _followers(self) -> dict[str, Coroutine[Any, Any, None]]:

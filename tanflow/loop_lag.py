@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-_EVERY_S: Final = 0.05
+_EVERY_S: Final = 0.2
 _SPAN_S: Final = 15.0
 
 
 @dataclass(slots=True)
 class LoopLag:
-    """Lag of the event loop behind a 50 ms beat; `largest_s` since the start, start-up included."""
+    """Lag of the event loop behind a beat of 200 ms; `largest_s` since the start, start-up included."""
 
     largest_s: float = 0.0
     last_s: float = 0.0

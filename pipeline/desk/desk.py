@@ -67,7 +67,7 @@ class Desk:
     async def run(self) -> None:
         """Follow the log for ever."""
         self.counters.state = "running"
-        await self.log.follow(self.step)
+        await self.log.follow(self.step, live=True)
 
     async def step(self) -> bool:
         """Fold the next windows; False when there are none. What they bring and the cursor are one commit."""

@@ -13,13 +13,14 @@ import numpy as np
 import orjson
 
 from pipeline.batch import Batch, Window
-from pipeline.clock import Clock
+from pipeline.clock import Clock, to_beat_s
 from pipeline.log.codec import decode
 from pipeline.log.schema import open_reader
 from pipeline.log.writer import Cursor, Entry, LogWriter
 from pipeline.quality import CLOCK
 
 _KEYS: Final = 2_000  # new series in one statement
+_GATHER_S: Final = 1.0  # for those who need not know of each commit
 _RECENT_ROWS: Final = 100_000  # decoded windows kept for the consumers that follow closely
 
 
@@ -147,6 +148,8 @@ class Log:
         self._recent: OrderedDict[int, Window] = OrderedDict()
         self._recent_rows = 0
         self._more = asyncio.Event()
+        self._gathered = asyncio.Event()
+        self._gathering: asyncio.TimerHandle | None = None
 
     async def append(self, entry: Entry) -> int:
         """Commit an entry and return its position; raises LogFailed."""
@@ -213,11 +216,23 @@ class Log:
         self._more.clear()
         await self._more.wait()
 
-    async def follow(self, step: Callable[[], Awaitable[bool]]) -> None:
-        """Take step after step for ever; after one that found nothing, wait for the next commit."""
+    async def gathered(self) -> None:
+        """Return when there are commits, up to a second of them at once: they wake all who wait here together."""
+        self._gathered.clear()
+        await self._gathered.wait()
+
+    def hurry(self) -> None:
+        """Let those go on who gather, now."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        self._gathered.set()
+
+    async def follow(self, step: Callable[[], Awaitable[bool]], *, live: bool) -> None:
+        """Take step after step for ever; after one that found nothing, wait: `live` for a commit, else for several."""
         while True:
             if not await step():
-                await self.changed()
+                await (self.changed() if live else self.gathered())
 
     async def close(self) -> None:
         """Commit what waits and close; the reader first, so that the writer's connection is the last."""
@@ -229,6 +244,8 @@ class Log:
             self.position = window.position
             self._remember(window)
         self._more.set()
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(to_beat_s(_GATHER_S), self.hurry)
 
     def _remember(self, window: Window) -> None:
         offsets = [self.reader.boots.get(b.header.boot, 0) for b in window.batches]

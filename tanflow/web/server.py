@@ -21,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from config import secrets
 from config.errors import GatewayError, Unavailable
 from config.model import Api
+from pipeline.clock import to_beat_s
 from tanflow.web import tls
 from tanflow.web.access.sessions import SignIns
 from tanflow.web.app import application
@@ -38,6 +39,7 @@ _WAITING: Final = 64  # in the listen queue
 _REQUEST_HEAD: Final = 32_768  # largest request line with headers [bytes]
 _UNREAD_MS: Final = 120_000  # who takes nothing of what was sent for this long has gone, whatever TCP hopes
 _HEAD_S: Final = 10.0  # for the head of a request: who only holds a connection takes a place from others
+_TICK_S: Final = 1.0  # of the date in answers
 _GRACE_S: Final = 1  # for answers under way when the gateway stops
 
 
@@ -47,10 +49,22 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, secure: ssl.SSLContext | None) -> None:
         super().__init__(config)
         self._secure = secure
+        self._over = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Keep the date of answers until told to end; uvicorn itself wakes up ten times a second for that."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), to_beat_s(_TICK_S))
+
+    def end(self) -> None:
+        """Let `serve` return."""
+        self.should_exit = True
+        self._over.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen as uvicorn does, with an end to the time a TLS handshake may take."""
@@ -134,7 +148,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     )
 
 
-async def _run(server: uvicorn.Server, listener: socket.socket, beside: Iterable[Work]) -> None:
+async def _run(server: _Server, listener: socket.socket, beside: Iterable[Work]) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="api server")
     others = [asyncio.create_task(work(), name="api work") for work in beside]
     try:
@@ -145,7 +159,7 @@ async def _run(server: uvicorn.Server, listener: socket.socket, beside: Iterable
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        server.should_exit = True
+        server.end()
         await serving
 
 

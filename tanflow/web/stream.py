@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from config.errors import Rejected, Unavailable
+from pipeline.clock import to_beat_s
 from pipeline.latest import Latest
 from tanflow.web.access.sessions import Sessions, who
 from tanflow.web.alerts.alert_list import AlertList
@@ -103,7 +104,7 @@ class Streams:
                 if self.readers:
                     self._look()
                 self._wake()
-                await asyncio.sleep(_EACH_S)
+                await asyncio.sleep(to_beat_s(_EACH_S))
         finally:
             self.over = True
             self._wake()
