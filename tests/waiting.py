@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-DEADLINE_S: Final = 60.0  # guards against hanging for ever; a slow machine is no failure
+DEADLINE_S: Final = 180.0  # guards against hanging for ever; a slow machine is no failure
 
 
 async def until(condition: Callable[[], object], timeout_s: float = DEADLINE_S, what: str = "") -> None:
@@ -18,9 +18,11 @@ async def until(condition: Callable[[], object], timeout_s: float = DEADLINE_S, 
         await asyncio.sleep(0.01)
 
 
-def until_sync(condition: Callable[[], object], timeout_s: float = DEADLINE_S, what: str = "") -> None:
+def until_sync(
+    condition: Callable[[], object], timeout_s: float = DEADLINE_S, what: str = "", every_s: float = 0.01
+) -> None:
     """Like `until`, for code outside an event loop."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what or condition}"
-        time.sleep(0.01)
+        time.sleep(every_s)

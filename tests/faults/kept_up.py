@@ -12,7 +12,7 @@ from tests.faults.plant import Plant, in_thread
 from tests.waiting import until_sync
 
 _RESTART_S: Final = 0.5
-_DEADLINE_S: Final = 180.0
+_DEADLINE_S: Final = 300.0
 
 
 class KeptUp:

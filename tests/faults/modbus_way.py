@@ -9,9 +9,9 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tests.services.ports import free_port
 
@@ -31,7 +31,6 @@ class Way:
     """Listens on `port` for the gateway and asks `meters_port`; `how` says what becomes of the answers of `units`."""
 
     meters_port: int
-    late_s: float
     port: int = field(default_factory=free_port)
     how: str = ""
     units: frozenset[int] = frozenset()
@@ -40,7 +39,7 @@ class Way:
     slowest_s: float = 0.0  # the longest that a good answer took behind the way
     _chance: random.Random = field(default_factory=lambda: random.Random(20_261_123))
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _held: dict[asyncio.StreamWriter, list[bytes]] = field(default_factory=dict)  # late answers, by connection
     _loop: asyncio.AbstractEventLoop | None = None
 
     def __call__(self, stop: threading.Event) -> None:
@@ -57,8 +56,6 @@ class Way:
         async with await asyncio.start_server(self._connection, "127.0.0.1", self.port):
             await asyncio.to_thread(stop.wait)
         self._reset_all()
-        for task in self._tasks:
-            task.cancel()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
@@ -70,6 +67,7 @@ class Way:
                     await self._exchange(await _frame(reader), writer, answers, meters)
         finally:
             self._open.discard(writer)
+            self._held.pop(writer, None)
             writer.close()
             if meters is not None:
                 meters.close()
@@ -78,6 +76,7 @@ class Way:
         self, request: bytes, writer: asyncio.StreamWriter, answers: asyncio.StreamReader, meters: asyncio.StreamWriter
     ) -> None:
         unit, began = request[6], time.monotonic()
+        writer.writelines(self._held.pop(writer, ()))
         spoil = self.how if unit in self.units else ""
         asked = 3 - unit if spoil == "swapped" else unit
         meters.write(request[:6] + bytes((asked,)) + request[7:])
@@ -93,22 +92,13 @@ class Way:
         if spoil != "swapped":
             _SPOILERS[spoil](self, answer, writer)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def _reset_all(self) -> None:
         for writer in list(self._open):
             _reset(writer)
 
     def _late(self, answer: bytes, writer: asyncio.StreamWriter) -> None:
-        async def say() -> None:
-            await asyncio.sleep(self.late_s)
-            if not writer.is_closing():
-                writer.write(_poisoned(answer))
-
-        self._later(say())
+        """Keep the answer until the next question has come, however slow who asks is."""
+        self._held.setdefault(writer, []).append(_poisoned(answer))
 
     def _garbage(self, answer: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(self._chance.randbytes(self._chance.randint(8, 40)))
@@ -139,7 +129,8 @@ def _half_and_closed(way: Way, answer: bytes, writer: asyncio.StreamWriter) -> N
 
 def _transaction(way: Way, answer: bytes, writer: asyncio.StreamWriter) -> None:
     number = int.from_bytes(answer[:2], "big")
-    writer.write(((number + 1) & 0xFFFF).to_bytes(2, "big") + _poisoned(answer)[2:])
+    # Far from any number asked soon: an answer with the next one, late, could be told from a true one by nobody.
+    writer.write((number ^ 0x8000).to_bytes(2, "big") + _poisoned(answer)[2:])
 
 
 def _unit(way: Way, answer: bytes, writer: asyncio.StreamWriter) -> None:

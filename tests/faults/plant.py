@@ -220,6 +220,13 @@ class Plant:
         self.until(lambda: "proof 1 " in broker.log, "the subscription")
         self.kill()
 
+    @contextmanager
+    def publishing(self, broker: Mosquitto) -> Iterator[None]:
+        """Publish until the block is left, from when the broker has granted the running gateway its subscription."""
+        self.until(lambda: "proof 1 " in broker.log, "the subscription")
+        with in_thread(self.publisher):
+            yield
+
     def until(self, condition: Callable[[], object], what: str, timeout_s: float = 300) -> None:
         """Return when `condition()` holds; fail with the gateway's own words when it ends before."""
 
@@ -227,7 +234,7 @@ class Plant:
             assert self.process is None or self.process.poll() is None, self.log[-4000:]
             return bool(condition())
 
-        until_sync(held, timeout_s, what)
+        until_sync(held, timeout_s, what, every_s=0.05)  # each look opens the log anew
 
     def accepts(self, since: float) -> float:
         """Return how long after `since` [monotonic s] the running gateway has accepted a new reading [s]."""
@@ -253,7 +260,7 @@ class Plant:
         async def main() -> None:
             devices = {name: Ramp(name, 1_000.0 * n) for n, name in enumerate(METERS, 1)}
             async with serve(load(self._served).gateway, load_all(), devices, own_broker=False) as served:
-                running = asyncio.create_task(served.run(Clock(), 0.02))
+                running = asyncio.create_task(served.run(Clock(), 0.05))
                 await asyncio.to_thread(stop.wait)
                 running.cancel()
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.faults.database_door import Act, Door, answers, half_answer, late, lost_answer, passes, reset
-from tests.faults.plant import DATABASE, METERS, Plant, in_thread
+from tests.faults.plant import DATABASE, METERS, Plant
 from tests.faults.stages import judge
 from tests.faults.table import Fault, happened
 from tests.services.influxd import Influxd
@@ -46,7 +46,7 @@ class Course:
 
     def __init__(self, plant: Plant, door: Door, full: bool) -> None:
         self.plant, self.door = plant, door
-        self.lasts_s = 30.0 if full else 0.8
+        self.lasts_s = 30.0 if full else 0.2
         self.seen: list[Trouble] = []
 
     @contextmanager
@@ -75,9 +75,8 @@ def running(
     plant = Plant(tmp_path, url, mosquitto.port, changes or {})
     with plant.alive(publishing=False):
         plant.start()
-        plant.until(lambda: "proof 1 " in mosquitto.log, "the broker knows it")
         plant.until(lambda: plant.witness.inputs > 50, "something is accepted")
-        with in_thread(plant.publisher):
+        with plant.publishing(mosquitto):
             yield plant
         plant.caught_up()
         plant.stop()

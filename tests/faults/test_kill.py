@@ -11,7 +11,6 @@ from tests.faults.stages import judge
 from tests.faults.table import Fault, happened
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
-from tests.waiting import until_sync
 
 WHILE_IT_RUNS = 0.7  # share of the kills that hit a gateway which has accepted something since its start
 SEED = 20_260_101
@@ -28,7 +27,7 @@ def kill_often(plant: Plant, influx: Influxd, kills: int) -> int:
         before = accepted()
         plant.start()
         if chance.random() < WHILE_IT_RUNS:
-            until_sync(lambda before=before: accepted() > before, 60, "something is accepted")
+            plant.accepts(time.monotonic())
             time.sleep(chance.uniform(0.0, 2.0))  # the random moment is the point of it
         else:
             time.sleep(chance.uniform(0.2, 3.0))  # while it starts, on a slow machine
@@ -38,10 +37,9 @@ def kill_often(plant: Plant, influx: Influxd, kills: int) -> int:
 
 
 def test_nothing_accepted_is_lost_or_doubled(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, full: bool) -> None:
-    kills = 500 if full else 15
+    kills = 500 if full else 5
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port)
-    plant.subscribe_first(mosquitto)
     with plant.alive():
         hits = kill_often(plant, influx, kills)
         plant.start()
@@ -49,7 +47,7 @@ def test_nothing_accepted_is_lost_or_doubled(tmp_path: Path, influx: Influxd, mo
         plant.stop()
     verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
     assert verdict.sound(), verdict
-    assert verdict.accepted > 250
+    assert verdict.accepted > 10 * kills
     assert hits > kills // 2
     more = f"{hits} of them hit a gateway that had accepted something; {len(plant.publisher.acked):,} messages"
     happened(Fault("process", f"kill -9 at {kills} random moments, InfluxDB away twice", verdict, more=more))

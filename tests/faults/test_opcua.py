@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pytest
 from cryptography.hazmat.primitives import serialization
 
 from collectors.opcua_certificates import CERTIFICATE, KEY, OWN, application_uri
@@ -20,7 +21,7 @@ from pipeline.clock import SECOND_NS
 from simulators.certificates import Pair, made
 from tests.faults.history_rows import History, all_rows
 from tests.faults.plant import DATABASE, Plant
-from tests.faults.stages import EVER, Stretch, judge
+from tests.faults.stages import Stretch, judge
 from tests.faults.table import Fault, happened
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
@@ -30,113 +31,142 @@ ITEMS: Final = 4
 STEP_MS: Final = 50
 URI: Final = "urn:proof:server"
 LINE: Final = "line-{}.sequence.count"
-Do = Callable[[HistoryServer, float], None]
 
 
-def line(folder: Path, url: str, influx: Influxd, mosquitto: Mosquitto, node: str, **more: Any) -> Plant:
-    """Return the plant with a server of numbered variables besides."""
+@dataclass
+class Line:
+    """A plant beside a server that signs and encrypts, the server's two certificates, and what was done to them."""
+
+    plant: Plant
+    server: HistoryServer
+    good: dict[str, str]
+    bad: dict[str, str]
+    influx: Influxd
+    full: bool
+    done: list[tuple[str, float, Stretch]] = field(default_factory=list)
+
+    def note(self, what: str, begin: int, back_s: float) -> None:
+        """Note a fault that is over: how long until values came again [s]."""
+        self.done.append((what, back_s, (begin, newest(self.plant))))
+
+
+def forgets(line: Line) -> None:
+    """The server stands still, ends the session, loses its subscriptions: what it counted meanwhile is read back."""
+    for_s = 60.0 if line.full else 5.0
+
+    def stand_still() -> None:
+        line.server.freeze()
+        time.sleep(for_s)  # how long it stands still
+        line.server.thaw()
+
+    for what, do in (
+        (f"the server stands still (SIGSTOP, SIGCONT), {for_s:.0f} s", stand_still),
+        ("the server ends the session, as after its timeout", lambda: line.server.order("expire")),
+        ("the server loses its subscriptions", lambda: line.server.order("forget")),
+    ):
+        begin = now()
+        do()
+        line.note(what, begin, reads_on(line.plant))
+
+
+def moves(line: Line) -> None:
+    """The namespace gets another index, and under the old one stands another variable of the same name."""
+    begin, backs = now(), []
+    for others in (2, 1, 3, 0) if line.full else (2,):
+        line.server.start_again(others=others)
+        backs.append(reads_on(line.plant))
+    line.note(f"the server starts again with another namespace index, {len(backs)} times", begin, max(backs))
+
+
+def servers_expires(line: Line) -> None:
+    """The server's certificate expires and is renewed; what it counted meanwhile is read back."""
+    begin = now()
+    line.server.start_again(**line.bad)
+    line.plant.until(lambda: "has expired on" in line.plant.log, "the expired certificate is told")
+    time.sleep(20 if line.full else 0)  # how long nobody mends it
+    line.server.start_again(**line.good)
+    line.note("the server's certificate expired, then renewed", begin, reads_on(line.plant))
+
+
+def own_expires(line: Line) -> None:
+    """The gateway's own certificate has expired: it says so at each connection until it shows the renewed one.
+
+    Whether the server takes the expired one is the server's affair.
+    """
+    plant, begin, told = line.plant, now(), "the gateway's certificate has expired on"
+    end(plant)
+    outdated, own = made("tanflow", application_uri(), **past()), plant.data / "certs" / OWN
+    (own / CERTIFICATE).write_bytes(outdated.der)
+    (own / KEY).write_bytes(outdated.key_pem)
+    said = len(plant.log)
+    plant.start()
+    plant.until(lambda: told in plant.log[said:], "it is told")
+    certs = [sys.executable, "-m", "tanflow", "certs"]
+    checked = subprocess.run([*certs, "check", "-c", str(plant.config)], capture_output=True, text=True, check=False)
+    assert checked.returncode != 0
+    assert "the gateway's certificate has expired" in " ".join((checked.stdout + checked.stderr).split())
+    subprocess.run([*certs, "renew", "--data", str(plant.data)], check=True)
+    line.server.order("expire")
+    back_s = reads_on(plant)
+    said = len(plant.log)
+    line.server.order("expire")
+    reads_on(plant)
+    assert told not in plant.log[said:]
+    line.note("the gateway's own certificate expired, then renewed", begin, back_s)
+
+
+ACTS: Final = (forgets, moves, servers_expires, own_expires)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each kind of fault on its own in full, one after the other in the small dose."""
+    if "acts" in metafunc.fixturenames:
+        each = [(act,) for act in ACTS] if metafunc.config.getoption("--full") else [ACTS]
+        metafunc.parametrize("acts", each, ids=lambda acts: acts[0].__name__)
+
+
+@pytest.fixture
+def line(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, start_history: Start, full: bool) -> Line:
+    """The plant, not yet started, and its server, which signs with the good certificate."""
     influx.create(DATABASE)
-    number = {"quantity": "count", "unit": "1"}
-    assets = {
-        f"line-{i}": {"type": "other", "carrier": "none", "devices": {"plc": {"connection": "line", "points": {
-            "sequence": number | {"opcua": {"node": node.format(i)}}}}}}
-        for i in range(ITEMS)
-    }  # fmt: skip
-    server = {"protocol": "opcua", "url": url, "every_s": 0.1, "sampling_s": 0, "queue": 1_000, "stale_s": 1.5,
-              "timeout_s": 2, "backoff_max_s": 1} | more  # fmt: skip
-    changes = {"connections": {"line": server}, "areas": {"hall": {"assets": assets}}}
-    return Plant(folder, influx.url, mosquitto.port, changes=changes)
-
-
-def freeze(server: HistoryServer, for_s: float) -> None:
-    server.freeze()
-    time.sleep(for_s)  # how long it stands still
-    server.thaw()
-
-
-FORGETS: Final[tuple[tuple[str, Do], ...]] = (
-    ("the server stands still (SIGSTOP, SIGCONT), {:.0f} s", freeze),
-    ("the server ends the session, as after its timeout", lambda server, _: server.order("expire")),
-    ("the server loses its subscriptions", lambda server, _: server.order("forget")),
-)
-
-
-def test_what_a_server_forgets_is_read_back(
-    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, start_history: Start, full: bool
-) -> None:
-    server = start_history("node-opcua", items=ITEMS, step_ms=STEP_MS)
-    plant = line(tmp_path, server.url, influx, mosquitto, "ns=1;s=v{}")
-    for_s = 60.0 if full else 3.0
-    done = []
-    with plant.alive(publishing=False):
-        plant.start()
-        reads_on(plant)
-        for what, do in FORGETS:
-            begin = time.time_ns() - SECOND_NS // 2
-            do(server, for_s)
-            done.append((what.format(for_s), reads_on(plant), (begin, newest(plant))))
-        end(plant)
-    for what, back_s, between in done:
-        told(plant, what, influx, back_s, between)
-
-
-def test_a_namespace_that_moves_is_found_again(
-    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, start_history: Start, full: bool
-) -> None:
-    """Under the old index stands another variable of the same name: its value must not be taken."""
-    begun = time.time() * 1000
-    server = start_history("node-opcua", items=ITEMS, step_ms=STEP_MS, begun=begun, others=0)
-    plant = line(tmp_path, server.url, influx, mosquitto, "nsu=urn:proof:line;s=v{}")
-    with plant.alive(publishing=False):
-        plant.start()
-        reads_on(plant)
-        backs = []
-        for others in (2, 1, 3, 0) if full else (2,):
-            server.start_again(others=others)
-            backs.append(reads_on(plant))
-        end(plant)
-    rows = told(plant, f"the server starts again with another namespace index, {len(backs)} times", influx, max(backs))
-    assert max(row.value for i in range(ITEMS) for row in rows[LINE.format(i)]) < 1e9
-
-
-def test_an_expired_certificate_is_refused_until_it_is_renewed(
-    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, start_history: Start, full: bool
-) -> None:
-    """The server's first, then the gateway's own; both sides have their history read back when they talk again."""
     authority = made("authority", authority=True)
     good, bad = (kept(tmp_path / name, pair) for name, pair in (
         ("good", made("plc", URI, issuer=authority)), ("bad", made("plc", URI, issuer=authority, **past()))
     ))  # fmt: skip
-    server = start_history("node-opcua", items=ITEMS, step_ms=STEP_MS, begun=time.time() * 1000, uri=URI, **good)
-    plant = line(tmp_path, server.url, influx, mosquitto, "ns=1;s=v{}", security={})
-    certs = plant.data / "certs"
-    (certs / ISSUERS).mkdir(parents=True)
-    (certs / ISSUERS / "authority.der").write_bytes(authority.der)
-    with plant.alive(publishing=False):
-        plant.start()
-        reads_on(plant)
-        server.start_again(**bad)
-        plant.until(lambda: "has expired on" in plant.log, "the expired certificate is told")
-        time.sleep(20 if full else 0)  # how long nobody mends it
-        before = newest(plant)
-        server.start_again(**good)
-        back_s = reads_on(plant)
-        assert before < newest(plant)
-        end(plant)
-        told(plant, "the server's certificate expired, then renewed", influx, back_s)
-        own = certs / OWN
-        outdated = made("tanflow", application_uri(), **past())
-        (own / CERTIFICATE).write_bytes(outdated.der)
-        (own / KEY).write_bytes(outdated.key_pem)
-        said = len(plant.log)
-        plant.start()
-        plant.until(
-            lambda: "expired" in plant.log[said:] or "BadCertificateTimeInvalid" in plant.log[said:], "it is told"
-        )
-        subprocess.run([sys.executable, "-m", "tanflow", "certs", "renew", "--data", str(plant.data)], check=True)
-        back_s = reads_on(plant)
-        end(plant)
-        told(plant, "the gateway's own certificate expired, then renewed", influx, back_s)
+    begun = time.time() * 1000
+    server = start_history("node-opcua", items=ITEMS, step_ms=STEP_MS, begun=begun, others=0, uri=URI, **good)
+    number = {"quantity": "count", "unit": "1"}
+    assets = {
+        f"line-{i}": {"type": "other", "carrier": "none", "devices": {"plc": {"connection": "line", "points": {
+            "sequence": number | {"opcua": {"node": f"nsu=urn:proof:line;s=v{i}"}}}}}}
+        for i in range(ITEMS)
+    }  # fmt: skip
+    connection = {"protocol": "opcua", "url": server.url, "every_s": 0.1, "sampling_s": 0, "queue": 1_000,
+                  "stale_s": 3, "timeout_s": 10, "backoff_max_s": 1, "security": {}}  # fmt: skip
+    changes = {"connections": {"line": connection}, "areas": {"hall": {"assets": assets}}}
+    plant = Plant(tmp_path, influx.url, mosquitto.port, changes=changes)
+    issuers = plant.data / "certs" / ISSUERS
+    issuers.mkdir(parents=True)
+    (issuers / "authority.der").write_bytes(authority.der)
+    return Line(plant, server, good, bad, influx, full)
+
+
+def test_what_a_server_counted_meanwhile_is_read_back(line: Line, acts: tuple[Callable[[Line], None], ...]) -> None:
+    with line.plant.alive(publishing=False):
+        line.plant.start()
+        reads_on(line.plant)
+        for act in acts:
+            act(line)
+        end(line.plant)
+    rows = all_rows(line.plant.data)
+    for what, back_s, between in line.done:
+        told(line, rows, what, back_s, between)
+    assert max(row.value for i in range(ITEMS) for row in rows[LINE.format(i)]) < 1e9, "a value of another variable"
+
+
+def now() -> int:
+    """Return when a fault begins, with the last values before it [ns]."""
+    return time.time_ns() - SECOND_NS // 2
 
 
 def past() -> Mapping[str, Any]:
@@ -174,9 +204,8 @@ def end(plant: Plant) -> None:
     plant.stop()
 
 
-def told(plant: Plant, what: str, influx: Influxd, back_s: float, between: Stretch = EVER) -> History:
-    """Judge; each variable's numbers must follow one another without a hole. Return all rows."""
-    rows = all_rows(plant.data)
+def told(line: Line, rows: History, what: str, back_s: float, between: Stretch) -> None:
+    """Judge a fault; each variable's numbers must follow one another without a hole."""
     missing = doubled = count = 0
     for i in range(ITEMS):
         numbers = [r.value for r in rows[LINE.format(i)] if r.value >= 0 and between[0] <= r.time_ns <= between[1]]
@@ -184,8 +213,7 @@ def told(plant: Plant, what: str, influx: Influxd, back_s: float, between: Stret
         missing += int((step[step > 1] - 1).sum())
         doubled += int((step < 1).sum())
         count += len(numbers)
-    verdict = judge(plant.witness, (), influx=influx, between=between)
+    verdict = judge(line.plant.witness, (), influx=line.influx, between=between)
     verdict = replace(verdict, missing=verdict.missing + missing, doubled=verdict.doubled + doubled)
     assert verdict.sound(), (what, verdict)
     happened(Fault("OPC UA", what, verdict, back_s, f"{count:,} numbers of {ITEMS} variables without a hole"))
-    return rows

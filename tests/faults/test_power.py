@@ -37,7 +37,7 @@ def test_the_power_goes_at_random_moments(
 ) -> None:
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port, environment=preload.environment(journal=True))
-    chance, cuts = random.Random(SEED), 100 if full else 3
+    chance, cuts = random.Random(SEED), 100 if full else 1
     lost = 0
     with plant.alive():
         for _ in range(cuts):

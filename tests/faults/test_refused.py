@@ -59,7 +59,7 @@ def test_what_is_refused_is_a_dead_letter_and_nothing_else_is(
     changes = {"connections": {"floor": {"every_s": 0.2}}}  # so that every dead letter has room for all its lines
     with running(tmp_path, mosquitto, influx.url, changes) as plant:
         plant.publisher.stamp = stamp
-        enough = EVERY * (300 if full else 40)
+        enough = EVERY * (300 if full else 12)
         plant.until(lambda: plant.publisher.sent >= enough, "enough messages", 600)
     history = in_history(plant.data)
     amounts = Counter({(k.split(".")[0], t, v): n for (k, t, v), n in history.items() if k.endswith("import.energy")})

@@ -26,9 +26,11 @@ class Way:
     part: str
     steps: int
     one: int  # that of the small dose
+    starting: bool = False  # steps of a start, not of a gateway that accepts
 
 
 WAYS = (
+    Way("start of a new gateway", Step.DISK, "", 150, 30, starting=True),
     Way("commit and snapshot", Step.DISK, "log.db", 150, 9),
     Way("cut and roll-up of the history", Step.DISK, "history/", 45, 17),
     Way("delivery to InfluxDB", Step.SEND, "", 12, 2),
@@ -36,11 +38,14 @@ WAYS = (
 
 
 def kill_at(plant: Plant, preload: Preload, way: Way, step: int, port: int) -> None:
-    """Run the gateway until it has accepted something, then end it at a step of the work to come."""
-    process = plant.start()
-    plant.accepts(time.monotonic())
+    """Start the gateway and end it at a step: of its start, or of the work to come once it has accepted something."""
+    if not way.starting:
+        plant.start()
+        plant.accepts(time.monotonic())
     preload.kill_at(step, way.kinds, way.part, torn=step % 2 == 1, port=port)
-    assert process.wait(120) == -signal.SIGKILL, plant.log[-4000:]
+    process = plant.start() if way.starting else plant.process
+    assert process is not None
+    assert process.wait(300) == -signal.SIGKILL, plant.log[-4000:]
     preload.kill_at(0, Step(0))
 
 
@@ -54,6 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_killed_between_any_two_steps(
     tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, preload: Preload, ways: tuple[Way, ...], full: bool
 ) -> None:
+    """The next start goes on from what the last one has made; none may refuse it."""
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port, environment=preload.environment())
     steps = [(way, step) for way in ways for step in (range(1, way.steps + 1) if full else (way.one,))]
@@ -69,25 +75,3 @@ def test_killed_between_any_two_steps(
     assert verdict.sound(), verdict
     what = "; ".join(way.what for way in ways)
     happened(Fault("process", f"kill -9 before each of {len(steps)} steps: {what}", verdict, back_s))
-
-
-def test_killed_between_any_two_steps_of_its_first_start(
-    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, preload: Preload, full: bool
-) -> None:
-    """The next start goes on from what the last one has made; none may refuse it."""
-    influx.create(DATABASE)
-    plant = Plant(tmp_path, influx.url, mosquitto.port, environment=preload.environment())
-    steps = range(1, 151) if full else (2, 30)
-    for step in steps:
-        preload.kill_at(step, Step.DISK, torn=step % 2 == 1)
-        assert plant.start().wait(120) == -signal.SIGKILL, plant.log[-4000:]
-    preload.kill_at(0, Step(0))
-    with plant.alive():
-        since = time.monotonic()
-        plant.start()
-        back_s = plant.accepts(since)
-        plant.caught_up()
-        plant.stop()
-    verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
-    assert verdict.sound(), verdict
-    happened(Fault("process", f"kill -9 before each of {len(steps)} steps of the first start", verdict, back_s))

@@ -76,7 +76,7 @@ class Influxd:
                 self._process = subprocess.Popen(
                     [self._program, "run", "-config", str(self._dir / "influxdb.conf")], stdout=log, stderr=log
                 )
-            until_sync(lambda: self._ready() or not self._running(), 20, "influxd answers /ping")
+            until_sync(lambda: self._ready() or not self._running(), what="influxd answers /ping")
             if self._running():
                 return
             if fresh:
@@ -96,7 +96,7 @@ class Influxd:
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(60)
+            self._process.wait(180)
             self._process = None
 
     def stop(self) -> None:
