@@ -1,6 +1,6 @@
 """urllib3's pool whose answers end: no more than so many bytes of one are read, nor for longer than it may take.
 
-A server that fails or is taken over, or a proxy before it, can answer without end; what it said until then is its answer.
+A server that fails or is taken over, or a proxy before it, can answer without end; what it said so far is its answer.
 """
 
 from __future__ import annotations

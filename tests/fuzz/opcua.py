@@ -1,4 +1,4 @@
-"""Bodies of OPC UA responses: what is decoded in columns is what the library decodes one by one, or it is left to it."""
+"""Bodies of OPC UA responses: what is decoded in columns is what the library decodes, or it is left to it."""
 
 from __future__ import annotations
 

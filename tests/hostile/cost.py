@@ -52,7 +52,7 @@ def limited(code: str, *arguments: str, memory_bytes: int, cpu_s: int = 120) -> 
         [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        preexec_fn=bound,  # noqa: PLW1509
+        preexec_fn=bound,
         capture_output=True,
         text=True,
         timeout=600,

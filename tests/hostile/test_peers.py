@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 
 import orjson
 import pytest
@@ -21,10 +19,9 @@ from config.protocols.mqtt import MqttConnection
 from pipeline.counters import Counters
 from sinks.bounded_http import MOST_BYTES, Bounded
 from sinks.influxdb_api import _answer
-from tests.collectors.driving import bound, ids_of, origin
+from tests.collectors.driving import ids_of, origin
 from tests.collectors.test_mqtt_forms import meter
 from tests.hostile.cost import measured
-from tests.services.ports import free_port
 
 MIB = 1 << 20
 Serve = Callable[[socket.socket], None]
@@ -137,11 +134,15 @@ async def collecting(port: int) -> AsyncIterator[MqttCollector]:
 
 
 async def test_a_message_of_a_quarter_gigabyte_ends_the_connection_before_it_has_come() -> None:
-    with server(broker(b"\x30\xff\xff\xff\x7f", b"x" * 65_536)) as port, measured() as cost:
-        with pytest.raises(Unavailable, match="more than 16777216; set the broker's largest message lower"):
-            async with collecting(port) as collector, asyncio.timeout(60):
-                async for _ in collector.batches():
-                    pass
+    async def collect(port: int) -> None:
+        async with collecting(port) as collector, asyncio.timeout(60):
+            async for _ in collector.batches():
+                pass
+
+    says = "more than 16777216; set the broker's largest message lower"
+    hostile = server(broker(b"\x30\xff\xff\xff\x7f", b"x" * 65_536))
+    with hostile as port, measured() as cost, pytest.raises(Unavailable, match=says):
+        await collect(port)
     assert cost.peak_bytes < 8 * MIB
 
 
