@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from config.errors import Unavailable
 from pipeline.batch import INPUT
 from pipeline.log.log import LogReader
 from tests.interop import saw
@@ -63,7 +63,7 @@ class Accepted:
                 return 0
             try:
                 self.reader = LogReader(self.data)
-            except sqlite3.OperationalError:  # its tables are being made
+            except Unavailable:  # its tables are being made
                 return 0
         self.reader.load_boots()
         names = {number: str(key) for key, number in self.reader.query("SELECT key, id FROM series")}
