@@ -269,7 +269,7 @@ async def test_a_missing_retention_policy_is_not_the_data_s_fault(influx: Influx
 async def test_a_password_is_asked_for_and_renewed(influx_with_users: Influxd, tmp_path: Path) -> None:
     influx, admin = influx_with_users, {"user": "admin", "password": "secret"}
     influx.query("", "CREATE DATABASE plant", **admin)
-    influx.query("", "CREATE USER gateway WITH PASSWORD 'right'", **admin)
+    influx.query("", "CREATE USER gateway WITH PASSWORD 'gate-keeper'", **admin)
     secret = tmp_path / "password"
     content = {"type": "influxdb", "api": "v1", "url": influx.url, "database": "plant", "username": "gateway"}
     config = Config.model_validate(content | {"password": {"file": str(secret)}})
@@ -280,7 +280,7 @@ async def test_a_password_is_asked_for_and_renewed(influx_with_users: Influxd, t
         with pytest.raises(Unavailable, match=r"401 .*check username: and password:") as caught:
             await sink.write(readings())
         assert "wrong" not in str(caught.value)
-        secret.write_text("right\n")
+        secret.write_text("gate-keeper\n")
         with pytest.raises(Unavailable, match=r"403 .*give the user the right to write"):
             await sink.write(readings())
         influx.query("", "GRANT WRITE ON plant TO gateway", **admin)
