@@ -180,7 +180,7 @@ def main() -> None:
     if given.serve:
         asyncio.run(run_fast(given.serve, given.speed))
         return
-    for name, run, wanted in (("soak", hour, given.hours), ("soak-month", month, given.month)):
+    for name, run, wanted in (("soak", hour, given.hours), ("soak_month", month, given.month)):
         if wanted:
             with tempfile.TemporaryDirectory(prefix="tanflow-soak-") as folder:
                 text = block(run(given, Path(folder)))

@@ -49,9 +49,10 @@ def distrust(batch: Batch, anchor_ns: int) -> Batch:
 def restamped(batch: Batch, begun_ns: int, moved_ns: int) -> Batch:
     """Return readings the gateway stamped, those from before its clock was set at `begun_ns` moved as it was.
 
-    They waited while it was set, and now come with what was stamped after: before its beginning, or after its receipt.
+    They waited while it was set, and now come with what was stamped after: before its beginning, or after its receipt,
+    by more than a clock that follows another is moved meanwhile.
     """
-    before = (batch.time_ns < begun_ns) | (batch.time_ns > batch.header.received_ns)
+    before = (batch.time_ns < begun_ns - SECOND_NS) | (batch.time_ns > batch.header.received_ns + SECOND_NS)
     return replace(batch, time_ns=batch.time_ns + np.where(before, moved_ns, 0)) if before.any() else batch
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from config import hidden
+
 pytest_plugins = [
     "tests.services.alertmanager", "tests.services.influxd", "tests.services.mosquitto", "tests.services.nats",
     "tests.services.node", "tests.services.opcua_history",
@@ -40,12 +42,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def left_as_it_was() -> Iterator[None]:
-    """Leave the program's loggers and the umask as they were: one test may have run a command that changes them."""
+    """Leave the program's loggers, umask and known secrets as they were: a command run in a test changes them."""
     before = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict if name[:7] == "tanflow"}
     mask = os.umask(0)
     os.umask(mask)
+    secrets = set(hidden._known)
     yield
     os.umask(mask)
+    if hidden._known != secrets:
+        hidden._known.intersection_update(secrets)
+        hidden._to_hide.cache_clear()
     for name in logging.root.manager.loggerDict:
         if name.startswith("tanflow"):
             logging.getLogger(name).setLevel(before.get(name, logging.NOTSET))

@@ -70,7 +70,7 @@ areas:
               sequence: {{quantity: count, unit: "1", modbus: {{address: 2, type: uint32}}}}
 sinks:
   influx: {{type: influxdb, api: v1, url: "{influx}", database: plant}}
-data: {{dir: data, commit_ms: 50}}
+data: {{dir: data, commit_ms: 50, history: {{raw_days: 400}}}}
 """
 FACTORS = """\
 region,region_name,kind,value,unit,gas,data_year,valid_from,valid_to,publisher,publication,published_on,source,confidence,licence

@@ -97,7 +97,7 @@ async def test_a_recording_with_a_fault(tmp_path: Path) -> None:
     [
         ("version: 1\n", 1, "scenario", "nothing to simulate"),
         ("version: 1\nplant: mine\n", 2, "plant", "demo"),
-        ("version: 1\nplant: [\n", 3, "scenario", ""),
+        ("version: 1\nplant: [\n", 2, "scenario", ""),
         (REPLAY.replace("counters:", "counter:"), 8, "replay.meter.counter", "counters"),
         (REPLAY.replace("energy: energy_import", "energy: heat"), 5, "replay.meter", "neither a counter nor a gauge"),
         (REPLAY + "  - {at_s: 1, device: meter, fault: lag}\n", 13, "faults.1", "lag_s"),
