@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from collections import Counter
-from itertools import pairwise
+from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -152,9 +152,11 @@ def check_gaps(stretch: Stretch, rows: History, way: Way) -> None:
         gaps = [r for r in rows[f"{meter}.m-gap.gap"] if stretch.begin <= r.time_ns <= stretch.back and r.value]
         for gap in gaps:
             assert not [t for t in values if gap.time_ns - gap.span_ns < t <= gap.time_ns], (stretch, gap)
-        known = sorted([*((t, t) for t in values), *((g.time_ns - g.span_ns, g.time_ns) for g in gaps)])
-        holes = [b[0] - a[1] for a, b in pairwise(known)]
-        longest_s = max(holes) / SECOND_NS
+        known = sorted(
+            [*((t, t) for t in [*values, stretch.back]), *((g.time_ns - g.span_ns, g.time_ns) for g in gaps)]
+        )
+        until = list(accumulate((end for _, end in known), max, initial=stretch.begin))
+        longest_s = max(begin - told for told, (begin, _) in zip(until, known, strict=False)) / SECOND_NS
         assert longest_s <= 2 * PERIOD_S + TIMEOUT_S, (stretch, meter, longest_s)
         causes = Counter(Gap(int(g.value)) for g in gaps)
         if unit in stretch.case.units and stretch.case.cause is not Gap.NONE:
