@@ -17,8 +17,8 @@ _EARLY_S = 0.001
 class Turns:
     """The schedule of a connection's units.
 
-    Units of equal period take turns in a ring: the one that has been read goes to its end. So what the schedule costs
-    depends on how many periods there are, not on how many units.
+    Units of equal period take turns in a ring: the one that has been read goes to its end. So what a turn costs
+    depends on how many periods there are, not on how many units; a ring is sorted anew only after turns were let pass.
     """
 
     def __init__(self, units: Sequence[Unit], start: float) -> None:
@@ -46,7 +46,7 @@ class Turns:
 
     def due(self, now: float) -> Iterator[Unit]:
         """Yield all that are due, in order, each told of the cycles that were let pass; their next turns are set."""
-        heap, now = self._heap, now + _EARLY_S
+        heap, now, in_order = self._heap, now + _EARLY_S, True
         while heap and heap[0][0] <= now:
             due_s, number, ring = heap[0]
             unit = ring.popleft()
@@ -57,9 +57,13 @@ class Turns:
             unit.due_s = following
             ring.append(unit)
             if len(ring) > 1 and following < ring[-2].due_s:  # it was let pass, or met before its place
-                ring = deque(sorted(ring, key=_due))
+                in_order = False  # behind those that are due now, which still stand in theirs
             heapq.heapreplace(heap, (ring[0].due_s, number, ring))
             yield unit
+        if not in_order:
+            rings = [(number, deque(sorted(ring, key=_due))) for _, number, ring in heap]
+            heap[:] = [(ring[0].due_s, number, ring) for number, ring in rings]
+            heapq.heapify(heap)
 
 
 def _due(unit: Unit) -> float:

@@ -22,7 +22,7 @@ from carbon.ledger.file import FILE as LEDGER_FILE
 from carbon.publish import rows_of
 from config.errors import GatewayError, Unavailable
 from config.model import InfluxSink
-from pipeline.batch import COLUMNS, LEDGER, WINDOW, Batch, Header, concat
+from pipeline.batch import COLUMNS, LEDGER, WINDOW, Batch, Header, Window, concat
 from pipeline.clock import SECOND_NS
 from pipeline.counters import Counters
 from pipeline.log.log import LogReader
@@ -103,14 +103,21 @@ class Past:
         """Yield the rows, the account's last; those of files that are put together meanwhile may come twice."""
         of = wanted.series(table)
         position = 0
-        while (file := next(iter(self._files(position)), None)) is not None:
-            if file.overlaps(wanted.start_ns, wanted.end_ns):
-                try:
-                    yield from self._stored(file, wanted, of)
-                except FileNotFoundError:
-                    continue  # it is part of a longer one now
-            position = file.upto
-        yield from self._logged(position, wanted, of)
+        while True:
+            if file := next(iter(self._files(position)), None):
+                if file.overlaps(wanted.start_ns, wanted.end_ns):
+                    try:
+                        yield from self._stored(file, wanted, of)
+                    except FileNotFoundError:
+                        continue  # it is part of a longer one now
+                position = file.upto
+            elif windows := self.reader.read(position, _PIECE_ROWS):
+                if windows[0].position > position + 1 and self._files(position):
+                    continue  # the log has let go of what a new file holds
+                position = windows[-1].position
+                yield _of_log(windows, wanted, of)
+            else:
+                break
         yield from self._booked(table, wanted, of)
 
     def _files(self, after: int) -> list[File]:
@@ -127,14 +134,6 @@ class Past:
             if len(rows["series"]):
                 yield _in_time(rows, of)
 
-    def _logged(self, position: int, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
-        while windows := self.reader.read(position, _PIECE_ROWS):
-            position = windows[-1].position
-            batches = [b for w in windows for b in w.batches if b.header.connection != LEDGER]
-            both = concat(_HEADER, batches)
-            inside = (both.time_ns >= wanted.start_ns) & (both.time_ns < wanted.end_ns)
-            yield both.take(inside & of[both.series])
-
     def _booked(self, table: SeriesTable, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
         if not (self.folder / LEDGER_FILE).exists():
             return
@@ -145,6 +144,12 @@ class Past:
                 inside = np.flatnonzero((ends >= wanted.start_ns) & (ends < wanted.end_ns))
                 for batch in rows_of(entries.take(inside), ledger.lines, table.ids, header):
                     yield batch.take(of[batch.series])
+
+
+def _of_log(windows: list[Window], wanted: Wanted, of: npt.NDArray[np.bool_]) -> Batch:
+    both = concat(_HEADER, [b for w in windows for b in w.batches if b.header.connection != LEDGER])
+    inside = (both.time_ns >= wanted.start_ns) & (both.time_ns < wanted.end_ns)
+    return both.take(inside & of[both.series])
 
 
 def _share(file: File, wanted: Wanted) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from config.bindings import BoundDevice, bind
+from config.protocols.mqtt import Broker
 from pipeline.batch import INPUT, Series, Times, Values
 from pipeline.clock import SECOND_NS
 from pipeline.gaps import Gap, gap_key
@@ -109,7 +110,7 @@ def _told(
     links = visit.component(f"collector.{name}").get("links", {}).get("what", {})
     for device, cause in silent[:_LISTED]:
         what, do = _CAUSES[cause]
-        own = links.get(device.key) or next((words for link, words in links.items() if device.name in link), "")
+        own = links.get(device.key, "")
         words = f"{device.key} {what}" + (f": {own}" if own else "")
         yield Finding(f"connection {name}", words, do, _last(visit, _series(device, ids), seen))
     if len(silent) > _LISTED:
@@ -133,14 +134,24 @@ def _last(visit: Visit, series: list[int], seen: _Seen) -> int | None:
 def _nothing(
     visit: Visit, name: str, mine: list[BoundDevice], ids: Mapping[str, int], seen: _Seen
 ) -> Iterator[Finding]:
-    """Say so where a connection has brought nothing for ten periods, or never, and no gap row says why."""
-    times = [seen.newest_ns[s] for d in mine for s in _series(d, ids) if s in seen.newest_ns]
-    period_s = max([60.0, *(float(d.device.every_s or 0) * 10 for d in mine)])
-    if times and (visit.now_ns - max(times)) / SECOND_NS <= period_s:
+    """Say so where a connection has brought nothing for ten periods, or never, and no gap row says why.
+
+    What a device tells when something changes may be nothing for days: that is worth knowing, no more.
+    """
+    last_ns = _last(visit, [s for d in mine for s in _series(d, ids)], seen)
+    paced = [d.device.every_s or getattr(visit.config.connections[name], "every_s", None) for d in mine]
+    period_s = 10 * max((float(every_s) for every_s in paced if every_s), default=0.0)
+    if last_ns is not None and (visit.now_ns - last_ns) / SECOND_NS <= max(60.0, period_s):
         return
     component = visit.component(f"collector.{name}")
     said = component.get("last_error", "") if component.get("state") != "running" else ""
-    quiet = f"for {span((visit.now_ns - max(times)) / SECOND_NS)}" if times else "lately"
+    quiet = f"for {span((visit.now_ns - last_ns) / SECOND_NS)}" if last_ns is not None else "lately"
     words = f"it brought no reading {quiet}" + (f": {said}" if said else "")
-    yield Finding(f"connection {name}", words, "do its devices send or change anything? tanflow check --connect", _last(
-        visit, [s for d in mine for s in _series(d, ids)], seen))  # fmt: skip
+    advice = "do its devices send or change anything? tanflow check --connect"
+    yield Finding(f"connection {name}", words, advice, last_ns, wrong=_asks(visit, name) or bool(said))
+
+
+def _asks(visit: Visit, name: str) -> bool:
+    """Return whether a connection asks at its period; others are told by the devices what has changed."""
+    connection = visit.config.connections[name]
+    return not isinstance(connection, Broker) and getattr(connection, "mode", "poll") == "poll"

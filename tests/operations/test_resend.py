@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.log.log import LogReader
+from tanflow.resending import Past, Wanted
 from tests.faults.plant import DATABASE, Plant
+from tests.faults.stages import in_history
 from tests.operations.conftest import started
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
@@ -102,3 +106,33 @@ def refused_rows_are_counted_with_their_reason(plant: Plant, influx: Influxd, sa
     assert "refused: " in answer.out
     assert "field type conflict" in answer.out
     assert {p for p in points(influx) if p[0] == "process"} >= {p for p in before if p[0] == "process"}
+
+
+def test_what_leaves_the_log_meanwhile_is_sent_from_the_history(
+    tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """A slow resend: whatever of the log it has still to read is cut into files and let go of before it gets there."""
+    monkeypatch.setattr("tanflow.resending._PIECE_ROWS", 50)
+    influx.create(DATABASE)
+    plant = Plant(tmp_path, influx.url, mosquitto.port)
+    numbers = "meter-1.sequence.count"
+    with plant.alive(publishing=False):
+        started(plant)
+        with closing(LogReader(plant.data)) as reader:
+            past, sent, waits = Past(plant.data, reader), set[int](), 3 if full else 1
+            ((table, part),) = past.eras(Wanted(0, 2**62))
+            for batch in past.batches(table, part):
+                sent |= set(batch.time_ns[batch.series == table.ids[numbers]].tolist())
+                last = reader.last_position()
+                if waits and len(batch) <= 50:
+                    waits -= 1
+                    plant.until(lambda last=last: oldest(reader) > last, "the log lets go of its rows")
+        plant.stop()
+    stored = {time_ns for key, time_ns, _ in in_history(plant.data) if key == numbers}
+    assert not waits
+    assert sent == {time_ns for time_ns in stored if time_ns <= max(sent)}
+
+
+def oldest(reader: LogReader) -> int:
+    """Return the position of the log's oldest commit."""
+    return int(reader.query("SELECT coalesce(min(position), 0) FROM log")[0][0])

@@ -43,7 +43,7 @@ class Plant:
         self.port = free_port()
         every_s = {"left": left_every_s, "right": EVERY_S}
         self.connections: dict[str, dict[str, Any]] = {
-            name: {"protocol": "modbus", "every_s": every_s[name]} for name in self.servers
+            name: {"protocol": "modbus", "every_s": every_s[name], "timeout_s": 10} for name in self.servers
         }
         self.write()
 
