@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +23,7 @@ from benchmarks.database import DATABASE, Influx, free_port, influxdb
 from benchmarks.measure import Figures, metrics, watch
 from benchmarks.plant import Plant, configuration, simulated
 from benchmarks.process import Program, python, usage
-from benchmarks.report import ROOT, commit, machine, put_block, table
+from benchmarks.report import ROOT, Target, heading, put_block, table, target_table
 
 VALUES: Final = 50  # a device, so that sizes are whole: 2, 20 and 200 devices
 UNITS: Final = 2  # behind a port
@@ -111,11 +110,7 @@ def block(found: Mapping[int, Cost], given: argparse.Namespace) -> str:
         begin = [f"{cost.start_s:.2f} s", f"{cost.start_cpu_s:.2f} s"]
         runs = [f"{f.values_per_s:,.0f}", f"{f.core_share:.2%}", f"{f.us_per_value:.2f}"]
         lines.append([f"{points:,}", *begin, *runs, f"{f.rss_mb:.0f} MB", f"{f.peak_rss_mb:.0f} MB"])
-    rows = [["target", "measured", "met"]]
-    rows += [[what, measured, "yes" if is_met else "**no**"] for what, measured, is_met in targets(found)]
-    return f"""## Linear cost
-
-Written by `python -m benchmarks.linear`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
+    return f"""{heading("Linear cost", "linear")}
 
 Simulated Modbus TCP devices of {VALUES} float32 values at 1 Hz, {UNITS} behind a port, everything on: energy, CO₂, log,
 history, ledger, standard alerts, page, InfluxDB 1.x. A start is the time from the process's first instruction to its
@@ -125,22 +120,20 @@ first accepted reading, with an empty data directory and modules compiled as an 
 
 {table(lines)}
 
-{table(rows)}"""
+{target_table(targets(found))}"""
 
 
-def targets(found: Mapping[int, Cost]) -> list[tuple[str, str, bool]]:
-    """Return (target, measured, met): of 10,000 points, and that the cost grows no faster than they do."""
+def targets(found: Mapping[int, Cost]) -> list[Target]:
+    """Return what is asked of 10,000 points, and that the cost grows no faster than they do."""
     told = []
     if (cost := found.get(TARGETED)) is not None:
-        share = cost.figures.core_share
         told = [
-            (f"start with 10,000 points ≤ {MAX_START_S:g} s", f"{cost.start_s:.2f} s", cost.start_s <= MAX_START_S),
-            (f"10,000 values/s ≤ {MAX_SHARE:.0%} of a core", f"{share:.2%}", share <= MAX_SHARE),
+            Target.at_most("start with 10,000 points", cost.start_s, MAX_START_S, "s", 2),
+            Target.at_most("10,000 values/s, share of a core", 100 * cost.figures.core_share, 100 * MAX_SHARE, "%", 2),
         ]
     each = [cost.figures.us_per_value for _, cost in sorted(found.items())]
-    fewest, most = min(found), max(found)
-    grown = each[-1] / each[0]
-    return [*told, (f"a value of {most:,} costs no more than one of {fewest:,}", f"{grown:.2f} x", grown <= 1)]
+    what = f"a value of {max(found):,} ÷ one of {min(found):,}"
+    return [*told, Target.at_most(what, each[-1] / each[0], 1, "x", 2)]
 
 
 def main() -> None:
@@ -165,8 +158,6 @@ def main() -> None:
     print(text)
     if not given.no_write:
         put_block(ROOT / "docs" / "PERFORMANCE.md", "linear", text)
-    missed = [what for what, _, is_met in targets(found) if not is_met]
-    sys.exit(f"missed: {'; '.join(missed)}" if missed else 0)
 
 
 if __name__ == "__main__":

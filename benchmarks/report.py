@@ -56,6 +56,7 @@ Written by `python -m benchmarks.{benchmark}`. {datetime.now(UTC):%Y-%m-%d}, com
 
 def put_block(path: Path, name: str, text: str) -> None:
     """Put a block into a document between its own marks, at the end where it has none yet."""
+    assert re.fullmatch(r"\w+", name), f"{name}: a block's name is letters, digits and _, else it is not found again"
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, found, rest = path.read_text("utf-8").partition(begin)
     after = rest.partition(end)[2] if found else "\n"

@@ -68,7 +68,10 @@ class Limit:
         kind = (record.name, _NUMBERS.sub("#", str(record.msg)))
         now_s = self.now_s()
         mine = self._bucket((*kind, _subject(record)), 10, 10_800.0)
-        if not mine.take(now_s) or not self._bucket(kind, 200, 60.0).take(now_s):
+        if not mine.take(now_s):
+            return None
+        if not self._bucket(kind, 200, 60.0).take(now_s):
+            mine.left_out += 1  # told with the next line on the same subject
             return None
         left_out, mine.left_out = mine.left_out, 0
         if left_out:

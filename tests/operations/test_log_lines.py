@@ -189,6 +189,16 @@ def test_a_thousand_devices_that_come_and_go_for_a_week_stay_bounded() -> None:
     assert sum("meter-0.m " in line for line in told) <= 140
 
 
+def test_what_all_of_a_kind_are_too_many_of_is_told_with_the_next_line() -> None:
+    """A cable with 300 devices: a minute's lines end at 200, and nobody's line is left out untold."""
+    now_s = 0.0
+    limit = Limit(lambda: now_s)
+    told = [limit.note(record("%s on %s", f"meter-{unit}", "floor")) for unit in range(300)]
+    assert told == [""] * 200 + [None] * 100
+    now_s = 60.0 * 300
+    assert limit.note(record("%s on %s", "meter-299", "floor")) == " (1 more like this were left out)"
+
+
 def record(message: str, *arguments: object, level: int = logging.WARNING) -> logging.LogRecord:
     return logging.LogRecord("tanflow.mqtt", level, "", 0, message, arguments or None, None)
 
