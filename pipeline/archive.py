@@ -68,9 +68,12 @@ class Archivist:
     async def cut(self) -> None:
         """Write everything the log holds by now."""
         while (chunk := await self._chunk()).upto > chunk.after:
-            await self.archive.write(self._bands(chunk), chunk.after, chunk.upto)
-            self.counters.received += chunk.rows
-            self.counters.delivered += chunk.rows
+            try:
+                await self.archive.write(self._bands(chunk), chunk.after, chunk.upto)
+            finally:  # a write that was cancelled may have come to its end
+                if self.archive.cursor == chunk.upto:
+                    self.counters.received += chunk.rows
+                    self.counters.delivered += chunk.rows
             self.counters.lag_s = (self.clock.now_ns() - chunk.received_ns) / SECOND_NS
             self.counters.backlog = self.log.reader.rows_after(chunk.upto)
             await asyncio.to_thread(self.after_cut)

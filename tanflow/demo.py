@@ -62,6 +62,7 @@ async def run_demo(
             running = start("factory", served.run(clock, scenario.step_s))
             async with open_gateway(_placed(served.gateway, directory, port), loaded.templates, clock=clock) as gateway:
                 add_page(gateway)
+                earlier = await gateway.history.count()
                 tally = Tally(gateway.table, gateway.history.cursor, clock.anchor_ns)
                 course = showing.Course(show, config.site.zone, clock.anchor_ns, speed) if show else None
                 watch = showing.Watch(gateway.table, gateway.history.cursor)
@@ -70,7 +71,7 @@ async def run_demo(
                 lasts_s = show.lasts_h * 3_600 / speed if show and seconds is None else seconds
                 await _run(gateway, stop, lasts_s, tally, watch, course)
                 running.cancel()
-                result = Result.of(gateway, tally, await gateway.history.count())
+                result = Result.of(gateway, tally, await gateway.history.count() - earlier)
     good, said = course.verdict(watch.told, clock.now_ns()) if course else (True, [])
     agrees = _report(result, list(compare(tally.accounts, devices)), said)
     return 0 if good and agrees else 1
@@ -173,8 +174,7 @@ class Result:
     def of(cls, gateway: Gateway, tally: Tally, stored: int) -> Result:
         rejected = sum(c.rejected for name, c in gateway.board.components.items() if name.startswith("collector."))
         backlog = gateway.log.reader.rows_after(gateway.history.cursor)
-        earlier = stored - gateway.board.component("history").delivered
-        return cls(tally.readings, rejected, tally.rows, stored - earlier, backlog)
+        return cls(tally.readings, rejected, tally.rows, stored, backlog)
 
     @property
     def lost(self) -> int:

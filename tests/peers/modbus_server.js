@@ -17,9 +17,13 @@ function serve(units) {
     getCoil: (address, unit) => Boolean(value("coil")(address, unit)),
     getDiscreteInput: (address, unit) => Boolean(value("discrete")(address, unit)),
   };
-  const server = new ServerTCP(vector, { host: "127.0.0.1", port: 0, unitID: 255 });
+  // "0" as text: the package takes the number 0 for no port given, and listens on 502.
+  const server = new ServerTCP(vector, { host: "127.0.0.1", port: "0", unitID: 255 });
   server.on("initialized", () => process.stdout.write(`${server._server.address().port}\n`));
-  server.on("serverError", (error) => console.error(error));
+  server.on("serverError", (error) => {
+    console.error(error);
+    process.exit(1);
+  });
 }
 
 const input = readline.createInterface({ input: process.stdin });

@@ -19,6 +19,7 @@ from pipeline.counters import Counters
 from pipeline.log.log import Log
 from pipeline.log.writer import Entry
 from sinks.history import History
+from sinks.history_cut import Cut
 from tests.pipeline.journal import open_log
 from tests.pipeline.tables import HOUR, START, readings
 from tests.waiting import until
@@ -129,6 +130,30 @@ async def test_cancelled_within_a_cut_nothing_is_lost_or_doubled(tmp_path: Path)
         await asyncio.gather(cutting, return_exceptions=True)
         await archivist(log, history).cut()
         assert await stored(history) == [float(n) for n in range(20)]
+
+
+async def test_a_write_that_ends_although_it_was_cancelled_is_counted(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (log, history):
+        await fill(log, 0, 3)
+        keeper = archivist(log, history)
+        task = asyncio.ensure_future(keeper.cut())
+        commit = Cut.commit
+
+        def committing(cut: Cut) -> None:
+            commit(cut)
+            asyncio.run_coroutine_threadsafe(_cancelled(task), loop).result(60)
+
+        loop = asyncio.get_running_loop()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Cut, "commit", committing)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert (history.cursor, keeper.counters.delivered) == (log.position, 3)
+        assert await history.count() == 3
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
 
 
 async def test_a_full_disk_keeps_the_rows_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
