@@ -49,6 +49,10 @@ class Wanted:
     end_ns: int
     pattern: str = "*"
 
+    def during(self, begin_ns: int, end_ns: int) -> tuple[int, int]:
+        """Return what is wanted of [begin, end)."""
+        return max(begin_ns, self.start_ns), min(end_ns, self.end_ns)
+
     def series(self, table: SeriesTable) -> npt.NDArray[np.bool_]:
         """Return which ids are wanted."""
         return np.array([s is not None and fnmatchcase(s.key, self.pattern) for s in table.specs], bool)
@@ -70,6 +74,27 @@ class Sent:
             self.reasons[refusal.reason] = self.reasons.get(refusal.reason, 0) + len(refusal.rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one revision: log positions [first, beyond); `edges`: where (position, ns) all later ones begin."""
+
+    table: SeriesTable
+    first: int
+    beyond: int
+    edges: tuple[tuple[int, int], ...]
+
+    def times(self, after: int, upto: int) -> tuple[int, int]:
+        """Return which times [begin, end) of a file of log positions (after, upto] are its own.
+
+        Where a clock was set back two revisions may claim a time: the later one has it.
+        """
+        begin = -_EVER if self.first <= after + 1 else self._earliest(self.first, upto)
+        return begin, self._earliest(self.beyond, upto)
+
+    def _earliest(self, first: int, upto: int) -> int:
+        return min((at_ns for position, at_ns in self.edges if first <= position <= upto), default=_EVER)
+
+
 @dataclass(slots=True)
 class Past:
     """A data directory, its gateway running or not, as something to be read through once more."""
@@ -78,16 +103,23 @@ class Past:
     reader: LogReader
     parquet: Parquet = field(default_factory=Parquet)
 
-    def eras(self, wanted: Wanted) -> Iterator[tuple[SeriesTable, Wanted]]:
-        """Yield the parts of a stretch in which one revision was in force, with its table: tags may have changed."""
-        known = revision.eras(self.reader)
-        if not known:
+    def parts(self) -> list[Part]:
+        """Return the past by the revision in force, oldest first: tags may have changed.
+
+        It is told by the order of the log, for clocks are set, also back; only within a file of the history by time.
+        """
+        eras = revision.eras(self.reader)
+        if not eras:
             raise GatewayError(f"{self.folder}: no gateway has run here yet")
-        edges = [0, *(at_ns for at_ns, _ in known[1:]), _EVER]
-        for (_, table), (begin, end) in zip(known, pairwise(edges), strict=True):
-            part = Wanted(max(begin, wanted.start_ns), min(end, wanted.end_ns), wanted.pattern)
-            if part.start_ns < part.end_ns:
-                yield table, part
+        first = [0, *(max(1, era.position or self._reaching(era.at_ns)) for era in eras[1:]), _EVER]
+        first = np.maximum.accumulate(first).tolist()
+        edges = tuple(zip(first[1:], (era.at_ns for era in eras[1:]), strict=False))
+        return [Part(era.table, *at, edges) for era, at in zip(eras, pairwise(first), strict=True)]
+
+    def _reaching(self, at_ns: int) -> int:
+        """Return the first position of the first file that reaches an instant; the end of the history for none."""
+        files = self._files(0)
+        return next((f.after + 1 for f in files if f.rows and f.to_ns >= at_ns), files[-1].upto + 1 if files else 0)
 
     def oldest_ns(self) -> int:
         """Return from when on rows are kept; older ones are roll-ups only."""
@@ -99,34 +131,36 @@ class Past:
         files = [f for f in self._files(0) if f.overlaps(wanted.start_ns, wanted.end_ns)]
         return sum(round(f.rows * _share(f, wanted)) for f in files)
 
-    def batches(self, table: SeriesTable, wanted: Wanted) -> Iterator[Batch]:
-        """Yield the rows, the account's last; those of files that are put together meanwhile may come twice."""
-        of = wanted.series(table)
-        position = 0
-        while True:
+    def batches(self, part: Part, wanted: Wanted) -> Iterator[Batch]:
+        """Yield a part's rows, the account's last; those of files that are put together meanwhile may come twice."""
+        of = wanted.series(part.table)
+        position = max(0, part.first - 1)
+        while position + 1 < part.beyond:
             if file := next(iter(self._files(position)), None):
-                if file.overlaps(wanted.start_ns, wanted.end_ns):
-                    try:
-                        yield from self._stored(file, wanted, of)
-                    except FileNotFoundError:
-                        continue  # it is part of a longer one now
+                try:
+                    yield from self._stored(file, part, wanted, of)
+                except FileNotFoundError:
+                    continue  # it is part of a longer one now
                 position = file.upto
             elif windows := self.reader.read(position, _PIECE_ROWS):
                 if windows[0].position > position + 1 and self._files(position):
                     continue  # the log has let go of what a new file holds
                 position = windows[-1].position
-                yield _of_log(windows, wanted, of)
+                yield _of_log([w for w in windows if w.position < part.beyond], wanted, of)
             else:
                 break
-        yield from self._booked(table, wanted, of)
+        yield from self._booked(part, wanted, of)
 
     def _files(self, after: int) -> list[File]:
         folder = self.folder / "history" / RAW.name
         return [f for f in live(scan(folder))[0] if f.upto > after] if folder.is_dir() else []
 
-    def _stored(self, file: File, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
-        """Yield a file's rows in slices of its time, each by time: what shares a line is together."""
-        begin, end = max(file.from_ns, wanted.start_ns), min(file.to_ns + 1, wanted.end_ns)
+    def _stored(self, file: File, part: Part, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
+        """Yield a part's rows of a file in slices of its time, each by time: what shares a line is together."""
+        begin, end = wanted.during(*part.times(file.after, file.upto))
+        if begin >= end or not file.overlaps(begin, end):
+            return
+        begin, end = max(file.from_ns, begin), min(file.to_ns + 1, end)
         slices = -(-file.rows // _AT_ONCE)
         for low, high in pairwise(begin + (end - begin) * n // slices for n in range(slices + 1)):
             where = f"time_ns >= {low} AND time_ns < {high}"
@@ -134,15 +168,16 @@ class Past:
             if len(rows["series"]):
                 yield _in_time(rows, of)
 
-    def _booked(self, table: SeriesTable, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
-        if not (self.folder / LEDGER_FILE).exists():
+    def _booked(self, part: Part, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
+        begin, end = wanted.during(*part.times(-1, _EVER))
+        if begin >= end or not (self.folder / LEDGER_FILE).exists():
             return
-        header = Header(LEDGER, table.revision, "", 0, 0, WINDOW)
+        header = Header(LEDGER, part.table.revision, "", 0, 0, WINDOW)
         with Ledger.open(self.folder) as ledger:
-            for entries in ledger.read(wanted.start_ns - _LONGEST_NS, wanted.end_ns):
+            for entries in ledger.read(begin - _LONGEST_NS, end):
                 ends = entries.start_ns + entries.span_ns
-                inside = np.flatnonzero((ends >= wanted.start_ns) & (ends < wanted.end_ns))
-                for batch in rows_of(entries.take(inside), ledger.lines, table.ids, header):
+                inside = np.flatnonzero((ends >= begin) & (ends < end))
+                for batch in rows_of(entries.take(inside), ledger.lines, part.table.ids, header):
                     yield batch.take(of[batch.series])
 
 
@@ -174,9 +209,9 @@ async def resend(
     Raises Unavailable when the database is away for five minutes: whatever was written stands, and may be sent again.
     """
     sent, began = Sent(), time.monotonic()
-    for table, part in past.eras(wanted):
-        async with registry.sink(name, config, table, Counters()) as sink:
-            batches = past.batches(table, part)
+    for part in past.parts():
+        async with registry.sink(name, config, part.table, Counters()) as sink:
+            batches = past.batches(part, wanted)
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                 for at in range(0, len(batch), config.batch_rows):
                     piece = batch.take(slice(at, at + config.batch_rows))

@@ -71,17 +71,42 @@ def with_retired(log: Log, table: SeriesTable) -> SeriesTable:
     return SeriesTable(table.revision, [*specs.values(), *filter(None, table.specs)], ids, factors)
 
 
-def eras(reader: LogReader) -> list[tuple[int, SeriesTable]]:
-    """Return every revision's table with the instant it holds from [ns], oldest first; each knows all series ever."""
+@dataclass(frozen=True, slots=True)
+class Era:
+    """A revision and from where on it holds: the log's position, and the instant as its boot's clock was set right."""
+
+    table: SeriesTable
+    position: int | None  # None: adopted by a version that did not write it down
+    at_ns: int
+
+
+def eras(reader: LogReader) -> list[Era]:
+    """Return every revision that may be read, oldest first; each table knows all series ever.
+
+    A boot whose clock is not trusted yet holds what it adopted, and all that follows.
+    """
     ids = dict(reader.query("SELECT key, id FROM series"))
+    where = _adopted(reader)
     query = "SELECT revision, at_ns, plan FROM revisions ORDER BY revision"
     read = [(int(at_ns), SeriesTable.unpack(number, plan)) for number, at_ns, plan in reader.query(query)]
     ever: dict[str, Spec] = {s.key: s for _, table in read for s in table.specs if s}
     made = []
     for at_ns, table in read:
-        specs = ever | {s.key: s for s in table.specs if s}
-        made.append((at_ns, SeriesTable(table.revision, list(specs.values()), ids, {f.name: f for f in table.factors})))
+        position, boot = where.get(table.revision, (None, ""))
+        offset_ns = reader.boots.get(boot, 0)
+        if offset_ns is None:
+            break
+        specs = list((ever | {s.key: s for s in table.specs if s}).values())
+        whole = SeriesTable(table.revision, specs, ids, {f.name: f for f in table.factors})
+        made.append(Era(whole, position, at_ns + offset_ns))
     return made
+
+
+def _adopted(reader: LogReader) -> dict[int, tuple[int, str]]:
+    """Return (position, boot) by revision; an earlier version's log has no such table until a gateway opens it."""
+    if not reader.query("SELECT 1 FROM sqlite_master WHERE name = 'adopted'"):
+        return {}
+    return {number: (at, boot) for number, at, boot in reader.query("SELECT revision, position, boot FROM adopted")}
 
 
 def recover(log: Log, ingests: Mapping[str, Ingest]) -> None:
@@ -128,6 +153,8 @@ async def adopt(
             statements=[
                 ("DELETE FROM snapshots", ()),
                 ("INSERT INTO revisions (revision, at_ns, digest, plan, config) VALUES (?, ?, ?, ?, ?)", row),
+                # the batch stands in the log by now: its position is the last
+                ("INSERT INTO adopted SELECT ?, max(position), ? FROM log", (table.revision, clock.boot)),
             ],
         )
     )

@@ -120,9 +120,9 @@ def test_what_leaves_the_log_meanwhile_is_sent_from_the_history(
         started(plant)
         with closing(LogReader(plant.data)) as reader:
             past, sent, waits = Past(plant.data, reader), set[int](), 3 if full else 1
-            ((table, part),) = past.eras(Wanted(0, 2**62))
-            for batch in past.batches(table, part):
-                sent |= set(batch.time_ns[batch.series == table.ids[numbers]].tolist())
+            (part,) = past.parts()
+            for batch in past.batches(part, Wanted(0, 2**62)):
+                sent |= set(batch.time_ns[batch.series == part.table.ids[numbers]].tolist())
                 last = reader.last_position()
                 if waits and len(batch) <= 50:
                     waits -= 1
