@@ -36,7 +36,6 @@ class Way:
     units: frozenset[int] = frozenset()
     said: set[Said] = field(default_factory=set)
     spoiled: list[tuple[int, int]] = field(default_factory=list)  # time [ns], unit of each question not answered well
-    slowest_s: float = 0.0  # the longest that a good answer took behind the way
     _chance: random.Random = field(default_factory=lambda: random.Random(20_261_123))
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _held: dict[asyncio.StreamWriter, list[bytes]] = field(default_factory=dict)  # late answers, by connection
@@ -75,7 +74,7 @@ class Way:
     async def _exchange(
         self, request: bytes, writer: asyncio.StreamWriter, answers: asyncio.StreamReader, meters: asyncio.StreamWriter
     ) -> None:
-        unit, began = request[6], time.monotonic()
+        unit = request[6]
         writer.writelines(self._held.pop(writer, ()))
         spoil = self.how if unit in self.units else ""
         asked = 3 - unit if spoil == "swapped" else unit
@@ -83,7 +82,6 @@ class Way:
         answer = await _frame(answers)
         answer = answer[:6] + bytes((unit,)) + answer[7:]
         if spoil in ("", "cut", "swapped"):
-            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
             self.said.add(Said(asked, answer[9:]))
             writer.write(answer)
         if spoil in ("", "cut"):

@@ -133,17 +133,31 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of the readings: counts over all stages, the largest error of a meter's energy [kWh], gap causes."""
+    """What became of the readings: counts over all stages, the largest error of a meter's energy [kWh], gap causes.
+
+    The error is None where no meter's energy was judged.
+    """
 
     accepted: int
     missing: int
     doubled: int
-    energy_error_kwh: float
+    energy_error_kwh: float | None
     gaps: dict[str, int]
 
     def sound(self, resolution_kwh: float = 1e-3) -> bool:
         """Return whether nothing is missing or doubled and the energy is exact within the meter's resolution."""
-        return self.missing == 0 == self.doubled and self.energy_error_kwh <= resolution_kwh
+        return self.missing == 0 == self.doubled and (self.energy_error_kwh or 0.0) <= resolution_kwh
+
+    def __add__(self, other: Verdict) -> Verdict:
+        """Return the verdict of two stretches of time taken together."""
+        errors = [v.energy_error_kwh for v in (self, other) if v.energy_error_kwh is not None]
+        return Verdict(
+            self.accepted + other.accepted,
+            self.missing + other.missing,
+            self.doubled + other.doubled,
+            max(errors, default=None),
+            dict(Counter(self.gaps) + Counter(other.gaps)),
+        )
 
 
 Stretch = tuple[int, int]  # begin, end [ns]
@@ -177,11 +191,11 @@ def judge(
     if influx is not None:
         less, more = against_influx(stored, influx, between=between)
         missing, doubled = missing + less, doubled + more
-    error = max((energy_error(stored, meter) for meter in meters), default=0.0)
+    errors = [error for meter in meters if (error := energy_error(stored, meter)) is not None]
     causes = Counter(Gap(int(v)).name.lower() for (key, _, v), n in logged.items() if key.endswith("-gap.gap"))
     causes.pop("none", None)
     accepted = witness.inputs if between == EVER else sum(n for row, n in logged.items() if row[0].endswith(_MEASURED))
-    return Verdict(accepted, missing, doubled, error, dict(causes))
+    return Verdict(accepted, missing, doubled, max(errors, default=None), dict(causes))
 
 
 def within(rows: Counter[Row], between: Stretch) -> Counter[Row]:
@@ -216,9 +230,11 @@ def against_influx(
     return missing, more
 
 
-def energy_error(stored: Counter[Row], meter: str) -> float:
-    """Return |Σ amounts − (last index − first index)| of a meter [kWh]."""
+def energy_error(stored: Counter[Row], meter: str) -> float | None:
+    """Return |Σ amounts − (last index − first index)| of a meter [kWh], None where its index was not read twice."""
     index = sorted((t, v) for key, t, v in stored if key == f"{meter}.energy_import.energy_index")
-    begin = index[0][0] if index else 0
+    if len(index) < 2:
+        return None
+    begin = index[0][0]
     amounts = [v for key, t, v in stored.elements() if key == f"{meter}.energy_import.energy" and t > begin]
-    return abs(sum(amounts) - (index[-1][1] - index[0][1])) if index else 0.0
+    return abs(sum(amounts) - (index[-1][1] - index[0][1]))

@@ -64,7 +64,8 @@ def table(seen_in: Path = _SEEN, *, full: bool = True) -> str:
         if mine:
             cells = ((
                 seen["what"], f"{seen['accepted']:,}", f"{seen['missing']:,}", f"{seen['doubled']:,}",
-                f"{seen['error']:.6f}", "–" if seen["back"] is None else f"{seen['back']:.1f} s", seen["more"] or "–",
+                "–" if seen["error"] is None else f"{seen['error']:.6f}",
+                "–" if seen["back"] is None else f"{seen['back']:.1f} s", seen["more"] or "–",
             ) for seen in mine)  # fmt: skip
             parts.append(f"## {group[0].upper()}{group[1:]}\n\n{_COLUMNS}|---|---|---|---|---|---|---|\n{lines(cells)}")
     return "\n".join(parts)

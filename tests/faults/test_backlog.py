@@ -28,8 +28,9 @@ def test_a_day_of_backlog(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto,
     readings = DAY_READINGS if full else DAY_READINGS // 288
     with running(tmp_path, mosquitto, influx.url, {"connections": {"floor": {"every_s": 0.02}}}) as plant:
         influx.kill()
-        wanted = plant.witness.inputs + readings
+        wanted, since = plant.witness.inputs + readings, time.monotonic()
         plant.until(lambda: plant.witness.inputs >= wanted, "the readings of the time it is away", readings / 25)
+        away_s = time.monotonic() - since
         influx.start()
         last, behind, since = plant.witness.last_position(), plant.witness.behind(SINK), time.monotonic()
         plant.until(lambda: plant.witness.taken(SINK) >= last, "the backlog is delivered")
@@ -37,9 +38,10 @@ def test_a_day_of_backlog(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto,
     verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
     assert verdict.sound(), verdict
     assert plant.witness.dead() == []
-    away = "a day" if full else "five minutes"
-    more = f"{behind:,} rows behind, delivered in {took_s:.1f} s while new ones came"
-    happened(Fault("database", f"away for {away} of two meters read every 10 s", verdict, more=more))
+    of = "a day" if full else "five minutes"
+    what = f"away for the readings of {of} of two meters read every 10 s ({readings:,})"
+    more = f"it was away for {away_s:.0f} s, {behind:,} rows behind, delivered in {took_s:.1f} s while new ones came"
+    happened(Fault("database", what, verdict, more=more))
 
 
 def test_what_the_policy_gives_up_is_exact(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, full: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from paho.mqtt.properties import Properties
 
 from tests.faults.broker_line import Line
 from tests.faults.plant import DATABASE, METERS, Plant
-from tests.faults.stages import Verdict, judge
+from tests.faults.stages import Stretch, Verdict, judge
 from tests.faults.table import Fault, happened
 from tests.faults.test_database import running
 from tests.services.influxd import Influxd
@@ -29,11 +29,11 @@ RECEIVE_MAXIMUM = 50
 
 @dataclass
 class Trouble:
-    """One fault of several in a row: the messages sent in it, rows accepted, until the next message came [s]."""
+    """One fault of several in a row: its time, the messages sent in it, how long until the next one came [s]."""
 
     what: str
+    between: Stretch
     numbers: range
-    accepted: int
     back_s: float
 
 
@@ -48,14 +48,15 @@ class Course:
     def trouble(self, what: str) -> Iterator[None]:
         """The fault is over when the block is left; what follows waits until the broker has nothing more of it."""
         plant = self.plant
-        first, before = plant.publisher.sent, plant.witness.inputs
+        begin_ns, first = time.time_ns(), plant.publisher.sent + 1  # one may have been stamped just before
         yield
         end_ns, since = time.time_ns(), time.monotonic()
         plant.until(lambda: plant.witness.newest_ns(SERIES) > end_ns, f"a message after: {what}")
         back_s = time.monotonic() - since
         now_ns = time.time_ns()  # the broker sends in order: with a message of now it has sent all it kept
         plant.until(lambda: plant.witness.newest_ns(SERIES) > now_ns, f"all that was kept during: {what}")
-        self.seen.append(Trouble(what, range(first, plant.publisher.sent), plant.witness.inputs - before, back_s))
+        sent = plant.publisher.sent
+        self.seen.append(Trouble(what, (begin_ns, time.time_ns()), range(first, sent), back_s))
 
 
 def _sent(plant: Plant, wanted: int) -> bool:
@@ -107,19 +108,25 @@ def test_a_broker_in_trouble(tmp_path: Path, influx: Influxd, mosquitto: Mosquit
     logged = {int(value) for key, _, value in plant.witness.logged() if key == SERIES}
     lost_there = plant.publisher.acked - logged
     assert not lost_there & line.acknowledged, "what the gateway acknowledged is in its log"
-    verdict = judge(plant.witness, METERS, published=plant.publisher.acked - lost_there, influx=influx)
-    assert verdict.sound(), verdict
+    kept = plant.publisher.acked - lost_there
+    whole = judge(plant.witness, METERS, published=kept, influx=influx)
+    assert whole.sound(), whole
     for what in dict.fromkeys(seen.what for seen in course.seen):
-        tell(what, [seen for seen in course.seen if seen.what == what], plant, lost_there, verdict)
+        mine = [seen for seen in course.seen if seen.what == what]
+        verdicts = [
+            judge(plant.witness, METERS, published=kept.intersection(seen.numbers), influx=influx, between=seen.between)
+            for seen in mine
+        ]
+        tell(what, mine, plant, lost_there, sum(verdicts[1:], verdicts[0]))
 
 
 def tell(what: str, times: list[Trouble], plant: Plant, lost_there: set[int], verdict: Verdict) -> None:
     """Note a fault: what the broker itself lost is told, each of it without an acknowledgement of the gateway."""
+    assert verdict.sound(), (what, verdict)
     numbers = [n for seen in times for n in seen.numbers]
     nobody, lost = len(plant.publisher.unheard.intersection(numbers)), len(lost_there.intersection(numbers))
     more = f"{len(numbers):,} messages sent"
     more += f", of which the broker took {lost:,} and lost them itself, never acknowledged to it" if lost else ""
     more += f", of which the broker said of {nobody:,} that it knew nobody for them" if nobody else ""
     more += f"; {len(times)} times, the slowest return is shown" if len(times) > 1 else ""
-    part = replace(verdict, accepted=sum(seen.accepted for seen in times), gaps={})
-    happened(Fault("broker", what, part, max(seen.back_s for seen in times), more=more))
+    happened(Fault("broker", what, verdict, max(seen.back_s for seen in times), more=more))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.database_door import Act, Door, answers, half_answer, late, lost_answer, passes, reset
 from tests.faults.plant import DATABASE, METERS, Plant
-from tests.faults.stages import judge
+from tests.faults.stages import Stretch, judge
 from tests.faults.table import Fault, happened
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
@@ -33,10 +33,11 @@ SPOKEN: dict[str, Act] = {
 
 @dataclass
 class Trouble:
-    """One fault of several in a row: rows accepted meanwhile, how long the database then took to have them all [s]."""
+    """One fault of several in a row: its time, the messages sent in it, and how long until the database had all [s]."""
 
     what: str
-    accepted: int
+    between: Stretch
+    numbers: range
     behind: int
     caught_up_s: float
 
@@ -52,19 +53,22 @@ class Course:
     @contextmanager
     def trouble(self, what: str, asked: int = 2) -> Iterator[None]:
         """What is done in the block lasts until the gateway has met it so many times; then it is undone."""
-        plant, before, met = self.plant, self.plant.witness.inputs, self.door.asked
+        plant, met = self.plant, self.door.asked
+        begin_ns, first = time.time_ns(), plant.publisher.sent + 1  # one may have been stamped just before
         end = time.monotonic() + self.lasts_s
         yield
         plant.until(lambda: time.monotonic() > end and self.door.asked >= met + asked, f"the gateway meets: {what}")
-        self._before, self._what = before, what
+        self._begun = what, begin_ns, first
 
     def over(self) -> None:
         """Note how much was behind, and how long it takes until nothing is."""
         plant, since = self.plant, time.monotonic()
         last, behind = plant.witness.last_position(), plant.witness.behind("db")
         plant.until(lambda: plant.witness.taken("db") >= last, "the database has what was accepted meanwhile")
-        accepted = plant.witness.inputs - self._before
-        self.seen.append(Trouble(self._what, accepted, behind, time.monotonic() - since))
+        (what, begin_ns, first), sent = self._begun, plant.publisher.sent
+        self.seen.append(
+            Trouble(what, (begin_ns, time.time_ns()), range(first, sent), behind, time.monotonic() - since)
+        )
 
 
 @contextmanager
@@ -107,12 +111,15 @@ def test_no_answer_loses_or_doubles_a_reading(
             influx.kill()
         influx.start()
         course.over()
-    verdict = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
-    assert verdict.sound(), verdict
+    whole = judge(plant.witness, METERS, published=plant.publisher.acked, influx=influx)
+    assert whole.sound(), whole
     assert plant.witness.dead() == []
     for seen in course.seen:
+        mine = plant.publisher.acked.intersection(seen.numbers)
+        verdict = judge(plant.witness, METERS, published=mine, influx=influx, between=seen.between)
+        assert verdict.sound(), (seen, verdict)
         more = f"{seen.behind:,} rows behind, all there {seen.caught_up_s:.1f} s after it"
-        happened(Fault("database", seen.what, replace(verdict, accepted=seen.accepted, gaps={}), more=more))
+        happened(Fault("database", seen.what, verdict, more=more))
 
 
 def plant_says(plant: Plant, words: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,8 +51,10 @@ async def test_a_day_has_the_hours_it_has(tmp_path: Path, when: tuple[int, int, 
     assert [hour.get(edge) for edge in edges[1:]] == pytest.approx([per_hour] * hours)
     assert whole[end] == pytest.approx(per_hour * hours)
     stored = [t for b in rows for t, s in zip(b.time_ns.tolist(), b.series.tolist(), strict=True) if keys[s] == READ]
-    assert stored == times.tolist()
-    verdict = Verdict(len(stored), 0, 0, abs(of_day / MICRO - per_hour * hours), {})
+    missing, doubled = Counter(times.tolist()) - Counter(stored), Counter(stored) - Counter(times.tolist())
+    error_kwh = abs(of_day / MICRO - per_hour * hours)
+    verdict = Verdict(len(stored), missing.total(), doubled.total(), error_kwh, {})
+    assert verdict.sound(), verdict
     what = f"the day summer time {'begins' if hours == 23 else 'ends'}, Europe/Berlin (injected clock)"
     happened(
         Fault("clock", what, verdict, None, f"{hours} hours of {per_hour:g} kWh in the account and in the windows")

@@ -25,7 +25,7 @@ from tests.services.mosquitto import Mosquitto
 from tests.services.ports import free_port
 
 PERIOD_S: Final = 0.05
-TIMEOUT_S: Final = 0.4
+TIMEOUT_S: Final = 3.0  # so long that no good answer comes after it, however loaded the machine
 CALM_NS: Final = SECOND_NS // 5  # of good readings before each fault
 ONE: Final = frozenset({1})
 BOTH: Final = frozenset({1, 2})
@@ -88,7 +88,7 @@ def test_no_wrong_value_is_believed_and_every_missing_cycle_has_its_cause(
     with in_thread(way), plant.alive(publishing=False):
         plant.start()
         plant.until(lambda: min(newest(plant, n) for n in (1, 2)) > 0, "both meters are read")
-        stretches = [do(case, plant, way, gone, 20.0 if full else 0.6) for case in CASES]
+        stretches = [do(case, plant, way, gone, 30.0 if full else 0.6) for case in CASES]
         plant.caught_up()
         plant.stop()
     rows = all_rows(plant.data)
@@ -96,7 +96,7 @@ def test_no_wrong_value_is_believed_and_every_missing_cycle_has_its_cause(
         calm = (stretch.begin - CALM_NS, stretch.back + CALM_NS)  # an answer may be read some time after it was given
         verdict = judge(plant.witness, METERS, influx=influx, between=calm)
         check_values(rows, way)
-        check_gaps(stretch, rows, way)
+        check_gaps(stretch, rows)
         if stretch.case.how == "swapped":
             check_swap(stretch, rows, verdict)
         else:
@@ -142,7 +142,7 @@ def check_values(rows: History, way: Way) -> None:
         assert {(indexes[t], numbers[t]) for t in numbers} <= said
 
 
-def check_gaps(stretch: Stretch, rows: History, way: Way) -> None:
+def check_gaps(stretch: Stretch, rows: History) -> None:
     """Gap rows and values tile the time of a fault: no gap where a value is, no time without either.
 
     A question that was spoiled is one gap row with the cause; while a unit rests each cycle is one of cause breaker.
@@ -160,10 +160,10 @@ def check_gaps(stretch: Stretch, rows: History, way: Way) -> None:
         assert longest_s <= 2 * PERIOD_S + TIMEOUT_S, (stretch, meter, longest_s)
         causes = Counter(Gap(int(g.value)) for g in gaps)
         if unit in stretch.case.units and stretch.case.cause is not Gap.NONE:
-            check_causes(stretch, causes, stretch.spoiled[unit], way)
+            check_causes(stretch, causes, stretch.spoiled[unit])
 
 
-def check_causes(stretch: Stretch, causes: Counter[Gap], spoiled: int, way: Way) -> None:
+def check_causes(stretch: Stretch, causes: Counter[Gap], spoiled: int) -> None:
     """The cause is that of each spoiled question, and no other was made up."""
     allowed = {stretch.case.cause, Gap.BREAKER, Gap.MISSED}
     if stretch.case.how in ("half", "garbage"):  # what is left of one answer may spoil or end the next
@@ -176,7 +176,7 @@ def check_causes(stretch: Stretch, causes: Counter[Gap], spoiled: int, way: Way)
         return
     of_questions = sum(causes[cause] for cause in allowed - {Gap.BREAKER, Gap.MISSED})
     cut_short = stretch.case.how == "silent"
-    assert abs(of_questions - spoiled) <= cut_short or way.slowest_s > TIMEOUT_S / 2, (stretch, causes, spoiled)
+    assert abs(of_questions - spoiled) <= cut_short, (stretch, causes, spoiled)
 
 
 def check_energy(stretch: Stretch, rows: History) -> None:
@@ -189,10 +189,9 @@ def check_energy(stretch: Stretch, rows: History) -> None:
 
 def check_swap(stretch: Stretch, rows: History, verdict: Verdict) -> None:
     """The other meter's index never becomes energy: the jump there and the jump back are each a flagged swap."""
-    assert verdict.missing == 0 == verdict.doubled
+    assert verdict.sound(0.01), verdict  # a second's worth
     swaps = [row.time_ns for row in rows["meter-1.energy_import.energy"] if row.quality & q.SWAP]
     assert len(swaps) == 2, (stretch, swaps)
-    assert verdict.energy_error_kwh < 0.01 * (2 * PERIOD_S + 2 * TIMEOUT_S), verdict
 
 
 def told(stretch: Stretch, verdict: Verdict) -> None:
