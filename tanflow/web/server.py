@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from config import secrets
 from config.errors import GatewayError, Unavailable
@@ -35,6 +36,8 @@ logger = logging.getLogger("tanflow.api")
 _CONNECTIONS: Final = 128  # more are told to come back later
 _HELD: Final = 256  # more are closed unheard: each takes a file descriptor from the plant
 _HELD_BY_ONE: Final = 64  # by one address; on loopback it is a proxy's, and so everyone's
+_OURSELVES: Final = ("127.0.0.1", "::1")
+_FULL_S: Final = 1.0  # wait for a file descriptor to become free
 _WAITING: Final = 64  # in the listen queue
 _REQUEST_HEAD: Final = 32_768  # largest request line with headers [bytes]
 _UNREAD_MS: Final = 120_000  # who takes nothing of what was sent for this long has gone, whatever TCP hopes
@@ -44,11 +47,16 @@ _GRACE_S: Final = 1  # for answers under way when the gateway stops
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the gateway alone decides when to stop."""
+    """uvicorn without its own signal handlers, for the gateway alone decides when to stop; and with a door of its own.
 
-    def __init__(self, config: uvicorn.Config, secure: ssl.SSLContext | None) -> None:
+    A connection counts from when the system hands it over, its TLS handshake included: from then on it takes a file
+    descriptor from the plant.
+    """
+
+    def __init__(self, config: uvicorn.Config, secure: ssl.SSLContext | None, listener: socket.socket) -> None:
         super().__init__(config)
-        self._secure = secure
+        self._secure, self._listener = secure, listener
+        self._held: dict[socket.socket, str] = {}  # whose each is
         self._over = asyncio.Event()
 
     @contextmanager
@@ -67,33 +75,56 @@ class _Server(uvicorn.Server):
         self._over.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen as uvicorn does, with an end to the time a TLS handshake may take."""
-        protocol = partial(_Http, config=self.config, server_state=self.server_state, app_state={})
+        """Be ready to answer those whom `accept` lets in."""
+        self.servers = []
+        self.started = True
+
+    async def accept(self) -> None:
+        """Let connections in for ever, no more than there may be."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as entering:
+            while True:
+                try:
+                    accepted, (host, *_) = await loop.sock_accept(self._listener)
+                except OSError as error:  # no file descriptor is free, or it was gone again
+                    await asyncio.sleep(0 if error.errno == errno.ECONNABORTED else _FULL_S)
+                    continue
+                of_one = sum(1 for other in self._held.values() if other == host)
+                if len(self._held) >= _HELD or (of_one >= _HELD_BY_ONE and host not in _OURSELVES):
+                    accepted.close()
+                    continue
+                self._held[accepted] = host
+                entering.create_task(self._enter(accepted))
+
+    async def _enter(self, accepted: socket.socket) -> None:
+        """Serve a connection, by TLS after a handshake that may not take for ever."""
+
+        def leave() -> None:
+            self._held.pop(accepted, None)
+
+        protocol = partial(_Http, leave, self.config, self.server_state)
         limit_s = _HEAD_S if self._secure else None
         loop = asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(protocol, sock=one, ssl=self._secure, ssl_handshake_timeout=limit_s)
-            for one in sockets or ()
-        ]
-        self.started = True
+        try:
+            await loop.connect_accepted_socket(protocol, accepted, ssl=self._secure, ssl_handshake_timeout=limit_s)
+        except OSError:  # it said nothing, or nothing that is TLS: closed by now
+            leave()
 
 
 class _Http(H11Protocol):
     """uvicorn's protocol, which waits for ever for a request's head, with an end to that."""
 
+    def __init__(self, leave: Callable[[], None], config: uvicorn.Config, state: ServerState) -> None:
+        super().__init__(config, state, {})
+        self._leave = leave
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > _HELD or self._held_by_one() > _HELD_BY_ONE:
-            transport.abort()
-            return
         self._look_later(None)
 
-    def _held_by_one(self) -> int:
-        """Return how many connections this one's address holds; 0 for this machine's own."""
-        if self.client is None or self.client[0] in ("127.0.0.1", "::1"):
-            return 0
-        held = (one.client for one in self.connections if isinstance(one, _Http))
-        return sum(1 for client in held if client and client[0] == self.client[0])
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        super().connection_lost(exc)
 
     def _look_later(self, seen: RequestResponseCycle | None) -> None:
         self.loop.call_later(_HEAD_S, self._look, seen)
@@ -127,7 +158,8 @@ async def serve(
         scheme = "https" if secure else "http"
         logger.info("page and API on %s://%s:%d/", scheme, f"[{host}]" if ":" in host else host, port)
         renewing = (partial(tls.renew, secure, api.tls),) if secure and api.tls else ()
-        await _run(_Server(_config(web.app), secure), listener, (*web.beside, *renewing))
+        server = _Server(_config(web.app), secure, listener)
+        await _run(server, listener, (server.accept, *web.beside, *renewing))
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

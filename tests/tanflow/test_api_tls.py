@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
@@ -62,6 +65,60 @@ async def test_plain_http_gets_no_answer_there(tmp_path: Path) -> None:
     async with open_site(tmp_path, open_to_all(tmp_path), token=TOKEN) as site, httpx.AsyncClient() as plain:
         with pytest.raises(httpx.TransportError):
             await plain.get(f"http://127.0.0.1:{site.port}/api/health", headers={"authorization": f"Bearer {TOKEN}"})
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_who_never_begins_to_speak_tls_is_counted_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """300 sockets of five addresses that send nothing: 256 are held, and their places given back when they go."""
+    monkeypatch.setattr(server, "_HEAD_S", 3_600.0)
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(held_in_silence(tmp_path))
+        monkeypatch.setattr(server, "_HEAD_S", 0.2)
+        again = tmp_path / "again"
+        again.mkdir()
+        runner.run(let_go_of_the_silent(again))
+
+
+async def held_in_silence(folder: Path) -> None:
+    api = open_to_all(folder)
+    async with open_site(folder, api, token=TOKEN) as site:
+        await site.client.aclose()
+        silent = [
+            await asyncio.open_connection("127.0.0.1", api.port, local_addr=(f"127.0.0.{2 + n % 5}", 0))
+            for n in range(300)
+        ]
+
+        def lost() -> int:
+            return sum(reader.at_eof() or reader.exception() is not None for reader, _ in silent)
+
+        await until(lambda: lost() >= 44, what="those beyond 256 are closed")
+        assert lost() == 44
+        trusted = ssl.create_default_context(cafile=api.tls.certificate if api.tls else None)
+        with pytest.raises(OSError):
+            await handshake(api.port, trusted)
+        for _, writer in silent:
+            writer.close()
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(OSError):  # the gateway has not seen them go yet
+                    assert (await handshake(api.port, trusted))[0] == "TLSv1.3"
+                    break
+            last, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    async with asyncio.timeout(60):
+        with contextlib.suppress(ConnectionResetError):
+            assert await last.read() == b""  # the gateway ends at once
+    writer.close()
+
+
+async def let_go_of_the_silent(folder: Path) -> None:
+    api = open_to_all(folder)
+    async with open_site(folder, api, token=TOKEN), asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def handshake(port: int, trusted: ssl.SSLContext) -> tuple[str | None, str]:
