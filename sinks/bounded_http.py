@@ -1,16 +1,21 @@
-"""urllib3's pool whose answers end: no more than so many bytes of one are read, nor for longer than it may take.
+"""urllib3's pool whose answers end: no more than so many bytes of one are read, nor for longer than the read timeout.
 
-A server that fails or is taken over, or a proxy before it, can answer without end; what it said so far is its answer.
+A server that fails or is taken over, or a proxy before it, can answer without end, or a byte at a time. Of too many
+bytes the first are its answer; one that is not complete in time is none.
 """
 
 from __future__ import annotations
 
+import http.client
 import io
+import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 MOST_BYTES: Final = 65_536  # of an answer: an error's words
 _CHUNK: Final = 8_192
@@ -18,19 +23,20 @@ _CHUNK: Final = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """Stands where a PoolManager does; `timeout_s` is for the body as a whole."""
+    """Stands where a PoolManager does; a request's read timeout is for the answer as a whole."""
 
     pool: urllib3.PoolManager
-    timeout_s: float
+
+    def __post_init__(self) -> None:
+        self.pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def request(self, method: str, url: str, **options: Any) -> urllib3.HTTPResponse:
         """Return the answer with its body as sent, cut where it goes on for too long; raises urllib3's HTTPError."""
-        deadline = time.monotonic() + self.timeout_s
         response = self.pool.request(method, url, **options | {"preload_content": False, "decode_content": False})
         body = bytearray()
         whole = False
         try:
-            while len(body) < MOST_BYTES and time.monotonic() < deadline:
+            while len(body) < MOST_BYTES:
                 part = response.read1(_CHUNK)
                 body += part
                 if not part:
@@ -51,3 +57,51 @@ class Bounded:
     def clear(self) -> None:
         """Close all connections."""
         self.pool.clear()
+
+
+class _Until(io.RawIOBase):
+    """What comes on a socket until an instant; a socket's own timeout begins anew with each byte."""
+
+    def __init__(self, received: io.BufferedReader, carrier: socket.socket, deadline_s: float) -> None:
+        self._received, self._carrier, self._deadline_s = received, carrier, deadline_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left_s = self._deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("its answer did not end in time")
+        self._carrier.settimeout(left_s)
+        return self._received.readinto1(buffer)
+
+    def close(self) -> None:
+        self._received.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer whose status, headers and body come in time altogether."""
+
+    def __init__(self, timeout_s: float, sock: socket.socket, *given: Any, **options: Any) -> None:
+        super().__init__(sock, *given, **options)
+        self.fp = io.BufferedReader(_Until(self.fp, sock, time.monotonic() + timeout_s))
+
+
+class _Connection(HTTPConnection):
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        if self.timeout is not None:  # by now it is what is left for reading
+            self.response_class = partial(_Answer, self.timeout)  # type: ignore[assignment]
+        return super().getresponse()
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection

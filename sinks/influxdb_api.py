@@ -87,7 +87,7 @@ class V1:
             self._headers |= urllib3.make_headers(basic_auth=f"{config.username}:{password}")
         timeout = urllib3.Timeout(total=config.timeout_s)
         pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=timeout)
-        self._pool = Bounded(pool, config.timeout_s)
+        self._pool = Bounded(pool)
 
     def post(self, payload: bytes) -> Answer:
         try:
@@ -116,7 +116,7 @@ class V2:
             config.url.rstrip("/"), secrets.read(config.token), timeout=int(config.timeout_s * 1000), org=config.org
         )
         rest = self._client.api_client.rest_client
-        rest.pool_manager = Bounded(rest.pool_manager, config.timeout_s)
+        rest.pool_manager = Bounded(rest.pool_manager)
         self._service = WriteService(self._client.api_client)
         self._target: dict[str, Any] = {
             "org": config.org,

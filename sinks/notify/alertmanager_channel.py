@@ -35,7 +35,7 @@ class AlertmanagerChannel:
         self.refresh_s = config.refresh_s
         self._url = f"{config.url.rstrip('/')}/api/v2/alerts"
         self._headers: dict[str, str] = {}
-        self._pool = Bounded(urllib3.PoolManager(num_pools=1), config.timeout_s)
+        self._pool = Bounded(urllib3.PoolManager(num_pools=1))
 
     async def __aenter__(self) -> Self:
         config = self._config
@@ -48,7 +48,7 @@ class AlertmanagerChannel:
         timeout = urllib3.Timeout(total=config.timeout_s)
         context = await asyncio.to_thread(self._context)
         pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=timeout, ssl_context=context)
-        self._pool = Bounded(pool, config.timeout_s)
+        self._pool = Bounded(pool)
         return self
 
     def _context(self) -> ssl.SSLContext:

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import orjson
 import pytest
@@ -15,10 +17,11 @@ import urllib3
 
 from collectors.mqtt import MqttCollector
 from config.errors import Unavailable
+from config.model import InfluxSink
 from config.protocols.mqtt import MqttConnection
 from pipeline.counters import Counters
 from sinks.bounded_http import MOST_BYTES, Bounded
-from sinks.influxdb_api import _answer
+from sinks.influxdb_api import _answer, connect
 from tests.collectors.driving import ids_of, origin
 from tests.collectors.test_mqtt_forms import meter
 from tests.hostile.cost import measured
@@ -78,7 +81,7 @@ ENDLESS = {
 @pytest.mark.parametrize("name", list(ENDLESS))
 def test_an_answer_without_end_is_cut(name: str) -> None:
     with server(endless(*ENDLESS[name])) as port, measured() as cost:
-        pool = Bounded(urllib3.PoolManager(retries=False, timeout=30.0), 30.0)
+        pool = Bounded(urllib3.PoolManager(retries=False, timeout=30.0))
         answer = pool.request("POST", f"http://127.0.0.1:{port}/write", body=b"x")
         assert answer.status >= 400
         assert len(answer.data) <= MOST_BYTES + 8_192
@@ -88,11 +91,52 @@ def test_an_answer_without_end_is_cut(name: str) -> None:
 
 def test_a_headers_line_without_end_is_an_error() -> None:
     with server(endless(b"HTTP/1.1 200 ok\r\nx: ", b"y" * 65_536)) as port, measured() as cost:
-        pool = Bounded(urllib3.PoolManager(retries=False, timeout=30.0), 30.0)
+        pool = Bounded(urllib3.PoolManager(retries=False, timeout=30.0))
         with pytest.raises(urllib3.exceptions.HTTPError):
             pool.request("POST", f"http://127.0.0.1:{port}/write", body=b"x")
         pool.clear()
     assert cost.peak_bytes < 4 * MIB
+
+
+def trickling(head: bytes, body: bytes) -> Serve:
+    """Answer at once with `head`, then a byte each tenth of a second: no pause is ever long."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(head)
+        for n in range(36_000):
+            time.sleep(0.1)
+            connection.sendall(body[n % len(body) :][:1])
+
+    return serve
+
+
+TRICKLES = {
+    "status line": (b"", b"HTTP/1.1 204 " + b"y" * 65_536),
+    "headers": (b"HTTP/1.1 204 ok\r\n", b"x: y\r\n"),
+    "a body of a length": (b"HTTP/1.1 503 no\r\ncontent-length: 36000\r\n\r\n", b"x"),
+    "a body": (b"HTTP/1.1 503 no\r\n\r\n", b"x"),
+    "chunks": (b"HTTP/1.1 503 no\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", list(TRICKLES))
+@pytest.mark.parametrize("api", ["v1", "v2"])
+def test_an_answer_that_comes_byte_by_byte_holds_a_sink_no_longer_than_its_timeout(
+    name: str, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "a-token-of-this-test")
+    target: dict[str, Any] = (
+        {"database": "d"} if api == "v1" else {"token": {"env": "TOKEN"}, "org": "o", "bucket": "b"}
+    )
+    with server(trickling(*TRICKLES[name])) as port:
+        place = {"type": "influxdb", "api": api, "url": f"http://127.0.0.1:{port}", "timeout_s": 1}
+        database = connect(InfluxSink.model_validate(place | target))
+        began_s = time.monotonic()
+        with pytest.raises(Unavailable, match="no answer from"):
+            database.post(b"m f=1 1\n")
+        database.close()
+    assert time.monotonic() - began_s < 600  # the answer takes an hour
 
 
 def test_a_databases_words_are_searched_at_bounded_cost() -> None:
