@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from config.formula import Call, FormulaError, Name, Node, Number
 from config.formula_plan import (
     Amount,
     AmountOf,
     Apply,
-    Const,
     Constant,
     Expression,
     Input,
@@ -23,10 +19,21 @@ from config.formula_plan import (
     Resolve,
     Term,
 )
+from config.formula_typed import (
+    Typed,
+    added,
+    alike,
+    calculated,
+    choice,
+    combined,
+    converted,
+    described,
+    levelled,
+    logic,
+    number,
+    quantity,
+)
 from config.quantities import unit_of
-
-if TYPE_CHECKING:
-    import pint
 
 WINDOW: Final = ("mean", "sum", "min", "max", "first", "last", "integral", "duration", "energy", "co2e")
 SAMPLE: Final = ("if", "min", "max", "abs", "sqrt", "clip")
@@ -36,33 +43,6 @@ _COMPARE: Final = ("<", "<=", ">", ">=", "==", "!=")
 _MOST_PARTS: Final = 5_000
 _MOST_DEEP: Final = 260  # the longest single formula has 250
 _COUNTS: Final = {"abs": (1, 1), "sqrt": (1, 1), "clip": (3, 3), "if": (2, 3), "min": (2, 9), "max": (2, 9)}
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """An expression and its unit; `celsius` is a temperature on the Celsius scale, `truth` a condition."""
-
-    value: Expression
-    unit: pint.Unit
-    celsius: bool = False
-    truth: bool = False
-
-    @property
-    def constant(self) -> float | None:
-        return self.value.value if isinstance(self.value, Const) else None
-
-    def __str__(self) -> str:
-        if self.truth:
-            return "a condition"
-        return "°C" if self.celsius else described(self.unit)
-
-
-def described(unit: pint.Unit) -> str:
-    """Return a unit with its dimension, e.g. `kW [mass·length²/time³]`."""
-    if unit.dimensionless:
-        return f"{unit:~P} (a plain number)" if f"{unit:~}" else "a plain number"
-    dimension = f"{unit.dimensionality:P}".replace("[", "").replace("]", "")
-    return f"{unit:~P} [{dimension}]"
 
 
 def check(tree: Node, resolve: Resolve, unit: str) -> Expression:
@@ -82,7 +62,7 @@ def check(tree: Node, resolve: Resolve, unit: str) -> Expression:
         raise FormulaError("the formula is a temperature in °C; take the difference of two, in K", 1)
     if found.unit.dimensionality != wanted.dimensionality:
         raise FormulaError(f"the formula gives {described(found.unit)}, but unit: says {described(wanted)}", 1)
-    plan = _scaled(found.value, _factor(found.unit, wanted))
+    plan = converted(found.value, found.unit, wanted)
     if not checker.measured:
         raise FormulaError("the formula names no measured point", 1)
     return plan
@@ -115,7 +95,7 @@ class _Checker:
     def check(self, node: Node) -> Typed:
         self.size.enter(node.column)
         if isinstance(node, Number):
-            found = _number(node)
+            found = number(node)
         elif isinstance(node, Name):
             found = self._name(node)
         elif node.function in WINDOW and not (node.function in _COUNTS and len(node.arguments) > 1):
@@ -136,7 +116,7 @@ class _Checker:
     def _name(self, node: Name) -> Typed:
         meaning = self._meaning(node)
         if isinstance(meaning, Constant):
-            return _quantity(meaning.value, meaning.unit, node.column)
+            return quantity(meaning.value, meaning.unit, node.column)
         if isinstance(meaning, Term):
             return self._term(node, meaning)
         self.measured = True
@@ -146,7 +126,7 @@ class _Checker:
                 raise FormulaError(message, node.column)
             return Typed(Over("sum", AmountOf(meaning.key)), unit_of(meaning.unit))
         value = Input(meaning.key, meaning.hold_ns)
-        unit, celsius = _levelled(meaning.unit)
+        unit, celsius = levelled(meaning.unit)
         return Typed(value if self.inside else Over("mean", value), unit, celsius)
 
     def _term(self, node: Name, meaning: Term) -> Typed:
@@ -184,7 +164,7 @@ class _Checker:
         if name == "integral":
             if found.celsius:
                 raise FormulaError("a temperature in °C cannot be integrated; subtract another first", node.column)
-            return Typed(Over("integral", found.value), _combined("*", found.unit, unit_of("h")))
+            return Typed(Over("integral", found.value), combined("*", found.unit, unit_of("h")))
         return Typed(Over(name, found.value), found.unit, found.celsius)
 
     def _amount(self, name: str, argument: Node) -> Typed:
@@ -211,7 +191,7 @@ class _Checker:
             return self._amount(name, tree)
         if isinstance(tree, Call) and tree.function == "+":
             left, right = (self._amounts(name, part) for part in tree.arguments)
-            return _added("+", left, right, tree.column)
+            return added("+", left, right, tree.column)
         raise FormulaError(f"{name}() takes the name of one counter", tree.column)
 
     # ── arithmetic ────────────────────────────────────────────────────────────────────────────────
@@ -226,136 +206,12 @@ class _Checker:
             raise FormulaError(f"{name}() takes {low}{f' to {high}' if high > low else ''} arguments", node.column)
         given = [self.check(argument) for argument in node.arguments]
         if name in _LOGIC:
-            return _logic(name, given, node.column)
+            return logic(name, given, node.column)
         if name == "if":
-            return _choice(given, node.column)
+            return choice(given, node.column)
         if any(g.truth for g in given):
             raise FormulaError(f"'{name}' takes values, not conditions", node.column)
         if name in _COMPARE:
-            left, right = _alike(name, given, node.column)
+            left, right = alike(name, given, node.column)
             return Typed(Apply(name, (left.value, right.value)), unit_of("1"), truth=True)
-        return _calculated(name, given, node.column)
-
-
-def _calculated(name: str, given: list[Typed], column: int) -> Typed:
-    if name in ("min", "max", "clip"):
-        same = _alike(name, given, column)
-        return Typed(Apply(name, tuple(s.value for s in same)), same[0].unit, same[0].celsius)
-    if name == "-" and len(given) == 1:
-        name, given = "*", [Typed(Const(-1.0), unit_of("1")), *given]
-    if name in ("+", "-"):
-        return _added(name, given[0], given[1], column)
-    if any(g.celsius for g in given):
-        raise FormulaError(f"'{name}' cannot take a temperature in °C; subtract another temperature first", column)
-    if name == "abs":
-        return Typed(Apply(name, (given[0].value,)), given[0].unit)
-    if name == "sqrt":
-        return Typed(Apply(name, (given[0].value,)), _powered(given[0].unit, 0.5))
-    if name == "^":
-        return _raised(given[0], given[1], column)
-    return Typed(Apply(name, (given[0].value, given[1].value)), _combined(name, given[0].unit, given[1].unit))
-
-
-def _raised(base: Typed, exponent: Typed, column: int) -> Typed:
-    """Return base ^ exponent; a measured exponent needs a base that is a plain number."""
-    if not exponent.unit.dimensionless:
-        raise FormulaError(f"an exponent is a plain number, not {exponent}", column)
-    power = _scaled(exponent.value, _factor(exponent.unit, unit_of("1")))
-    if base.unit.dimensionless:
-        return Typed(Apply("^", (_scaled(base.value, _factor(base.unit, unit_of("1"))), power)), unit_of("1"))
-    if not isinstance(power, Const):
-        raise FormulaError(f"only a plain number can be raised to a measured power, not {base}", column)
-    return Typed(Apply("^", (base.value, power)), _powered(base.unit, power.value))
-
-
-@cache
-def _combined(sign: str, one: pint.Unit, other: pint.Unit) -> pint.Unit:
-    combined: Any = one * other if sign == "*" else one / other
-    found: pint.Unit = combined
-    return found
-
-
-@cache
-def _powered(unit: pint.Unit, power: float) -> pint.Unit:
-    raised: Any = unit**power
-    found: pint.Unit = raised
-    return found
-
-
-def _added(name: str, left: Typed, right: Typed, column: int) -> Typed:
-    """Return left ± right; of temperatures in °C only a difference, or one shifted by kelvin, means anything."""
-    celsius = left.celsius
-    if left.celsius and right.celsius:
-        if name == "+":
-            raise FormulaError("two temperatures in °C cannot be added; take their difference or min, max", column)
-        celsius = False
-    elif right.celsius:
-        raise FormulaError("a temperature in °C cannot be added to or taken from a difference; write it first", column)
-    right = _converted(right, left, name, column)
-    return Typed(Apply(name, (left.value, right.value)), left.unit, celsius)
-
-
-def _alike(name: str, given: Iterable[Typed], column: int) -> list[Typed]:
-    first, *others = given
-    if any(o.celsius != first.celsius for o in others):
-        raise FormulaError(f"'{name}' takes either temperatures in °C or differences in K, not both", column)
-    return [first, *(_converted(o, first, name, column) for o in others)]
-
-
-def _converted(one: Typed, like: Typed, name: str, column: int) -> Typed:
-    if one.unit.dimensionality != like.unit.dimensionality:
-        raise FormulaError(f"'{name}' cannot put {like} and {one} together", column)
-    return Typed(_scaled(one.value, _factor(one.unit, like.unit)), like.unit, one.celsius)
-
-
-def _logic(name: str, given: list[Typed], column: int) -> Typed:
-    if not all(g.truth for g in given):
-        raise FormulaError(f"'{name}' joins conditions, e.g. power > 5 kW {name} state == 2", column)
-    return Typed(Apply(name, tuple(g.value for g in given)), unit_of("1"), truth=True)
-
-
-def _choice(given: list[Typed], column: int) -> Typed:
-    condition, *values = given
-    if not condition.truth:
-        raise FormulaError(f"if() takes a condition first, not {condition}", column)
-    if any(v.truth for v in values):
-        raise FormulaError("if() chooses among values, not conditions", column)
-    same = _alike("if", values, column)
-    otherwise = same[1].value if len(same) > 1 else Const(math.nan)
-    return Typed(Apply("if", (condition.value, same[0].value, otherwise)), same[0].unit, same[0].celsius)
-
-
-def _number(node: Number) -> Typed:
-    return _quantity(node.value, node.unit or "1", node.column)
-
-
-def _quantity(value: float, unit: str, column: int) -> Typed:
-    try:
-        known, celsius = _levelled(unit)
-    except ValueError as error:
-        hint = "; put a blank between a unit and what it is divided by" if "/" in unit else ""
-        raise FormulaError(f"{error}{hint}", column) from None
-    return Typed(Const(value), known, celsius)
-
-
-def _levelled(unit: str) -> tuple[pint.Unit, bool]:
-    """Return (unit, whether it is the Celsius scale, counted in kelvin); a difference of °C is kelvin."""
-    if unit in ("degC", "°C"):
-        return unit_of("K"), True
-    return unit_of("K" if unit == "delta_degC" else unit), False
-
-
-@cache
-def _factor(given: pint.Unit, wanted: pint.Unit) -> float:
-    return 1.0 if given == wanted and str(given) == str(wanted) else float((1.0 * given).to(wanted).magnitude)
-
-
-def _scaled(value: Expression, factor: float) -> Expression:
-    if abs(factor - 1.0) < 1e-12:
-        return value
-    if isinstance(value, Const):
-        return Const(value.value * factor)
-    inverse = 1.0 / factor  # 60 min an hour: a division by 60 is exact where a product with 1/60 is not
-    if abs(inverse - round(inverse)) < 1e-9 and factor < 1.0:
-        return Apply("/", (value, Const(float(round(inverse)))))
-    return Apply("*", (value, Const(factor)))
+        return calculated(name, given, node.column)

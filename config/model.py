@@ -6,6 +6,7 @@ import re
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
@@ -16,7 +17,7 @@ from config.connections import Connection
 from config.factor_series import FactorSeries
 from config.notify import Notify
 from config.points import Carrier, DeviceMap, Point
-from config.providers import LiveProvider
+from config.providers import LOOPBACK, LiveProvider
 from config.strict import Name, Seconds, Secret, Strict
 from config.windows import Window
 
@@ -128,6 +129,13 @@ class Keep(Strict):
     max_mb: Annotated[float, Field(gt=0)] | None = 2_048
 
 
+def _beyond_loopback(sink: dict[str, Any]) -> bool:
+    try:
+        return urlsplit(sink.get("url", "")).hostname not in LOOPBACK
+    except ValueError:  # no URL; that is told where it is checked
+        return True
+
+
 class InfluxSink(Strict):
     """InfluxDB 1.x (`/write`) or 2.x (`/api/v2/write`)."""
 
@@ -141,7 +149,7 @@ class InfluxSink(Strict):
     token: Secret | None = None
     username: str | None = None
     password: Secret | None = None
-    gzip: bool = True
+    gzip: bool = Field(default_factory=_beyond_loopback)  # to this machine itself it would only cost processor time
     timeout_s: Annotated[float, Field(ge=0.5, le=120)] = 10.0
     batch_rows: Annotated[int, Field(ge=100, le=200_000)] = 20_000
     backoff_max_s: Seconds = 60.0
@@ -199,7 +207,7 @@ class Api(Strict):
 
     @property
     def loopback(self) -> bool:
-        return self.host in ("127.0.0.1", "::1", "localhost")
+        return self.host in LOOPBACK
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

@@ -13,7 +13,7 @@ from config.strict import Secret, Strict
 
 SECOND_NS: Final = 1_000_000_000
 _KEYS: Final = re.compile(r"key|token|secret|pass|auth|sign", re.IGNORECASE)
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -44,7 +44,7 @@ class Asked(Strict):
             if parts and any(_KEYS.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True)):
                 raise ValueError(f"no key in {name}:, it is shown and logged; use token:, which is sent as a header")
         where = urlsplit(self.url)
-        if self.token and where.scheme != "https" and where.hostname not in _LOOPBACK:
+        if self.token and where.scheme != "https" and where.hostname not in LOOPBACK:
             raise ValueError("the token would go over the network in the clear; use https")
         return self
 

@@ -25,7 +25,7 @@ from config.protocols.mqtt import MqttConnection, form_of
 from pipeline.counters import Counters
 from pipeline.quality import GOOD, STALE, UNCERTAIN
 from simulators.serve_mqtt import encode
-from tanflow.web.inside.commissioning import _mqtt as mqtt_told
+from tanflow.web.inside.heard import mqtt as page
 from tests.collectors.driving import bound, ids_of, origin
 
 SECOND_NS = 10**9
@@ -312,7 +312,7 @@ def test_simulated_devices_publish_in_the_form_that_is_read(form: dict[str, Any]
 def test_the_page_shows_what_a_form_finds(form: dict[str, Any], payload: bytes, path: str, value: float | None) -> None:
     device = meter(form)
     connection = MqttConnection(protocol="mqtt", host="broker")
-    told = mqtt_told(connection, device, [Heard("works/meter", payload, False, 1)], 2)
+    told = page.told(connection, device, [Heard("works/meter", payload, False, 1)], 2)
     (point,) = told["points"]
     assert (point["path"], point["raw"]) == (path, value)
     assert [r["raw"] for r in point["readings"] if r["configured"]] == ([] if value is None else [value])

@@ -15,7 +15,7 @@ from config.errors import Rejected
 from config.protocols.sparkplug import SparkplugConnection
 from pipeline.clock import SECOND_NS
 from pipeline.counters import Counters
-from tanflow.web.inside.commissioning import _sparkplug
+from tanflow.web.inside.heard import sparkplug as page
 from tests.collectors.driving import bound, ids_of, origin
 from tests.collectors.sparkplug_parts import payload, press
 
@@ -112,7 +112,7 @@ def test_the_metrics_of_a_device_with_alias_type_value_unit_and_birth() -> None:
         "Motor/n": (None, "part", "4.0", ""),
     }
     assert heard["Power"].born_ns > 0
-    shown = _sparkplug(device, of.heard("furnace.m"), NOW_NS)
+    shown = page.told(device, of.heard("furnace.m"), NOW_NS)
     power, n, none = shown["points"]
     assert (power["raw"], power["value"], power["type"]) == (-5.0, -10.0, "Int16")
     assert {r["path"] for r in power["readings"]} == {"Power", "On", "Motor/n"}
@@ -122,7 +122,7 @@ def test_the_metrics_of_a_device_with_alias_type_value_unit_and_birth() -> None:
     [message] = shown["messages"]
     assert message["topic"] == "Hall1/press"
     assert "Power (alias 3, Int16): -5 A" in message["payload"].splitlines()
-    assert _sparkplug(device, [], NOW_NS)["messages"] == []
+    assert page.told(device, [], NOW_NS)["messages"] == []
 
 
 levels = st.sampled_from(["spBv1.0", "Hall1", "press", "NBIRTH", "NDATA", "DDATA", "DBIRTH", "NDEATH", "line", "", "é"])
