@@ -26,6 +26,8 @@ _MEASUREMENT: Final = str.maketrans({",": r"\,", " ": r"\ "})
 _KEY: Final = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
 _STRING: Final = str.maketrans({'"': r"\"", "\\": r"\\"})
 _LAYOUT_BYTES: Final = 24_000_000  # most the layouts may take; 1,000 devices × 62 fields take 2 MB
+_FLOAT32: Final = 2.0**-23  # the relative step of series whose registers are IEEE 754 single precision
+_WHOLE: Final = 2.0**24  # a float32 below it that is a whole number is written with all its digits
 
 Rows = npt.NDArray[np.int64]
 
@@ -113,6 +115,9 @@ class Lines:
 class Encoder:
     """Turns batches of one series table into line protocol; floats as floats, `<field>_q` as integers.
 
+    What a float32 register shows is written as that number, 449.1, and not as the float64 next to it,
+    449.1000061035156: the digits after it are none of the meter's. It reads back as the same float32.
+
     All of a line but its values and time depends only on its series and qualities: the template of each combination
     seen (its layout) is kept, so a line costs one look-up, and all values are formatted in one go. Raises
     GatewayError when two series of the table would overwrite each other in the database, or a name cannot be written.
@@ -124,6 +129,7 @@ class Encoder:
         self._known = np.zeros(len(table), bool)
         self._group = np.zeros(len(table), np.int32)  # which of the heads a series' lines have
         self._field = np.zeros(len(table), np.int32)  # which of the keys it has there
+        self._single = np.zeros(len(table), bool)  # it comes from a float32 register
         heads: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         keys: dict[str, int] = {}
         for series, spec in enumerate(table.specs):
@@ -131,6 +137,7 @@ class Encoder:
                 self._known[series] = True
                 self._group[series] = heads.setdefault((spec.like.measurement, spec.tags), len(heads))
                 self._field[series] = keys.setdefault(spec.like.field, len(keys))
+                self._single[series] = spec.like.relative == _FLOAT32
         try:
             self._heads = [_template(escape_head(*head)) for head in heads]
             self._keys = [_template(escape_field(key)) for key in keys]
@@ -192,7 +199,7 @@ class Encoder:
     def _write(self, batch: Batch, ends: Rows, time_ns: Times) -> bytes:
         """Return the text of rows that stand in the order of their lines; line i ends before row `ends[i]`."""
         finite = np.isfinite(batch.value)
-        texts = _texts(batch.value[finite])
+        texts = _texts(batch.value[finite], self._single[batch.series[finite]])
         codes = (batch.series.astype(np.int64) << 17 | finite.astype(np.int64) << 16 | batch.quality).tobytes()
         code_ends, text_ends = (ends * 8).tolist(), np.cumsum(finite)[ends - 1].tolist()
         layouts, lines = self._layouts, []
@@ -238,8 +245,20 @@ def _order_key(time_ns: Times, rank: npt.NDArray[np.integer[Any]], ranks: int) -
     return key
 
 
-def _texts(values: Values) -> list[bytes]:
-    """Return each value in the shortest form that reads back as the same float64."""
+def _texts(values: Values, single: npt.NDArray[np.bool_]) -> list[bytes]:
+    """Return each value in the shortest form that reads back as the same float64; where `single`, the same float32."""
+    with np.errstate(over="ignore"):
+        short = values.astype(np.float32)
+    wide = np.flatnonzero(~single | (short != values) | (np.abs(values) >= _WHOLE))
+    if len(wide) == len(values):
+        return _dumped(values)
+    texts = _dumped(short)
+    for row, text in zip(wide.tolist(), _dumped(values[wide]), strict=True):
+        texts[row] = text
+    return texts
+
+
+def _dumped(values: npt.NDArray[np.floating[Any]]) -> list[bytes]:
     if not len(values):
         return []
     text: Any = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)

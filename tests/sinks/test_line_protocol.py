@@ -220,6 +220,32 @@ def test_fields_of_one_instant_share_a_line() -> None:
     assert lines.ends.tolist() == [2, 3, 4, 5]
 
 
+def test_a_float32_register_is_written_as_the_number_it_shows() -> None:
+    register, computed = spec("m1", "power_kw"), spec("m1", "energy_kwh")
+    register = replace(register, like=replace(register.like, relative=2.0**-23))
+    encoder = Encoder(table_of(register, computed))
+    shown = float(np.float32(449.1))  # 449.1000061035156
+    lines = encoder.encode(batch_of((0, 5, shown), (1, 5, shown), (0, 6, 0.1), (0, 7, 2.0**28), (0, 8, 1e300)))
+    assert text_of(lines) == [
+        f"energy,asset=m1,site=p power_kw=449.1,energy_kwh={shown} 5",
+        "energy,asset=m1,site=p power_kw=0.1 6",
+        "energy,asset=m1,site=p power_kw=268435456.0 7",  # a count: not 268435460, its shortest form as a float32
+        "energy,asset=m1,site=p power_kw=1e+300 8",
+    ]
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False) | st.floats(allow_nan=False), max_size=20))
+def test_what_a_float32_register_showed_reads_back_as_it(values: list[float]) -> None:
+    register = spec("m1", "power_kw")
+    encoder = Encoder(table_of(replace(register, like=replace(register.like, relative=2.0**-23))))
+    lines = encoder.encode(make(HEADER, np.arange(len(values)), np.zeros(len(values)), values))
+    got = {read(line)[3]: read(line)[2]["power_kw"] for line in lines.payload.splitlines()}
+    for at, value in enumerate(values):
+        if math.isfinite(value):
+            single = abs(value) < 2**24 and float(np.float32(value)) == value
+            assert got[at] == value or (single and np.float32(got[at]) == np.float32(value))
+
+
 def test_the_last_row_of_a_series_and_instant_wins() -> None:
     lines = Encoder(PLANT).encode(batch_of((0, 5, 1.0, 2), (1, 5, 9.0), (0, 5, 2.0)))
     assert text_of(lines) == ["energy,asset=m1,site=p power_kw=2.0,energy_kwh=9.0 5"]
