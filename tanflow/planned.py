@@ -12,7 +12,8 @@ from carbon.publish import account_specs
 from config.bindings import BoundDevice, bind
 from config.model import Gateway as Config
 from config.points import DeviceMap
-from pipeline.compile import Plan, compile_plan
+from pipeline.compile import compile_plan
+from pipeline.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ import orjson
 from pipeline import snapshot
 from pipeline.batch import Header, Times, make
 from pipeline.clock import Clock
-from pipeline.compile import Plan
 from pipeline.heartbeat import GATEWAY, TICK_KEY
 from pipeline.ingest import Ingest
 from pipeline.log.log import Log, LogReader
 from pipeline.log.writer import Entry
 from pipeline.meter import MeterState
 from pipeline.places import is_same
+from pipeline.plan import Plan
 from pipeline.quality import CLOCK, UNCERTAIN
 from pipeline.series import SeriesTable, Spec
 

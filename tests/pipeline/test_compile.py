@@ -16,7 +16,8 @@ from config.errors import GatewayError
 from config.load import load
 from config.model import Gateway
 from config.quantities import AMOUNT_OF
-from pipeline.compile import Plan, compile_plan
+from pipeline.compile import compile_plan
+from pipeline.plan import Plan
 from pipeline.series import Kind, SeriesTable, Spec
 
 ROOT = Path(__file__).parents[2]
