@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -129,13 +128,6 @@ class Keep(Strict):
     max_mb: Annotated[float, Field(gt=0)] | None = 2_048
 
 
-def _beyond_loopback(sink: dict[str, Any]) -> bool:
-    try:
-        return urlsplit(sink.get("url", "")).hostname not in LOOPBACK
-    except ValueError:  # no URL; that is told where it is checked
-        return True
-
-
 class InfluxSink(Strict):
     """InfluxDB 1.x (`/write`) or 2.x (`/api/v2/write`)."""
 
@@ -149,7 +141,7 @@ class InfluxSink(Strict):
     token: Secret | None = None
     username: str | None = None
     password: Secret | None = None
-    gzip: bool = Field(default_factory=_beyond_loopback)  # to this machine itself it would only cost processor time
+    gzip: bool | None = None  # default: what leaves this machine
     timeout_s: Annotated[float, Field(ge=0.5, le=120)] = 10.0
     batch_rows: Annotated[int, Field(ge=100, le=200_000)] = 20_000
     backoff_max_s: Seconds = 60.0
@@ -161,9 +153,14 @@ class InfluxSink(Strict):
             raise ValueError("api v1 needs 'database:'")
         if self.api == "v2" and not (self.org and self.bucket and self.token):
             raise ValueError("api v2 needs 'org:', 'bucket:' and 'token:'")
-        if re.search(r"//[^/]*@", self.url):
+        if "@" in urlsplit(self.url).netloc:
             raise ValueError("no user or password in the url; use username: and password:")
         return self
+
+    @property
+    def packs(self) -> bool:
+        """Whether requests are compressed; on the way to this machine itself that would only cost processor time."""
+        return urlsplit(self.url).hostname not in LOOPBACK if self.gzip is None else self.gzip
 
 
 class History(Strict):

@@ -78,9 +78,9 @@ class V1:
         if config.retention_policy:
             query["rp"] = config.retention_policy
         self._url = f"{config.url.rstrip('/')}/write?{urlencode(query)}"
-        self._place, self._gzip = config.url, config.gzip
+        self._place, self._packs = config.url, config.packs
         self._headers = {"Content-Type": "text/plain; charset=utf-8"}
-        if config.gzip:
+        if config.packs:
             self._headers["Content-Encoding"] = "gzip"
         if config.username:
             password = secrets.read(config.password) if config.password else ""
@@ -91,7 +91,7 @@ class V1:
 
     def post(self, payload: bytes) -> Answer:
         try:
-            response = self._pool.request("POST", self._url, body=_body(payload, self._gzip), headers=self._headers)
+            response = self._pool.request("POST", self._url, body=_body(payload, self._packs), headers=self._headers)
         except urllib3.exceptions.HTTPError as error:
             raise _silent(self._place, error) from error
         return _answer(response.status, response.data, response.headers)
@@ -111,7 +111,7 @@ class V2:
         from influxdb_client import InfluxDBClient, WriteService  # 19 MB a gateway on 1.x need not carry
 
         assert config.token is not None  # the model asks for it
-        self._place, self._gzip = config.url, config.gzip
+        self._place, self._packs = config.url, config.packs
         self._client = InfluxDBClient(
             config.url.rstrip("/"), secrets.read(config.token), timeout=int(config.timeout_s * 1000), org=config.org
         )
@@ -124,7 +124,7 @@ class V2:
             "precision": "ns",
             "content_type": "text/plain; charset=utf-8",
         }
-        if config.gzip:
+        if config.packs:
             self._target["content_encoding"] = "gzip"
 
     def post(self, payload: bytes) -> Answer:
@@ -132,7 +132,7 @@ class V2:
 
         try:
             _, status, headers = self._service.post_write_with_http_info(
-                body=_body(payload, self._gzip), **self._target
+                body=_body(payload, self._packs), **self._target
             )
         except ApiException as error:
             if not error.status:  # it stands for a failed TLS handshake

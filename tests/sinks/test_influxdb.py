@@ -125,6 +125,21 @@ async def test_values_come_back_equal_and_writing_again_changes_nothing(store: S
         assert {r.get("Content-Encoding") for r in store.front.requests} == {"gzip" if gzip else None}
 
 
+@pytest.mark.parametrize(
+    ("url", "packed"),
+    [
+        ("http://influx.works.example:8086", True),
+        ("http://192.168.7.9:8086", True),
+        ("http://127.0.0.1:8086", False),
+        ("http://[::1]:8086", False),
+        ("http://localhost:8086", False),
+    ],
+)
+def test_only_what_leaves_the_machine_is_packed_unless_it_is_said(url: str, packed: bool) -> None:
+    assert v2(url).packs is packed
+    assert v2(url, gzip=not packed).packs is not packed
+
+
 async def test_names_of_any_script_come_back_as_they_are(influx: Influxd) -> None:
     asset, field_name = 'Halle 3, 炉=1 "ö" \\ 50%', "Leistung, gesamt=kW"
     odd = spec(asset, field_name)
