@@ -117,6 +117,11 @@ class Directory:
                 file.take(change)
             file.pending = [c for c in file.pending if c.since >= record.at]
 
+    def on_disk(self, path: Path) -> bool:
+        """Return whether every write to a file has been synced; the sync has returned then."""
+        file = self._now.get(str(path))
+        return file is not None and not file.pending
+
     def untold(self) -> list[str]:
         """Return the files that are not as the journal says: something was done past it."""
         found = {str(p) for p in self.root.rglob("*") if p.is_file() and not p.name.endswith("-shm")}

@@ -14,14 +14,12 @@ import pytest
 from tests.faults.kept_up import KeptUp, kept_up
 from tests.faults.plant import DATABASE, METERS, Plant
 from tests.faults.preload import Preload, Step
-from tests.faults.small_disk import PretendedDisk, SmallDisk, Tmpfs, may_mount, mounted, tmpfs
+from tests.faults.small_disk import SMALL, PretendedDisk, SmallDisk, Tmpfs, may_mount, mounted, tmpfs
 from tests.faults.stages import Verdict, judge
 from tests.faults.table import Fault, happened
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
 from tests.waiting import until_sync
-
-SMALL = {"data": {"min_free_mb": 16, "ballast_mb": 4}}
 
 
 @pytest.fixture
