@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import re
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from pipeline.ports import Refusal, Sink
 
 logger = logging.getLogger("tanflow.deliver")
 
-_LINGER_S: Final = 0.5  # commits gathered into one request: a request costs more than its rows
+_PACE_S: Final = 0.25  # at least from one request to the next while the sink keeps up: one costs more than its rows
 _FIRST_BACKOFF_S: Final = 0.5
 _RAW_KEPT: Final = 16_384
 _NUMBERS: Final = re.compile(r"\d+")
@@ -47,13 +48,18 @@ class Delivery:
         self.position = self.log.reader.cursor(self.name).position
 
     async def run(self) -> None:
-        """Deliver for ever; raises only what is a defect."""
+        """Deliver for ever, a commit as soon as it is there; raises only what is a defect."""
+        loop = asyncio.get_running_loop()
+        offered_s = -math.inf
         async with self.sink:
             while True:
-                if not await self.step():
-                    self.counters.backlog = 0
-                    await self.log.changed()
-                    await asyncio.sleep(_LINGER_S)
+                now = loop.time()
+                if await self.step():
+                    offered_s = now
+                    continue
+                self.counters.backlog = 0
+                await self.log.changed()
+                await asyncio.sleep(offered_s + _PACE_S - loop.time())
 
     async def step(self) -> bool:
         """Offer the next rows once; False when there are none. Waits its backoff when the sink is away."""

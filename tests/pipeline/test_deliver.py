@@ -55,7 +55,7 @@ class Memory:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliver, "_LINGER_S", 0.0)
+    monkeypatch.setattr(deliver, "_PACE_S", 0.0)
     monkeypatch.setattr(deliver, "_FIRST_BACKOFF_S", 0.001)
 
 
@@ -199,6 +199,20 @@ async def test_two_sinks_go_their_own_way(tmp_path: Path) -> None:
     assert cursors == {"quick": log.position, "stuck": log.position}
     for task in tasks:
         task.cancel()
+    await log.close()
+
+
+async def test_a_commit_is_offered_at_once_and_the_next_after_the_pace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, sink = await open_log(tmp_path), Memory()
+    monkeypatch.setattr(deliver, "_PACE_S", 3_600.0)
+    task = asyncio.create_task(delivery(log, sink).run())
+    values = await fill(log, 1)
+    await until(lambda: sink.stored == values)
+    await fill(log, 3, first=1)
+    assert sink.stored == values
+    task.cancel()
     await log.close()
 
 
