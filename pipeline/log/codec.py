@@ -44,10 +44,21 @@ def shuffle(column: npt.NDArray[Any]) -> bytes:
 
 
 def unshuffle(data: bytes | memoryview, rows: int, dtype: Any) -> npt.NDArray[Any]:
-    """Return the column of `rows` values whose bytes `shuffle` ordered."""
-    wide = np.dtype(dtype).newbyteorder("<")
-    planes = np.frombuffer(data, np.uint8).reshape(wide.itemsize, rows)
-    column: npt.NDArray[Any] = np.ascontiguousarray(planes.T).view(wide).reshape(rows)
+    """Return the column of `rows` values, of an even number of bytes each, that `shuffle` ordered; or ValueError.
+
+    Most planes of bytes hold nothing but zeros: those that do not are put together two and two.
+    """
+    column: npt.NDArray[Any] = np.zeros(rows, np.dtype(dtype).newbyteorder("<"))
+    if len(data) != column.nbytes:
+        raise ValueError(f"{len(data)} bytes are not {rows} values of {column.itemsize}")
+    pairs, nothing = column.view("<u2").reshape(rows, column.itemsize // 2), bytes(rows)
+    for pair in range(column.itemsize // 2):
+        low, high = (bytes(data[at * rows : (at + 1) * rows]) for at in (2 * pair, 2 * pair + 1))
+        if high != nothing:
+            both = np.frombuffer(high, np.uint8).astype("<u2") << 8
+            pairs[:, pair] = both | np.frombuffer(low, np.uint8)
+        elif low != nothing:
+            pairs[:, pair] = np.frombuffer(low, np.uint8)
     return column
 
 

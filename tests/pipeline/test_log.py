@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from config.errors import GatewayError
 from pipeline import quality as q
-from pipeline.batch import COLUMNS, Batch, Header, make
+from pipeline.batch import COLUMNS, DTYPES, Batch, Header, make
 from pipeline.clock import Clock
 from pipeline.log import codec
 from pipeline.log.directory import DataDirectory
@@ -61,6 +62,17 @@ def test_every_batch_comes_back_as_it_was(written: list[Batch]) -> None:
 
 
 @settings(max_examples=300)
+@pytest.mark.parametrize("dtype", sorted({np.dtype(d) for d in DTYPES.values()}, key=str))
+def test_columns_with_nothing_in_some_of_their_bytes_come_back(dtype: np.dtype[Any]) -> None:
+    for used in range(1 << dtype.itemsize):
+        mask = np.array([255 * (used >> at & 1) for at in range(dtype.itemsize)], np.uint8)
+        column = (np.arange(1, 3 * dtype.itemsize + 1, dtype=np.uint8).reshape(3, -1) & mask).view(dtype).ravel()
+        shuffled = codec.shuffle(column)
+        assert codec.unshuffle(shuffled, 3, dtype).tobytes() == column.tobytes()
+        with pytest.raises(ValueError, match="are not 3 values"):
+            codec.unshuffle(shuffled[:-1], 3, dtype)
+
+
 @given(st.data())
 def test_damaged_commits_are_recognised(data: st.DataObject) -> None:
     blob = bytearray(codec.encode([readings([0, 1, 2], [1.0, 2.0, 3.0])]))
