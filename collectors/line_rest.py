@@ -42,9 +42,10 @@ class Rest:
         self._most_s = most_s
         self._units: set[object] = set()
         self.silent: set[object] = set()  # whose last request was in vain; mostly nobody's
-        self._costs: dict[object, tuple[float, float]] = {}  # (cost [s], at [s monotonic])
+        # While both are empty, as mostly, everyone is allowed.
+        self.costs: dict[object, tuple[float, float]] = {}  # (cost [s], at [s monotonic])
         self._failures: dict[object, int] = {}  # cycles in a row
-        self._until: dict[object, float] = {}  # [s monotonic]
+        self.until: dict[object, float] = {}  # [s monotonic]
 
     def enrol(self, unit: object, deadline_s: float) -> None:
         """Count a unit among those that share the line; a request to it costs so much [s] when it is in vain."""
@@ -70,15 +71,15 @@ class Rest:
 
     def delayed(self, unit: object, seconds: float, now: float) -> None:
         """Charge a unit that answers with what it took beyond its due."""
-        self._costs[unit] = (self._left(unit, now) + seconds, now)
+        self.costs[unit] = (self._left(unit, now) + seconds, now)
 
     def answered(self, unit: object) -> None:
         """Note that a unit answers."""
         if unit not in self.silent:
             return
         if self.nobody_answers:
-            self._costs.clear()
-            self._until.clear()
+            self.costs.clear()
+            self.until.clear()
             self._failures = {one: min(count, BREAKER - 1) for one, count in self._failures.items()}
         self.silent.discard(unit)
 
@@ -89,13 +90,13 @@ class Rest:
         failures = self._failures[unit] = self.failures(unit) + 1
         if failures < BREAKER:
             return False
-        self._until[unit] = now + backoff_s(failures, self._most_s)
+        self.until[unit] = now + backoff_s(failures, self._most_s)
         return True
 
     def well(self, unit: object) -> None:
         """Note a cycle that was answered to its end."""
         self._failures.pop(unit, None)
-        self._until.pop(unit, None)
+        self.until.pop(unit, None)
 
     def failures(self, unit: object) -> int:
         """Return how many cycles in a row have been in vain."""
@@ -103,18 +104,16 @@ class Rest:
 
     def allows(self, unit: object, now: float) -> bool:
         """Return whether the unit may be asked now."""
-        if not self._until and not self._costs:  # all are well, as mostly
-            return True
-        if now < self._until.get(unit, now):
+        if now < self.until.get(unit, now):
             return False
-        if unit not in self._costs or self.nobody_answers:
+        if unit not in self.costs or self.nobody_answers:
             return True
         left = self._left(unit, now)
         if left <= 0:
-            del self._costs[unit]
+            del self.costs[unit]
         return left < self._free_s
 
     def _left(self, unit: object, now: float) -> float:
-        cost, at = self._costs.get(unit, (0.0, now))
+        cost, at = self.costs.get(unit, (0.0, now))
         # A cap: what was waited while nobody was held up is not paid for afterwards.
-        return max(0.0, min(cost, 2 * self._free_s) - (now - at) * SHARE / max(1, len(self._costs)))
+        return max(0.0, min(cost, 2 * self._free_s) - (now - at) * SHARE / max(1, len(self.costs)))

@@ -43,7 +43,7 @@ class _Waiting:
     def __init__(self) -> None:
         self.came: asyncio.Future[bytes | Failure] = asyncio.get_running_loop().create_future()
 
-    def answered(self, exchange: Exchange, data: bytes) -> None:
+    def answered(self, exchange: Exchange, data: bytes, at_s: float) -> None:
         self.came.set_result(data)
 
     def failed(self, exchange: Exchange, failure: Failure) -> None:

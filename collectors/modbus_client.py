@@ -27,8 +27,10 @@ _PASSED_OVER: Final = Failure(Gap.BREAKER, "not asked: it rests, has cost its sh
 class Owner(Protocol):
     """Whoever asked; called exactly once for every exchange asked, unless the link is closed."""
 
-    def answered(self, exchange: Exchange, data: bytes) -> None: ...
-    def failed(self, exchange: Exchange, failure: Failure) -> None: ...
+    def answered(self, exchange: Any, data: bytes, at_s: float) -> None:
+        """Take what came at `at_s` [s monotonic]."""
+
+    def failed(self, exchange: Any, failure: Failure) -> None: ...
 
 
 class Form(NamedTuple):
@@ -101,6 +103,7 @@ class Link:
         self.name = way.name
         self.backoff_max_s = manners.backoff_max_s
         self._way = way
+        self._owing = way.owing
         self._timeout_s = manners.timeout_s
         self._counters = counters
         self._deadlines = deadlines
@@ -143,7 +146,8 @@ class Link:
     def ask(self, exchange: Exchange) -> None:
         """Make the exchange as soon as those before it are done."""
         self._queue.append(exchange)
-        self._next()
+        if not self.until_s:  # nothing is being asked
+            self._next(time.monotonic())
 
     def close(self) -> None:
         """Drop everything; owners are not called any more."""
@@ -152,15 +156,16 @@ class Link:
         self._drop()
 
     def answered(self, exchange: Exchange, data: bytes) -> None:
+        now = time.monotonic()
         self.until_s = 0.0
-        exchange.took_s = took_s = time.monotonic() - self._asked_s
+        exchange.took_s = took_s = now - self._asked_s
         self._counters.took(took_s)
         self._failures = 0
         if self.rest.silent:
             self.rest.answered(exchange.owner)
-        exchange.owner.answered(exchange, data)
+        exchange.owner.answered(exchange, data, now)
         if self._queue:
-            self._next()
+            self._next(now)
 
     def refused(self, exchange: Exchange, failure: Failure) -> None:
         """The unit, or what stands before it, has said no, or nothing that can be used; the connection is good."""
@@ -173,7 +178,7 @@ class Link:
         else:
             self.rest.waited(exchange.owner, now - self._asked_s, now)
         exchange.owner.failed(exchange, failure)
-        self._next()
+        self._next(now)
 
     def expire(self) -> None:
         """The deadline of what is asked now has passed; its answer, should it come, is rejected."""
@@ -188,7 +193,7 @@ class Link:
             self._drop()
         self.rest.waited(asked.owner, now - self._asked_s, now)
         asked.owner.failed(asked, failure)
-        self._next()
+        self._next(now)
 
     def broken(self, failure: Failure) -> None:
         """The connection cannot be used further: close it, fail what was asked, go on over a new one.
@@ -196,29 +201,30 @@ class Link:
         What one unit is asked, and is answered by nonsense or by hanging up, is that unit's failure: it rests, those
         beside it are asked over the new connection. Only when several share the link and none answers does it rest.
         """
-        asked = self._wire.asked if self._wire else None
+        asked, now = self._wire.asked if self._wire else None, time.monotonic()
         self.until_s = 0.0
         self._drop()
         malformed = failure.cause is Gap.MALFORMED
         self._counters.rejected += malformed
         if asked is not None:
-            now = time.monotonic()
             self.rest.waited(asked.owner, now - self._asked_s, now)
             self._spoiler = asked.owner
         if malformed if asked is None else self.rest.line_is_down and not malformed:
             self._count(Failure(Gap.REFUSED, failure.words))
         if asked is not None:
             asked.owner.failed(asked, failure)
-        self._next()
+        self._next(now)
 
-    def _next(self) -> None:
-        queue = self._queue
+    def _next(self, now: float) -> None:
+        queue, rest = self._queue, self.rest
         while queue and not self._opening:
             wire = self._wire
             if wire is not None and wire.asked is not None:
                 return
-            exchange, now, way = queue[0], time.monotonic(), self._way
-            if (way.owing and way.owes(exchange.read.unit)) or not self.rest.allows(exchange.owner, now):
+            exchange = queue[0]
+            if (self._owing and self._way.owes(exchange.read.unit)) or (
+                (rest.costs or rest.until) and not rest.allows(exchange.owner, now)
+            ):
                 queue.popleft()
                 exchange.owner.failed(exchange, _PASSED_OVER)
                 continue
@@ -257,7 +263,7 @@ class Link:
         if self._wire is None:
             self._fail_all()
         else:
-            self._next()
+            self._next(time.monotonic())
 
     def _adopt(self, wire: Wire, began: float) -> None:
         if wire.lost:

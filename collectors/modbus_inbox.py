@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +25,10 @@ class Tray:
 
     def __init__(self, block: Block) -> None:
         self.block = block
-        # Three plain lists rather than one of tuples: nothing here for the garbage collector to walk.
-        self.data: list[bytes] = []
-        self.times: list[int] = []
-        self.rows: list[int] = []  # of `_series`
+        # One reply is three of these in a row: its data, when it came [ns], its row of `_series`. One plain list rather
+        # than one of tuples: nothing here for the garbage collector to walk.
+        self.held: list[Any] = []
+        self.cost = _OVERHEAD + block.read(0).size  # of one reply held [bytes]
         self._ids: list[list[int]] = []
         self._series: npt.NDArray[np.int32] | None = None
 
@@ -40,9 +40,9 @@ class Tray:
 
     def take(self, origin: Origin, most: int) -> Batch:
         """Decode and remove the oldest replies, at most `most` rows but at least one reply."""
-        count = max(1, most // len(self.block.points))
-        data, times, rows = self.data[:count], self.times[:count], self.rows[:count]
-        del self.data[:count], self.times[:count], self.rows[:count]
+        end = 3 * max(1, most // len(self.block.points))
+        data, times, rows = self.held[0:end:3], self.held[1:end:3], self.held[2:end:3]
+        del self.held[:end]
         if self._series is None:
             self._series = np.array(self._ids, np.int32)
         raw = np.frombuffer(b"".join(data), np.uint8).reshape(len(data), -1)
@@ -79,12 +79,10 @@ class Inbox:
 
     def reply(self, tray: Tray, data: bytes, time_ns: int, row: int) -> None:
         """Hold the data of one block of one unit."""
-        tray.data.append(data)
-        tray.times.append(time_ns)
-        tray.rows.append(row)
+        tray.held += (data, time_ns, row)
         if not self._bytes:
             self._announce()
-        self._bytes += _OVERHEAD + len(data)
+        self._bytes += tray.cost
 
     def gap(self, series: int, cause: Gap, time_ns: int, span_ns: int) -> None:
         """Hold a gap row; Gap.NONE says that the device answers again."""
@@ -99,14 +97,14 @@ class Inbox:
         parts: list[Batch] = []
         room = BATCH_ROWS
         for tray in self._trays:
-            if tray.data and room > 0:
+            if tray.held and room > 0:
                 parts.append(tray.take(self._origin, room))
                 room -= len(parts[-1])
         if self._gaps and room > 0:
             times, spans, series, causes, qualities = zip(*self._gaps[:room], strict=True)
             del self._gaps[:room]
             parts.append(make(self._origin.header(), times, series, causes, qualities, spans))
-        self._bytes = _OVERHEAD * len(self._gaps) + sum(
-            len(t.data) * (_OVERHEAD + len(t.data[0])) for t in self._trays if t.data
-        )
+        self._bytes = _OVERHEAD * len(self._gaps) + sum(len(t.held) // 3 * t.cost for t in self._trays)
+        if len(parts) == 1:
+            return parts[0]
         return concat(self._origin.header(), parts)

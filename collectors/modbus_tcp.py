@@ -48,6 +48,7 @@ class TcpWire(asyncio.Protocol):
         self._buffer = bytearray()
         self._number = 0
         self._transaction = b""
+        self._begins = b""  # with what the good answer to what is asked now begins
         self._stray = 0  # answers since the last request that nobody waits for
         self._transport: asyncio.Transport | None = None
         self.asked: Exchange | None = None
@@ -58,12 +59,13 @@ class TcpWire(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without inheriting from it
 
     def send(self, exchange: Exchange) -> None:
+        assert self._transport is not None
         self._number = number = (self._number + 1) & 0xFFFF
         self._transaction = transaction = number.to_bytes(2, "big")
+        self._begins = transaction + exchange.header
         self.asked = exchange
         self.silent += 1
         self._stray = 0
-        assert self._transport is not None
         self._transport.write(transaction + exchange.request)
 
     def give_up(self) -> Failure | None:
@@ -78,12 +80,8 @@ class TcpWire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.silent = 0
         asked = self.asked
-        if (  # the usual: exactly the one good answer
-            asked is not None
-            and not self._buffer
-            and len(data) == asked.frame_size
-            and data.startswith(self._transaction + asked.header)
-        ):
+        # The usual: exactly the one good answer.
+        if asked is not None and data[:9] == self._begins and len(data) == asked.frame_size and not self._buffer:
             self.asked = None
             self._link.answered(asked, data[9:])
             return

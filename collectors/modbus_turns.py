@@ -49,17 +49,20 @@ class Turns:
         heap, now, in_order = self._heap, now + _EARLY_S, True
         while heap and heap[0][0] <= now:
             due_s, number, ring = heap[0]
-            unit = ring.popleft()
-            following = unit.first_slot_s if unit.first_slot_s > due_s else due_s + unit.period_s
-            if following <= now:
-                unit.skipped()
-                following += ((now - following) // unit.period_s + 1) * unit.period_s
-            unit.due_s = following
-            ring.append(unit)
-            if len(ring) > 1 and following < ring[-2].due_s:  # it was let pass, or met before its place
-                in_order = False  # behind those that are due now, which still stand in theirs
-            heapq.heapreplace(heap, (ring[0].due_s, number, ring))
-            yield unit
+            until = min([now, *(due for due, _, _ in heap[1:3])])  # when another ring has its turn
+            while due_s <= until:
+                unit = ring[0]
+                following = unit.first_slot_s if unit.first_slot_s > due_s else due_s + unit.period_s
+                if following <= now:
+                    unit.skipped()
+                    following += ((now - following) // unit.period_s + 1) * unit.period_s
+                if following < ring[-1].due_s:  # it was let pass, or met before its place
+                    in_order = False  # behind those that are due now, which still stand in theirs
+                unit.due_s = following
+                ring.rotate(-1)
+                yield unit
+                due_s = ring[0].due_s
+            heapq.heapreplace(heap, (due_s, number, ring))
         if not in_order:
             rings = [(number, deque(sorted(ring, key=_due))) for _, number, ring in heap]
             heap[:] = [(ring[0].due_s, number, ring) for number, ring in rings]

@@ -99,6 +99,7 @@ class Unit:
         """Begin a cycle that is due now, or account for why not."""
         if self._asking:
             self._overrun_ns = self._clock.now_ns()
+            self._at_ease = False
         elif not accepting:
             self._withheld = True
         else:
@@ -112,21 +113,20 @@ class Unit:
         if not self._asking:
             self._gap(Gap.MISSED, self._clock.now_ns())
 
-    def answered(self, exchange: Exchange, data: bytes) -> None:
-        assert isinstance(exchange, BlockExchange)
-        now_ns = self._clock.now_ns()
+    def answered(self, exchange: BlockExchange, data: bytes, at_s: float) -> None:
+        now_ns = self._clock.at(at_s)
         exchange.answer, exchange.answered_ns = data, now_ns
         if exchange.tray is not None:
             self._inbox.reply(exchange.tray, data, now_ns, exchange.row)
         else:
             self._identify(exchange, data)
-        if self._at_ease and self._place + 1 >= len(self._asking) and not (self._block_failure or self._overrun_ns):
-            self._asking, self._known_ns = (), now_ns  # as mostly
+        if self._at_ease and exchange is self._asking[-1]:  # as mostly
+            self._asking, self._known_ns = (), now_ns
         else:
             self._go_on(now_ns)
 
-    def failed(self, exchange: Exchange, failure: Failure) -> None:
-        assert isinstance(exchange, BlockExchange)
+    def failed(self, exchange: BlockExchange, failure: Failure) -> None:
+        self._at_ease = False
         if failure.cause is not Gap.EXCEPTION:
             self._end(failure, self._clock.now_ns())
             return

@@ -57,6 +57,11 @@ class Clock:
         """Return gateway time [ns UTC]."""
         return self.anchor_ns + self.monotonic_ns()
 
+    def at(self, monotonic_s: float) -> int:
+        """Return the gateway time [ns UTC] of a time by `time.monotonic` [s]."""
+        elapsed = int(monotonic_s * SECOND_NS) - self._started_ns
+        return self.anchor_ns + (elapsed if self.speed == 1.0 else int(elapsed * self.speed))
+
     async def sleep(self, seconds: float) -> None:
         """Sleep `seconds` of gateway time."""
         await asyncio.sleep(max(0.0, seconds) / self.speed)

@@ -44,6 +44,18 @@ def test_every_unit_is_read_at_its_slots(periods: list[float], links: int) -> No
         assert unit.passed == 0
 
 
+@given(PERIODS, st.floats(0.1, 6.9))
+def test_whoever_was_due_first_is_read_first_whatever_the_periods(periods: list[float], pause_s: float) -> None:
+    units: list[Any] = [Due(period, number % 2) for number, period in enumerate(periods)]
+    turns: Any = Turns(units, 0.0)
+    now = 0.0
+    while now < 50.0:
+        slots = {id(unit): unit.due_s for unit in units}
+        read = [slots[id(unit)] for unit in turns.due(now)]
+        assert read == sorted(read)
+        now = turns.next_s + pause_s
+
+
 @given(PERIODS, st.floats(0.1, 300.0))
 def test_after_a_pause_each_is_read_once_and_told_of_it(periods: list[float], pause_s: float) -> None:
     units: list[Any] = [Due(period, 0) for period in periods]
