@@ -61,7 +61,6 @@ def test_every_batch_comes_back_as_it_was(written: list[Batch]) -> None:
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
-@settings(max_examples=300)
 @pytest.mark.parametrize("dtype", sorted({np.dtype(d) for d in DTYPES.values()}, key=str))
 def test_columns_with_nothing_in_some_of_their_bytes_come_back(dtype: np.dtype[Any]) -> None:
     for used in range(1 << dtype.itemsize):
@@ -73,6 +72,7 @@ def test_columns_with_nothing_in_some_of_their_bytes_come_back(dtype: np.dtype[A
             codec.unshuffle(shuffled[:-1], 3, dtype)
 
 
+@settings(max_examples=300)
 @given(st.data())
 def test_damaged_commits_are_recognised(data: st.DataObject) -> None:
     blob = bytearray(codec.encode([readings([0, 1, 2], [1.0, 2.0, 3.0])]))
