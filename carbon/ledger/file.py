@@ -6,8 +6,9 @@ import hashlib
 import os
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -29,7 +30,9 @@ SCHEMA: Final = {
 }
 _LINK: Final = struct.Struct("<q8sq")
 _NUMBERS: Final = struct.Struct("<qq")
-_COPIED_PAGES, _COPY_PAUSE_S = 256, 0.005
+_COPIED_PAGES: Final = 256  # at a time
+_COPY_TRIES: Final = 20
+_COPY_LOOK_S: Final = 0.005  # between two looks at a file somebody writes to
 _BUSY_S: Final = 30.0  # a restatement holds the file for a few seconds at a time
 
 
@@ -79,6 +82,34 @@ def is_sealed(position: Any, state: Any, seq: Any, digest: Any) -> bool:
         return bool(seal(position, state, seq) == digest)
     except (TypeError, struct.error):
         return False
+
+
+class _Restless(Exception):
+    """The file is written again and again while it is copied."""
+
+
+class _Patience:
+    """Looks at a copy after each piece: SQLite itself begins anew, and waits, without end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._until_s = path, time.monotonic() + _BUSY_S
+        self._tries = 0
+        self._left = -1  # pages
+
+    def __call__(self, status: int, left: int, _: int) -> None:
+        if status & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if time.monotonic() > self._until_s:
+                raise _held(self._path)
+            return
+        self._until_s = time.monotonic() + _BUSY_S
+        self._tries += left >= self._left
+        self._left = left
+        if self._tries > _COPY_TRIES:
+            raise _Restless
+
+
+def _held(path: Path) -> Unavailable:
+    return Unavailable(f"{path} is being written by another process; try again when that is done", after_s=5.0)
 
 
 class LedgerFile:
@@ -137,8 +168,7 @@ class LedgerFile:
             yield
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                words = f"{self.path} is being written by another process; try again when that is done"
-                raise Unavailable(words, after_s=5.0) from error
+                raise _held(self.path) from error
             raise GatewayError(f"{self.path} cannot be read or written: {error}") from error
         except (sqlite3.DatabaseError, UnicodeError) as error:  # UnicodeError: from a message that quotes the damage
             words = "run `tanflow ledger verify` and put a sound copy back"
@@ -156,13 +186,16 @@ class LedgerFile:
             return self._db.execute(sql, parameters).fetchall()
 
     def copy_to(self, target: Path) -> None:
-        """Write the file as it is now to a new one, in pieces: who writes meanwhile waits for milliseconds."""
-        with self._speaking():
-            copy = sqlite3.connect(target)
+        """Write the file as it is now to a new one, in pieces: who writes meanwhile waits for milliseconds.
+
+        Where it is written between the pieces again and again it is copied as a whole, and who writes waits for that.
+        Raises Unavailable while another process holds it for longer than half a minute.
+        """
+        with self._speaking(), closing(sqlite3.connect(target)) as copy:
             try:
-                self._db.backup(copy, pages=_COPIED_PAGES, sleep=_COPY_PAUSE_S)
-            finally:
-                copy.close()
+                self._db.backup(copy, pages=_COPIED_PAGES, progress=_Patience(self.path), sleep=_COPY_LOOK_S)
+            except _Restless:
+                self._db.backup(copy, pages=-1, progress=_Patience(self.path), sleep=_COPY_LOOK_S)
 
     def begin(self) -> None:
         """Begin the one transaction that may write; raises Unavailable while another process has it."""

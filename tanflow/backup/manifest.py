@@ -87,9 +87,26 @@ def hashed(file: Path) -> tuple[int, str]:
 
 
 def synced(path: Path) -> None:
-    """Bring a file or directory to disk: a backup is often unplugged as soon as it is made."""
+    """Bring a file or directory to disk, as a backup is often unplugged as soon as it is made.
+
+    A file is let go of in memory besides, where the system does that: what is read of it next comes from the disk.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+        if hasattr(os, "posix_fadvise") and path.is_file():
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(handle)
+
+
+def settled(folder: Path) -> None:
+    """Bring all names in a folder to disk, those of the deepest first: its files are there already."""
+    for place, _, _ in os.walk(folder, topdown=False):
+        synced(Path(place))
+
+
+def homes(target: Path) -> list[Path]:
+    """Return the folders that get a new name when a target is made: its own, and those of folders not there yet."""
+    missing = [folder for folder in target.parents if not folder.exists()]
+    return [target.parent, *(folder.parent for folder in missing)]

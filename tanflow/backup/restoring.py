@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tarfile
 import time
@@ -34,6 +33,7 @@ def restore(source: Path, folder: Path) -> Manifest:
     draft = folder.with_name(f"{folder.name}.part")
     if draft.exists():
         raise GatewayError(f"{draft} is left of a restore that was cut off, or of one under way; remove it first")
+    homes = manifest.homes(folder)
     try:
         with manifest.private():
             draft.mkdir(parents=True)
@@ -42,10 +42,13 @@ def restore(source: Path, folder: Path) -> Manifest:
                 raise GatewayError(f"{source} is not sound: {wrong[0]}")
             mark = {"host": said.host, "folder": said.folder, "made_ns": said.at_ns, "at_ns": time.time_ns()}
             (draft / MARK).write_bytes(orjson.dumps(mark))
+            manifest.synced(draft / MARK)
+        manifest.settled(draft)
         if folder.exists():
             folder.rmdir()
         draft.rename(folder)
-        manifest.synced(folder.parent)
+        for home in homes:
+            manifest.synced(home)
     except OSError as error:
         raise GatewayError(
             f"{folder} cannot be made: {error.strerror or error}; look at its disk and rights"
@@ -69,8 +72,7 @@ def _unpacked(source: Path, draft: Path) -> Manifest:
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as written:
                 found = manifest.copied(content, written)
-                written.flush()
-                os.fsync(written.fileno())
+            manifest.synced(target)
             if found != said.files[name]:
                 raise GatewayError(f"{source}: {name} is not what was backed up; take another copy of the backup")
             missing.discard(name)

@@ -5,7 +5,6 @@ What was accepted before it began is in it. It appears under its name only once 
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import tarfile
@@ -20,7 +19,7 @@ from config.errors import GatewayError
 from pipeline.log.schema import FILE as LOG_FILE
 from tanflow.backup import manifest
 from tanflow.backup.manifest import Manifest
-from tanflow.backup.view import View, copy_log, view
+from tanflow.backup.view import PINNED, View, copy_log, view
 from tanflow.soundness import problems
 from tanflow.web.inside.health import program_version
 
@@ -38,7 +37,7 @@ def take(folder: Path, target: Path, tell: Progress = lambda _: None) -> Manifes
         raise GatewayError(f"{target} exists; choose another name, or move it away")
     if target.resolve().is_relative_to(folder.resolve()):
         raise GatewayError(f"{target} lies in the data directory itself; write the backup to another disk")
-    draft = target.with_name(f"{target.name}.part")
+    draft, homes = target.with_name(f"{target.name}.part"), manifest.homes(target)
     with manifest.private(), _undone(draft, target):
         draft.mkdir(parents=True)
         said = _collected(folder, draft, tell)
@@ -54,8 +53,10 @@ def take(folder: Path, target: Path, tell: Progress = lambda _: None) -> Manifes
         else:
             tell("reading it back")
             _compared(draft, said)
+            manifest.settled(draft)
             draft.rename(target)
-        manifest.synced(target.parent)
+        for home in homes:
+            manifest.synced(home)
     return said
 
 
@@ -68,7 +69,6 @@ def _undone(draft: Path, target: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
-        draft.with_suffix(".tar.part").unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise GatewayError(f"{target} cannot be written: {error.strerror or error}; look at its disk") from error
         raise
@@ -97,6 +97,7 @@ def _collected(folder: Path, draft: Path, tell: Progress) -> Manifest:
             seen.archived, str(seen.head) if seen.ledger else "", files,
         )  # fmt: skip
     (draft / manifest.NAME).write_bytes(said.dump())
+    manifest.synced(draft / manifest.NAME)
     for level in ("raw", "1m", "1h"):
         (draft / "history" / level).mkdir(parents=True, exist_ok=True)
     return said
@@ -113,20 +114,20 @@ def _one(source: Path, target: Path) -> tuple[int, str]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as read, target.open("xb") as written:
         said = manifest.copied(read, written)
-        written.flush()
-        os.fsync(written.fileno())
+    manifest.synced(target)
     return said
 
 
 def _compared(folder: Path, said: Manifest) -> None:
     for name, expected in said.files.items():
+        manifest.synced(folder / name)  # once more out of memory: it has been looked at meanwhile
         if manifest.hashed(folder / name) != expected:
             raise GatewayError(f"{folder / name} does not read back as it was written; look at that disk")
 
 
 def _packed(draft: Path, said: Manifest, target: Path) -> None:
     """Write one tar file, the manifest first, and read it back."""
-    part = draft.with_suffix(".tar.part")
+    part = draft / f"{PINNED}tar"  # no file of a data directory is called so
     with tarfile.open(part, "x", format=tarfile.PAX_FORMAT) as tar:
         for name in (manifest.NAME, *said.files):
             tar.add(draft / name, name, recursive=False)

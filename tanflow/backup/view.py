@@ -29,7 +29,7 @@ from sinks.history_files import LEVELS, RAW, TEMPORARY, File, live, scan
 
 PINNED: Final = ".backup-"  # names of the view's own folders in a data directory
 _LEFT_OUT: Final = ("owner", "ballast", LOG_FILE, LEDGER_FILE, "history")
-_PAGES, _PAUSE_S = 256, 0.005
+_PAGES: Final = 256
 _TRIES: Final = 20
 
 
@@ -150,9 +150,9 @@ def _ledger(folder: Path, pinned: Path) -> tuple[Path | None, Head, int]:
 
 
 def copy_log(log: sqlite3.Connection, target: Path) -> None:
-    """Write the log as the open transaction sees it, in pieces."""
+    """Write the log as the open transaction sees it, which its writer does not wait for."""
     made = sqlite3.connect(target)
     try:
-        log.backup(made, pages=_PAGES, sleep=_PAUSE_S)
+        log.backup(made, pages=_PAGES)  # in pieces, so that it can be interrupted
     finally:
         made.close()

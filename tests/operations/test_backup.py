@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -181,6 +183,78 @@ def test_a_backup_cannot_write_outside_of_the_data_directory(earlier: Path, tmp_
     with pytest.raises(GatewayError, match="is no file of a data directory"):
         restore(folder, tmp_path / "deep" / "x")
     assert not (tmp_path / "evil").exists()
+
+
+class Synced:
+    """What was brought to disk, and what let go of in memory, when something got its name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now: set[Path] = set()
+        self.when_named: set[Path] = set()
+        fsync, fadvise, rename = os.fsync, os.posix_fadvise, Path.rename
+
+        def synced(handle: int) -> None:
+            fsync(handle)
+            self.now.add(Path(f"/proc/self/fd/{handle}").readlink())
+
+        def advised(handle: int, *advice: int) -> None:
+            assert advice == (0, 0, os.POSIX_FADV_DONTNEED)
+            assert Path(f"/proc/self/fd/{handle}").readlink() in self.now
+            self.forgotten.add(Path(f"/proc/self/fd/{handle}").readlink())
+            fadvise(handle, *advice)
+
+        def renamed(source: Path, target: Path) -> Path:
+            self.when_named = set(self.now)
+            return rename(source, target)
+
+        self.forgotten: set[Path] = set()
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(os, "posix_fadvise", advised)
+        monkeypatch.setattr(Path, "rename", renamed)
+
+
+@pytest.mark.parametrize("name", ["deep/folder/backup", "deep/folder/backup.tar"])
+def test_all_of_a_backup_is_on_the_disk_before_it_has_its_name(
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Every file, every folder and, after it, whatever new folder it lies in; what is read back comes from the disk."""
+    target = tmp_path / name
+    disk = Synced(monkeypatch)
+    take(earlier, target)
+    draft = target.with_name(f"{target.name}.part")
+    if target.is_dir():
+        made = {draft / path.relative_to(target) for path in target.rglob("*")} | {draft}
+        assert disk.forgotten >= {draft / path.relative_to(target) for path in target.rglob("*") if path.is_file()}
+    else:
+        made = {draft / ".backup-tar"}
+        assert disk.forgotten >= made
+    assert made - disk.when_named == set()
+    assert {target.parent, target.parent.parent, tmp_path} <= disk.now
+
+    disk.now.clear()
+    restored = tmp_path / "elsewhere" / "data"
+    restore(target, restored)
+    draft = restored.with_name("data.part")
+    made = {draft / path.relative_to(restored) for path in restored.rglob("*") if not path.name.startswith("log.db-")}
+    assert (made | {draft}) - disk.when_named == set()
+    assert {restored.parent, tmp_path} <= disk.now
+
+
+@pytest.mark.parametrize("name", ["backup", "backup.tar"])
+def test_what_a_killed_backup_leaves_is_one_thing_and_named(earlier: Path, tmp_path: Path, name: str) -> None:
+    """Killed at its very end: what is told to be removed is all there is to remove."""
+    script = f"""
+import os, pathlib
+from tanflow.backup.taking import take
+pathlib.Path.rename = lambda *_: os._exit(9)
+take(pathlib.Path({str(earlier)!r}), pathlib.Path({str(tmp_path / name)!r}))
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+    with pytest.raises(GatewayError, match=rf"{name}\.part is left of a backup that was cut off.*remove it first"):
+        take(earlier, tmp_path / name)
+    shutil.rmtree(tmp_path / f"{name}.part")
+    take(earlier, tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["data", name])
 
 
 def test_a_damaged_gateway_makes_no_backup_that_looks_sound(earlier: Path, tmp_path: Path) -> None:
