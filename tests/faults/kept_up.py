@@ -21,19 +21,27 @@ class KeptUp:
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
         self.ended: list[int] = []
+        self._starting = threading.Lock()
 
     def __call__(self, stop: threading.Event) -> None:
-        process = self.plant.start()
+        self.plant.start()
         while not stop.wait(_RESTART_S):
-            if (code := process.poll()) is not None:
-                self.ended.append(code)
-                process = self.plant.start()
+            with self._starting:
+                if self.plant.process is not None and (code := self.plant.process.poll()) is not None:
+                    self.ended.append(code)
+                    self.plant.start()
 
-    def says(self, words: str) -> None:
-        """Return when one of the gateways has said something since the last of these."""
-        until_sync(
-            lambda: words in self.plant.log, _DEADLINE_S, f"the gateway says {words!r}: {self.plant.log[-3000:]}"
-        )
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """End the gateway with signal 9, and start it again when the block is left: nobody may use its disk in it."""
+        with self._starting:
+            self.plant.kill()
+            yield
+            self.plant.start()
+
+    def ends(self, before: int) -> None:
+        """Return when it has ended more often than before."""
+        until_sync(lambda: len(self.ended) > before, _DEADLINE_S, "the gateway has ended")
 
     def accepts(self, since: float) -> float:
         """Return how long after `since` [monotonic s] a new reading is accepted, whichever gateway it is."""

@@ -39,6 +39,7 @@ struct control {
     int64_t port;        /* SEND counts towards this port only */
     char counted_in[64]; /* part of the path of what counts */
     char failing_in[64]; /* part of the path of what fails */
+    int64_t failed;      /* calls that failed so */
 };
 
 struct record { /* then the name, then the data; `at` is an offset, a length, or where the journal stood */
@@ -105,6 +106,7 @@ static void end(void) {
 
 static int fails(int kind, const char *path) {
     if (!control->error || !(control->error_kinds & kind) || !strstr(path, control->failing_in)) return 0;
+    __atomic_add_fetch(&control->failed, 1, __ATOMIC_SEQ_CST);
     errno = (int)control->error;
     return 1;
 }

@@ -14,7 +14,8 @@ import pytest
 
 _NUMBERS: Final = ("counted", "kill_at", "torn", "kinds", "error", "error_kinds", "free", "port")
 _TEXTS: Final = {"counted_in": 64, "failing_in": 128}
-_SIZE: Final = 192
+_FAILED: Final = 192
+_SIZE: Final = 200
 
 
 class Step(IntFlag):
@@ -58,6 +59,7 @@ class Preload:
         """Let these calls fail with this errno from now on, at files whose path has `part`; 0: let them succeed."""
         self._set("error", 0)
         self._write("failing_in", part)
+        struct.pack_into("<q", self._page, _FAILED, 0)
         self._set("error_kinds", kinds)
         self._set("error", error)
 
@@ -65,6 +67,11 @@ class Preload:
     def counted(self) -> int:
         """Steps taken since `kill_at`."""
         return self._get("counted")
+
+    @property
+    def failed(self) -> int:
+        """Calls that failed since `fail`."""
+        return int(struct.unpack_from("<q", self._page, _FAILED)[0])
 
     @property
     def free(self) -> int:

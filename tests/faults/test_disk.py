@@ -1,4 +1,4 @@
-"""Disks full, failing and read-only, under log, history and temporaries: nothing accepted is lost, and it goes on."""
+"""Disks that are full, under log, history and temporaries, and freed again: nothing accepted is lost, it goes on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.faults.kept_up import KeptUp, kept_up
+from tests.faults.kept_up import kept_up
 from tests.faults.plant import DATABASE, METERS, Plant
 from tests.faults.preload import Preload, Step
 from tests.faults.small_disk import SMALL, PretendedDisk, SmallDisk, Tmpfs, may_mount, mounted, tmpfs
@@ -83,65 +82,11 @@ def stopped_accepting(plant: Plant) -> None:
         time.sleep(0.05)
 
 
-class Failure(NamedTuple):
-    """Calls that fail with an errno at files whose path has `part`."""
-
-    what: str
-    error: int
-    kinds: Step
-    part: str
-
-
-FAILURES = (
-    Failure("disk full under the history alone", errno.ENOSPC, Step.WRITE | Step.OPEN, "/history/"),
-    Failure("fsync fails with EIO under the log", errno.EIO, Step.SYNC, "/log.db"),
-    Failure("fsync fails with EIO under the history", errno.EIO, Step.SYNC, "/history/"),
-    Failure("fsync fails with EIO under the ledger", errno.EIO, Step.SYNC, "/ledger.db"),
-    Failure("the data directory becomes read-only", errno.EROFS, Step.DISK, ""),
-)
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each failure on its own in full, on both kinds of disk; in the small dose two after each other, on one."""
-    full = metafunc.config.getoption("--full")
+    """On both kinds of disk in full, on one in the small dose."""
     if "disk" in metafunc.fixturenames:
-        metafunc.parametrize("disk", ["tmpfs", "pretended"] if full else ["tmpfs"], indirect=True)
-    if "failures" in metafunc.fixturenames:
-        each = [(failure,) for failure in FAILURES] if full else [(FAILURES[0], FAILURES[-1])]
-        metafunc.parametrize("failures", each, ids=lambda failures: failures[0].what)
-
-
-def test_calls_fail_for_a_while(
-    plant: Plant, preload: Preload, influx: Influxd, failures: tuple[Failure, ...], full: bool
-) -> None:
-    times, back_s = 5 if full else 1, 0.0
-    with plant.alive():
-        with kept_up(plant) as gateway:
-            for failure in failures * times:
-                gateway.accepts(time.monotonic())
-                preload.fail(failure.error, failure.kinds, failure.part)
-                noticed(plant, gateway, failure.part)
-                since = time.monotonic()
-                preload.fail(0, failure.kinds)
-                back_s = max(back_s, gateway.accepts(since))
-        verdict = end(plant, influx)
-    assert set(gateway.ended) <= {1}, "it ends in order, and is started again"
-    what = "; ".join(failure.what for failure in failures)
-    more = f"ended and started again {len(gateway.ended)} times"
-    happened(Fault("disk", f"{what}, {times} times", verdict, back_s, more))
-
-
-def noticed(plant: Plant, gateway: KeptUp, part: str) -> None:
-    """Return when the gateway has met the fault: it has ended, or says that it waits; the ledger may rest all along."""
-    before, said = len(gateway.ended), len(plant.log)
-
-    def met() -> bool:
-        return len(gateway.ended) > before or (part == "/history/" and "data/history:" in plant.log[said:])
-
-    if part == "/ledger.db":
-        time.sleep(3.0)
-    else:
-        until_sync(met, 300, "the gateway notices")
+        kinds = ["tmpfs", "pretended"] if metafunc.config.getoption("--full") else ["tmpfs"]
+        metafunc.parametrize("disk", kinds, indirect=True)
 
 
 def test_the_disk_of_temporaries_is_full(
@@ -161,4 +106,5 @@ def test_the_disk_of_temporaries_is_full(
         time.sleep(10 if full else 1)
         verdict = end(plant, influx)
     assert not os.listdir(temporary)
-    happened(Fault("disk", "the disk of temporary files is full all the time", verdict, back_s))
+    more = f"{preload.failed:,} calls failed" if preload.failed else "it asked nothing of that disk"
+    happened(Fault("disk", "the disk of temporary files is full all the time", verdict, back_s, more))
