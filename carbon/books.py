@@ -59,7 +59,7 @@ class Books:
         return cls.planned(config, templates, compile_plan(config, list(bind(config, templates)), base).specs, base)
 
     @classmethod
-    def planned(cls, config: Gateway, templates: Mapping[str, DeviceMap], specs: list[Spec], base: Path) -> Self:
+    def planned(cls, config: Gateway, templates: Mapping[str, DeviceMap], specs: Iterable[Spec], base: Path) -> Self:
         """Return the books of a configuration whose series are compiled already."""
         found = streams(config, bind(config, templates), specs)
         rules = Rules(config, base)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import orjson
 
 from config.alerting import alerts_of
@@ -18,6 +19,7 @@ from pipeline.alerts.compile import alert_specs
 from pipeline.compile_device import DeviceSeries
 from pipeline.compile_windows import figures_of, window_specs
 from pipeline.heartbeat import FREE_KEY, GATEWAY, TICK_KEY, health_counters, health_key
+from pipeline.keys import Keys
 from pipeline.plan import Plan, tags_of
 from pipeline.series import Kind, Like, Spec
 from pipeline.timelines import grid_timeline
@@ -37,7 +39,7 @@ def compile_plan(gateway: Gateway, devices: Iterable[BoundDevice], base: Path = 
     for device in devices:
         plan.specs += DeviceSeries(gateway, device, plan, accounted, tables, registered.get(device.key)).specs()
     plan.specs += _own(gateway)
-    known = {s.key for s in plan.specs}
+    known = Keys(plan.specs.keys, np.arange(len(plan.specs), dtype=np.int32))
     found = figures_of(gateway, devices, known)
     plan.specs += window_specs(gateway, found)
     plan.specs += alert_specs(gateway, alerts_of(gateway, devices, found), known)

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.spec_list import Texts
+
 
 class Keys(Mapping[str, int]):
     """Key → id, and back by `text`; in the order of the ids. A key is found by its hash among the sorted ones."""
 
-    def __init__(self, keys: Sequence[str], ids: npt.NDArray[np.int32]) -> None:
+    def __init__(self, keys: Sequence[str] | Texts, ids: npt.NDArray[np.int32]) -> None:
         order = np.argsort(ids)
         self._ids = ids[order]
-        texts = [keys[i].encode() for i in order.tolist()]
-        self._text = b"".join(texts)
-        self._ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-        hashes = np.array([hash(keys[i]) for i in order.tolist()], np.int64)
+        self._text = Texts(keys[i] for i in order.tolist())
+        hashes = np.fromiter(map(hash, self._text), np.int64, len(self._text))
         self._by_hash = np.argsort(hashes, kind="stable").astype(np.int32)
         self._hashes = hashes[self._by_hash]
 
@@ -25,17 +25,14 @@ class Keys(Mapping[str, int]):
         return len(self._ids)
 
     def __iter__(self) -> Iterator[str]:
-        begin = 0
-        for end in self._ends.tolist():
-            yield self._text[begin:end].decode()
-            begin = end
+        return iter(self._text)
 
     def __getitem__(self, key: str) -> int:
         wanted = hash(key)
         at = int(self._hashes.searchsorted(np.int64(wanted)))
         while at < len(self._hashes) and self._hashes[at] == wanted:
             place = int(self._by_hash[at])
-            if self._at(place) == key:
+            if self._text[place] == key:
                 return int(self._ids[place])
             at += 1
         raise KeyError(key)
@@ -45,8 +42,4 @@ class Keys(Mapping[str, int]):
         place = int(self._ids.searchsorted(np.int32(number)))  # of another type all would be converted, each time
         if place == len(self._ids) or self._ids[place] != number:
             raise KeyError(number)
-        return self._at(place)
-
-    def _at(self, place: int) -> str:
-        begin = int(self._ends[place - 1]) if place else 0
-        return self._text[begin : int(self._ends[place])].decode()
+        return self._text[place]

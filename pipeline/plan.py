@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from config.model import Gateway
 from pipeline.factors import FactorTimeline
-from pipeline.series import Like, Spec
+from pipeline.series import Like
+from pipeline.spec_list import SpecList
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -15,7 +16,7 @@ Tags = tuple[tuple[str, str], ...]
 class Plan:
     """All series of a revision, and the timelines by name."""
 
-    specs: list[Spec] = field(default_factory=list)
+    specs: SpecList = field(default_factory=SpecList)
     factors: dict[str, FactorTimeline] = field(default_factory=dict)
     grid: str = ""  # name of the grid's timeline
     rules: bytes = b""  # what else decides on rows: windows, alerts and the site's hours, as JSON

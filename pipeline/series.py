@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Self
@@ -17,6 +17,7 @@ import zstandard
 from pipeline.factors import FactorTimeline
 from pipeline.ratios import Ratios
 from pipeline.spec import NAN, Kind, Like, Product, Spec, ratio
+from pipeline.spec_list import SpecList
 from pipeline.specs import Specs
 
 __all__ = ["NAN", "Kind", "Like", "Product", "SeriesTable", "Spec", "ratio"]
@@ -40,7 +41,7 @@ class SeriesTable:
     def __init__(
         self,
         revision: int,
-        specs: Sequence[Spec],
+        specs: Iterable[Spec],
         ids: Mapping[str, int],
         factors: Mapping[str, FactorTimeline],
         rules: bytes = b"",
@@ -118,8 +119,9 @@ class SeriesTable:
         factors = [FactorTimeline.from_json(f) for f in orjson.loads(head)]
         columns = dict(map(_decode, lines))
         numbers = columns.pop("id")
-        specs = [Spec(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
-        ids = dict(zip((s.key for s in specs), numbers, strict=True))
+        rows = zip(*columns.values(), strict=True)
+        specs = SpecList(Spec(**dict(zip(columns, row, strict=True))) for row in rows)
+        ids = dict(zip(specs.keys, numbers, strict=True))
         return cls(revision, specs, ids, {f.name: f for f in factors})
 
 

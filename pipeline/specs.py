@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pipeline.keys import Keys
 from pipeline.spec import Like, Product, Spec
+from pipeline.spec_list import SpecList
 
 Ids = npt.NDArray[np.int32]
 
@@ -20,36 +21,38 @@ Ids = npt.NDArray[np.int32]
 class Specs:
     """What is known of each series by its id, None for ids that are not in the revision."""
 
-    def __init__(self, specs: Sequence[Spec], ids: Mapping[str, int], factors: Sequence[str]) -> None:
-        at = np.array([ids[spec.key] for spec in specs], np.int32)
+    def __init__(self, specs: Iterable[Spec], ids: Mapping[str, int], factors: Sequence[str]) -> None:
+        given = specs if isinstance(specs, SpecList) else SpecList(specs)
+        at = np.fromiter((ids[key] for key in given.keys), np.int32, len(given))
         self._size = int(at.max(initial=-1)) + 1
         self._factors = factors
-        self.keys = Keys([spec.key for spec in specs], at)
+        self.keys = Keys(given.keys, at)
         self.known = np.flatnonzero(self._by_id(at, np.ones(len(at), np.int32)) >= 0).astype(np.int32)
-        numbers, self.likes = _shared(spec.like for spec in specs)
-        self.like = self._by_id(at, numbers)  # which of `likes` a series has
-        numbers, self._tag_sets = _shared(spec.tags for spec in specs)
-        self._tags = self._by_id(at, numbers)
-        self.amount = self._by_id(at, [ids[spec.amount] if spec.amount else -1 for spec in specs])
+        self.likes: list[Like] = given.likes.values
+        self.like = self._by_id(at, given.likes.number)  # which of `likes` a series has
+        self._tag_sets: list[tuple[tuple[str, str], ...]] = given.tags.values
+        self._tags = self._by_id(at, given.tags.number)
+        self.amount = self._by_id(at[list(given.amounts)], [ids[key] for key in given.amounts.values()])
         self.amount.setflags(write=False)
-        self._places = np.zeros(self._size, np.array([spec.place for spec in specs] or [""]).astype("S").dtype)
-        self._places[at] = [spec.place.encode() for spec in specs]
-        self.products = self._layers(specs, at, ids)
+        self._places = np.zeros(self._size, np.array(max(given.places, key=len, default="")).astype("S").dtype)
+        self._places[at] = [place.encode() for place in given.places]
+        self.products = self._layers(given.products, at, ids)
 
     def _by_id(self, at: Ids, numbers: npt.ArrayLike) -> Ids:
         column = np.full(self._size, -1, np.int32)
         column[at] = numbers
         return column
 
-    def _layers(self, specs: Sequence[Spec], at: Ids, ids: Mapping[str, int]) -> tuple[Product, ...]:
+    def _layers(
+        self, products: Mapping[int, tuple[tuple[str, str], ...]], at: Ids, ids: Mapping[str, int]
+    ) -> tuple[Product, ...]:
         names = {name: number for number, name in enumerate(self._factors)}
-        most = max((len(spec.products) for spec in specs), default=0)
         layers = []
-        for layer in range(most):
-            rows = [row for row, spec in enumerate(specs) if len(spec.products) > layer]
-            pairs = [specs[row].products[layer] for row in rows]
-            targets, timelines = [ids[key] for key, _ in pairs], [names[name] for _, name in pairs]
-            layers.append(Product(self._by_id(at[rows], targets), self._by_id(at[rows], timelines)))
+        for layer in range(max(map(len, products.values()), default=0)):
+            pairs = {row: of_one[layer] for row, of_one in products.items() if len(of_one) > layer}
+            sources = at[list(pairs)]
+            targets, timelines = [ids[key] for key, _ in pairs.values()], [names[name] for _, name in pairs.values()]
+            layers.append(Product(self._by_id(sources, targets), self._by_id(sources, timelines)))
         return tuple(layers)
 
     def __len__(self) -> int:
@@ -101,7 +104,10 @@ class Specs:
 
     def coded(self, name: str) -> tuple[list[Any], list[int]]:
         """Return a field as (each distinct value once, which of them each series has), in the order of the ids."""
-        shared = {"like": (self.like, self.likes), "tags": (self._tags, self._tag_sets)}
+        shared: dict[str, tuple[Ids, Sequence[Any]]] = {
+            "like": (self.like, self.likes),
+            "tags": (self._tags, self._tag_sets),
+        }
         if name in shared:
             column, values = shared[name]
             numbers, found = _first_seen(column[self.known].tolist())
@@ -116,18 +122,6 @@ class Specs:
         of = fields[name]
         numbers, found = _first_seen([of(series) for series in self.known.tolist()])
         return found, numbers
-
-
-def _shared(values: Iterable[Any]) -> tuple[list[int], list[Any]]:
-    """Return (which of the distinct values each is, those); the same object is looked at once."""
-    seen: dict[int, int] = {}
-    distinct: dict[Any, int] = {}
-    numbers = []
-    for value in values:
-        if (number := seen.get(id(value))) is None:
-            number = seen[id(value)] = distinct.setdefault(value, len(distinct))
-        numbers.append(number)
-    return numbers, list(distinct)
 
 
 def _first_seen(values: Sequence[Any]) -> tuple[list[int], list[Any]]:

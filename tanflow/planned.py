@@ -31,5 +31,6 @@ class Planned:
         devices = list(bind(config, templates))
         plan = compile_plan(config, devices, base)
         books = Books.planned(config, templates, plan.specs, base)
-        plan.specs += [*account_specs(books), *live_specs(config)]
+        plan.specs += account_specs(books)
+        plan.specs += live_specs(config)
         return cls(config, devices, plan, books)

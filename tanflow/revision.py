@@ -48,7 +48,7 @@ def stored(log: Log) -> Stored:
 
 async def compile_table(log: Log, plan: Plan, before: Stored) -> SeriesTable:
     """Return the table of a plan with its persistent ids; the number is the old one where nothing changed."""
-    ids = await log.series_ids(s.key for s in plan.specs)
+    ids = await log.series_ids(plan.specs.keys)
     table = SeriesTable(before.number, plan.specs, ids, plan.factors, plan.rules)
     if table.digest != before.digest:
         table.revision += 1

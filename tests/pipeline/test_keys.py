@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.keys import Keys
+from pipeline.spec import Spec
+from pipeline.spec_list import SpecList
 from pipeline.specs import Specs
 from tests.pipeline.tables import spec
 
@@ -33,12 +38,32 @@ def test_keys_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> Non
         keys.text(5)
 
 
+GIVEN = [
+    spec("压缩机.e.energy", amount="压缩机.e.co2e", products=(("压缩机.e.co2e", "grid"), ("b.p.power", "heat"))),
+    spec("压缩机.e.co2e"),
+    spec("b.p.power", products=(("压缩机.e.co2e", "grid"),)),
+]
+
+
+def test_a_list_of_specs_gives_back_what_was_added_each_time_it_is_read() -> None:
+    specs = SpecList(GIVEN[:1])
+    specs += (replace(one, place=f"{n}@码头") for n, one in enumerate(GIVEN[1:]))
+    specs += replicas()
+    wanted = [GIVEN[0], *(replace(one, place=f"{n}@码头") for n, one in enumerate(GIVEN[1:])), *replicas()]
+    assert len(specs) == len(wanted)
+    assert [list(specs), list(specs)] == [wanted, wanted]
+    assert len(specs.likes.values) == 3 + 2  # of replicas, every other is like the one before
+
+
+def replicas() -> Iterator[Spec]:
+    """Yield more specs than a list takes at once; what is alike is equal but never the same object."""
+    for n in range(1_203):
+        like = replace(GIVEN[2].like, low=float(n % 2))
+        yield Spec(f"c.p{n}.power", (("asset", f"c{n % 7}"),), like)
+
+
 def test_specs_come_back_as_they_were_given() -> None:
-    given_ = [
-        spec("压缩机.e.energy", amount="压缩机.e.co2e", products=(("压缩机.e.co2e", "grid"), ("b.p.power", "heat"))),
-        spec("压缩机.e.co2e"),
-        spec("b.p.power", products=(("压缩机.e.co2e", "grid"),)),
-    ]
+    given_ = GIVEN
     ids = {"压缩机.e.energy": 6, "压缩机.e.co2e": 2, "b.p.power": 3}
     specs = Specs(given_, ids, ("heat", "grid"))
     assert [specs[ids[s.key]] for s in given_] == given_
