@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batch import LEDGER, Batch, Header, Window, concat
+from pipeline.bands import NOBODY, Bands
+from pipeline.batch import LEDGER, Batch, Window, concat
 from pipeline.clock import SECOND_NS, Clock, to_beat_s
 from pipeline.counters import Counters
-from pipeline.log.codec import DamagedLog
 from pipeline.log.log import Log
 
 _POLL_S: Final = 1.0
 _PIECE_ROWS: Final = 20_000
-_BAND_ROWS: Final = 300_000  # rows of a cut in memory at a time
+_BAND_ROWS: Final = 120_000  # rows of a cut sorted and written at a time: four row groups
 _COMPACT_S: Final = 3600.0
-_NOBODY: Final = Header("", 0, "", 0, 0)  # where there are no rows
 
 
 class Archive(Protocol):
@@ -69,38 +68,23 @@ class Archivist:
         """Write everything the log holds by now."""
         while (chunk := await self._chunk()).upto > chunk.after:
             try:
-                await self.archive.write(self._bands(chunk), chunk.after, chunk.upto)
+                await self.archive.write(chunk.batches(), chunk.after, chunk.upto)
             finally:  # a write that was cancelled may have come to its end
                 if self.archive.cursor == chunk.upto:
                     self.counters.received += chunk.rows
                     self.counters.delivered += chunk.rows
             self.counters.lag_s = (self.clock.now_ns() - chunk.received_ns) / SECOND_NS
             self.counters.backlog = self.log.reader.rows_after(chunk.upto)
+            del chunk
             await asyncio.to_thread(self.after_cut)
 
     async def _chunk(self) -> _Chunk:
-        """Return where the next `cut_rows` rows end; read in pieces, for the loop has others to serve."""
-        chunk = _Chunk(self.archive.cursor, self.archive.cursor)
+        """Return the next `cut_rows` rows; read in pieces, for the loop has others to serve."""
+        cursor = self.archive.cursor
+        chunk = _Chunk(cursor, cursor, min(self.cut_rows, self.log.reader.rows_after(cursor)))
         while chunk.rows < self.cut_rows and (windows := self.log.read(chunk.upto, _PIECE_ROWS)):
-            chunk.take(windows)
-            await asyncio.sleep(0)
+            await asyncio.to_thread(chunk.take, windows)
         return chunk
-
-    async def _bands(self, chunk: _Chunk) -> AsyncIterator[Batch]:
-        """Yield the rows by rising series, about `_BAND_ROWS` at a time: of more than that, each band is read anew."""
-        if chunk.rows <= _BAND_ROWS:
-            yield _together(chunk.kept)
-            return
-        for wanted in chunk.bands():
-            rows: list[Batch] = []
-            position = chunk.after
-            while position < chunk.upto and (windows := self.log.read(position, _PIECE_ROWS)):
-                position = windows[-1].position
-                inside = [b for w in windows if w.position <= chunk.upto for b in _archived(w)]
-                rows += await asyncio.to_thread(_chosen, inside, wanted)
-            if position < chunk.upto:
-                raise DamagedLog(f"the log ends at position {position}, it went on to {chunk.upto} when it was cut")
-            yield _together(rows)
 
     async def tail(self, series: Sequence[int]) -> tuple[int, Batch | None]:
         """Return the archive's cursor and, of some series, the rows the log holds beyond it (None: no rows at all)."""
@@ -116,34 +100,43 @@ class Archivist:
 
 @dataclass(slots=True)
 class _Chunk:
-    """What one cut takes: log positions (after, upto], how many rows each series has, and few rows themselves."""
+    """What one cut takes: log positions (after, upto] and their rows, apart by bands of series when they are many."""
 
     after: int
     upto: int
+    expected: int  # rows
     rows: int = 0
     received_ns: int = 0
-    counts: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
-    kept: list[Batch] = field(default_factory=list)
+    _few: list[Batch] = field(default_factory=list)
+    _bands: Bands | None = None
 
     def take(self, windows: Sequence[Window]) -> None:
         """Let it reach over windows that follow."""
+        batches = [b for w in windows for b in _archived(w)]
         self.upto = windows[-1].position
-        for batch in (b for w in windows for b in _archived(w)):
-            self.rows += len(batch)
-            self.received_ns = batch.header.received_ns
-            found = np.bincount(batch.series, minlength=len(self.counts))
-            found[: len(self.counts)] += self.counts
-            self.counts = found
-            self.kept.append(batch)
-        if self.rows > _BAND_ROWS:
-            self.kept.clear()
+        if batches:
+            self.rows += sum(map(len, batches))
+            self.received_ns = batches[-1].header.received_ns
+        if self._bands is not None:
+            self._bands.add(batches)
+            return
+        self._few += batches
+        if self.rows > _BAND_ROWS:  # so many tell how many each series has beside the others
+            counts = np.bincount(np.concatenate([b.series for b in self._few]))
+            self._bands = Bands(counts, -(-max(self.expected, self.rows) // _BAND_ROWS))
+            self._bands.add(self._few)
+            self._few.clear()
 
-    def bands(self) -> Iterator[npt.NDArray[np.bool_]]:
-        """Yield which series are next, by id; the last place stands for all higher ids."""
-        ends = np.cumsum(self.counts)
-        band = (ends - 1) // -(-self.rows // -(-self.rows // _BAND_ROWS))
-        for number in np.unique(band[self.counts > 0]):
-            yield np.append(band == number, False)
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Yield the rows by rising series, about `_BAND_ROWS` at a time."""
+        if self._bands is None:
+            yield _together(self._few)
+            return
+        bands = self._bands.batches()
+        while (batch := await asyncio.to_thread(next, bands, None)) is not None:
+            given = [batch]
+            del batch
+            yield given.pop()
 
 
 def _archived(window: Window) -> list[Batch]:
@@ -153,7 +146,7 @@ def _archived(window: Window) -> list[Batch]:
 
 def _together(batches: list[Batch]) -> Batch:
     """Return one batch of all; the list is empty then, so that their memory is free."""
-    together = concat(batches[-1].header if batches else _NOBODY, batches)
+    together = concat(batches[-1].header if batches else NOBODY, batches)
     batches.clear()
     return together
 
