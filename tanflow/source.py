@@ -73,6 +73,7 @@ class Source:
                 async with collector, aclosing(collector.batches()) as batches:
                     async for batch in batches:
                         await self._accept(batch)
+                        await self.ingest.log.turn()
             except Unavailable:
                 kept.append(collector)
                 raise

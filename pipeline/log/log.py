@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from pipeline.quality import CLOCK
 
 _KEYS: Final = 2_000  # new series in one statement
 _GATHER_S: Final = 1.0  # for those who need not know of each commit
+_LEAD: Final = 0.125  # of the commit interval: what is taken this long before a commit is ready for it
 _RECENT_ROWS: Final = 100_000  # decoded windows kept for the consumers that follow closely
 
 
@@ -154,6 +156,11 @@ class Log:
     async def append(self, entry: Entry) -> int:
         """Commit an entry and return its position; raises LogFailed."""
         return await self.writer.append(entry)
+
+    async def turn(self) -> None:
+        """Return shortly before the next commit may begin: what was taken earlier would only wait for it here."""
+        due_s = self.writer.begun_s + self.writer.interval_s * (1 - _LEAD)
+        await asyncio.sleep(due_s - time.monotonic())
 
     async def flushed(self) -> None:
         """Return once all that was appended before is on disk. Raises LogFailed."""

@@ -85,6 +85,7 @@ class LogWriter:
     floor: int = 0  # positions up to this one are needed by nobody
     failed: LogFailed | None = None
     commits: int = 0
+    begun_s: float = 0.0  # when the last commit began [s monotonic]
     _waiting: list[_Waiting] = field(default_factory=list)
     _riding: dict[str, Cursor] = field(default_factory=dict)
     _closing: bool = False
@@ -125,10 +126,9 @@ class LogWriter:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        last = 0.0
-        while (work := self._collect(last)) is not None:
+        while (work := self._collect()) is not None:
             waiting, riding = work
-            last = time.monotonic()
+            self.begun_s = time.monotonic()
             try:
                 window = self._commit([w.entry for w in waiting], riding)
                 self._tidy()
@@ -140,11 +140,11 @@ class LogWriter:
             del work, waiting, window  # nothing is held while waiting for the next
         self._db.close()
 
-    def _collect(self, last: float) -> tuple[list[_Waiting], list[Cursor]] | None:
+    def _collect(self) -> tuple[list[_Waiting], list[Cursor]] | None:
         """Wait for an entry and for the interval to pass; None: closing, and nothing is left."""
         with self._wake:
             while not self._closing:
-                pause = last + self.interval_s - time.monotonic() if self._waiting else None
+                pause = self.begun_s + self.interval_s - time.monotonic() if self._waiting else None
                 if pause is not None and pause <= 0:
                     break
                 self._wake.wait(pause)
