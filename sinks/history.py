@@ -85,9 +85,17 @@ class History:
                     del batch
                     await self._work(_add, cut, rows)
                 await self._work(self._commit, cut)
-            except (Exception, asyncio.CancelledError):
-                await self._work(self._discard_unfinished)
+            except (Exception, asyncio.CancelledError) as error:
+                await self._give_up(error)
                 raise
+
+    async def _give_up(self, why: BaseException) -> None:
+        """Remove what an unfinished write left; what cannot be removed now is at the next write."""
+        try:
+            await self._work(self._discard_unfinished)
+        except Unavailable as error:
+            why.add_note(f"what was written by then could not be removed either: {error}")
+            LOG.warning("%s", error)
 
     async def compact(self) -> int:
         """Put small files together, level by level; return how many files went. Hourly is often enough."""

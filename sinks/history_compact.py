@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -55,8 +56,9 @@ def compact(root: Path, level: Level, run: Sequence[File], parquet: Parquet) -> 
         for columns in _by_series(level, [f for f in run if f.rows], parquet):
             growing.add(columns)
         file = growing.publish()
-    except OSError:
-        growing.abandon()
+    except BaseException:
+        with suppress(OSError):  # what stays is removed at the next start
+            growing.abandon()
         raise
     remove(f.path for f in run)
     return file

@@ -59,7 +59,7 @@ class Growing:
     def abandon(self) -> None:
         """Let it never have been; raises OSError."""
         if self._file:
-            self._file.__exit__()
+            self._file.abandon()
             self._file = None
         remove([self.path])
 

@@ -2,15 +2,17 @@
 
 https://github.com/apache/parquet-format: version 1 data pages, one a column chunk, zstd; a column is a dictionary with
 indices of whole bytes where few values come again and again, else plain integers or byte-stream-split numbers. Row
-groups tell their smallest and largest integers, so that a reader passes over those it does not need.
+groups tell their smallest and largest integers, so that a reader passes over those it does not need. Each page has its
+CRC-32; that of all pages' heads and the file's end stands before the end, where other readers do not look.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,8 @@ from pipeline.log.codec import shuffle
 Column = npt.NDArray[Any]
 
 ROW_GROUP: Final = 30_720  # rows: a reader of one series decodes no more of a file
-_MAGIC: Final = b"PAR1"
+MAGIC: Final = b"PAR1"
+WRITER: Final = b"tanflow"
 _I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12  # types of Thrift's compact protocol
 _PLAIN, _RLE, _RLE_DICTIONARY, _BYTE_STREAM_SPLIT = 0, 3, 8, 9
 _ZSTD: Final = 6
@@ -36,7 +39,7 @@ Field = tuple[int, int, bytes]
 
 
 class ParquetFile:
-    """A file that grows; without `close` it has no end and is no Parquet file. Every method raises OSError.
+    """A file that grows until `close`, or `abandon`: then it has no end and is no Parquet file. Both raise OSError.
 
     A number that is none (NaN) is stored as a missing value, so that other programs' sums pass over it.
     """
@@ -47,17 +50,12 @@ class ParquetFile:
         self._at = 0
         self._groups: list[bytes] = []
         self._rows = 0
+        self._crc = 0  # of what no page's own covers
         self._compressor = zstandard.ZstdCompressor(level=1)
-        self._put(_MAGIC)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._put(MAGIC)
 
     def append(self, columns: Mapping[str, Column]) -> None:
-        """Add rows; the columns are those of the file."""
+        """Add rows; the columns are those of the file. Raises OSError."""
         rows = len(columns[next(iter(self._types))])
         for start in range(0, rows, ROW_GROUP):
             self._group({name: columns[name][start : start + ROW_GROUP] for name in self._types})
@@ -75,10 +73,15 @@ class ParquetFile:
             _list(2, _STRUCT, schema),
             _i64(3, self._rows),
             _list(4, _STRUCT, self._groups),
-            _binary(6, b"tanflow"),
+            _binary(6, WRITER),
             _list(7, _STRUCT, orders),
         )
-        self._put(meta + struct.pack("<I", len(meta)) + _MAGIC)
+        end = meta + struct.pack("<I", len(meta)) + MAGIC
+        self._put(struct.pack("<I", zlib.crc32(end, self._crc)) + end)
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Leave it as it is."""
         self._file.close()
 
     def _put(self, data: bytes) -> None:
@@ -133,7 +136,8 @@ class ParquetFile:
 
     def _page(self, kind: Field, about: Field, body: bytes) -> int:
         data = self._compressor.compress(body)
-        head = _struct(kind, _i32(2, len(body)), _i32(3, len(data)), about)
+        head = _struct(kind, _i32(2, len(body)), _i32(3, len(data)), _i32(4, _signed(zlib.crc32(data))), about)
+        self._crc = zlib.crc32(head, self._crc)
         self._put(head + data)
         return len(head) + len(body)
 
@@ -182,6 +186,11 @@ def _indices(values: Column, column: Column) -> bytes:
 
 def _packed(data: bytes, rows: int) -> bytes:
     return _varint((-(-rows // 8) << 1) | 1) + data
+
+
+def _signed(number: int) -> int:
+    """Return 32 bits as the signed integer Thrift has for them."""
+    return number - (1 << 32) if number >> 31 else number
 
 
 def _varint(number: int) -> bytes:

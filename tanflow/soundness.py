@@ -20,6 +20,7 @@ from sinks.history_files import LEVELS, File, Level, live, scan
 from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import Reader
 from sinks.history_rollup import PARTIAL
+from sinks.parquet_check import changed
 from tanflow.belonging import belong_together
 
 _PUT_BACK: Final = "put a sound copy back (tanflow restore)"
@@ -65,20 +66,19 @@ def _unreadable(reader: LogReader, file: Path) -> Iterator[str]:
 
 
 def of_history(folder: Path) -> Iterator[str]:
-    """Yield files of the history that cannot be read or do not hold the rows their names say."""
+    """Yield files of the history that have changed, cannot be read or do not hold the rows their names say."""
     parquet = Parquet()
     try:
         for level in LEVELS:
             place, columns = folder / "history" / level.name, list(PARTIAL) if level.step_ns else list(COLUMNS)
             for file in live(scan(place))[0] if place.is_dir() else ():
                 try:
-                    rows = parquet.read([file.path], columns)
+                    why = changed(file.path) or _differs(file, parquet.read([file.path], columns), level)
                 except FileNotFoundError:
                     continue  # put together with others, or retired, meanwhile
                 except OSError as error:
-                    yield f"{file.path} cannot be read: {error}; {_PUT_BACK}"
-                    continue
-                if why := _differs(file, rows, level):
+                    why = f"cannot be read: {error}"
+                if why:
                     yield f"{file.path} {why}; {_PUT_BACK}"
     finally:
         parquet.rest()

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from config.errors import Rejected, Unavailable
+from pipeline.batch import Batch
 from pipeline.quality import BAD, COMM, LATE, UNCERTAIN
-from sinks.history_files import File, live, scan
+from sinks import history_compact
+from sinks.history_compact import compact
+from sinks.history_files import RAW, File, live, scan
+from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import SCAN_LIMIT
 from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, Row, S, agree, batch, expected, multiset, opened, stored
 
@@ -21,6 +28,10 @@ DAY_0 = 20_000 * DAY
 
 def minutes(series: int, day: int, n: int = 1_440) -> list[Row]:
     return [Row(series, DAY_0 + day * DAY + i * MIN, float(i)) for i in range(n)]
+
+
+def open_files() -> list[str]:
+    return [os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()]
 
 
 def parquet(folder: Path) -> list[str]:
@@ -279,6 +290,51 @@ async def test_cancelled_in_a_write_it_ends_the_write_first(tmp_path: Path) -> N
     found = parquet(tmp_path)
     assert history.cursor == sum(name.startswith("raw/") for name in found)
     assert all(name.endswith(".parquet") for name in found)
+
+
+@pytest.mark.parametrize("first", [ValueError("first"), asyncio.CancelledError()])
+async def test_what_ended_a_write_is_raised_though_removing_it_fails_too(tmp_path: Path, first: BaseException) -> None:
+    """What stays is removed by the next write."""
+    history = await opened(tmp_path)
+
+    async def ending() -> AsyncIterator[Batch]:
+        yield batch(minutes(0, 0))
+        (unfinished,) = (tmp_path / "raw").glob("*.tmp")
+        unfinished.unlink()
+        unfinished.mkdir()  # no file, so it cannot be removed as one
+        raise first
+
+    with pytest.raises(type(first)) as raised:
+        await history.write(ending(), 0, 1)
+    (note,) = raised.value.__notes__
+    assert "could not be removed either" in note
+    (unfinished,) = (tmp_path / "raw").glob("*.tmp")
+    unfinished.rmdir()
+    await history.write(batch(minutes(0, 0)), 0, 1)
+    assert await history.count() == 1_440
+
+
+@pytest.mark.parametrize("why", [MemoryError(), KeyboardInterrupt()])
+async def test_a_compaction_that_ends_early_leaves_nothing_open_or_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: BaseException
+) -> None:
+    history = await opened(tmp_path)
+    for n in range(3):
+        await history.write(batch(minutes(n, 0)), n, n + 1)
+    reader, run, kept = Parquet(), live(scan(tmp_path / "raw"))[0], parquet(tmp_path)
+    read = Parquet.read
+
+    def second_fails(self: Parquet, *args: Any) -> Columns:
+        if [*run[0].path.parent.glob("*.tmp")]:  # what the first brought is written
+            raise why
+        return read(self, *args)
+
+    monkeypatch.setattr(history_compact, "_BAND_ROWS", 1)
+    monkeypatch.setattr(Parquet, "read", second_fails)
+    with pytest.raises(type(why)):
+        compact(tmp_path, RAW, run, reader)
+    assert parquet(tmp_path) == kept
+    assert not [file for file in open_files() if ".tmp" in file]
 
 
 async def test_any_tool_reads_the_files(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinks import parquet_file
-from sinks.parquet_file import ParquetFile
+from sinks.parquet_check import changed, page_head
+from sinks.parquet_file import WRITER, ParquetFile
 
 TYPES = {"time_ns": np.int64, "series": np.int32, "value": np.float64, "quality": np.uint16}
 FEW = st.sampled_from([0, 1, -5, 2**31 - 1])
@@ -32,10 +35,11 @@ def columns(rows: list[tuple[Any, ...]]) -> dict[str, npt.NDArray[Any]]:
 
 
 def written(path: Path, *parts: dict[str, npt.NDArray[Any]]) -> Path:
-    with ParquetFile(path, TYPES) as file:
-        for part in parts:
-            file.append(part)
-        file.close()
+    file = ParquetFile(path, TYPES)
+    for part in parts:
+        file.append(part)
+    file.close()
+    assert changed(path) == ""
     return path
 
 
@@ -87,7 +91,60 @@ def test_what_is_no_number_is_missing(tmp_path: Path) -> None:
 
 def test_without_its_end_it_is_no_parquet_file(tmp_path: Path) -> None:
     path = tmp_path / "f.parquet"
-    with ParquetFile(path, TYPES) as file:
-        file.append(columns([(1, 1, 1.0, 0)] * 5_000))
+    file = ParquetFile(path, TYPES)
+    file.append(columns([(1, 1, 1.0, 0)] * 5_000))
+    file.abandon()
+    assert "is no Parquet file" in changed(path)
     with pytest.raises(duckdb.InvalidInputException):
         duckdb.sql(f"SELECT * FROM '{path}'").fetchall()
+
+
+def test_every_bit_that_flips_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of the structure; but for the writer's name: a file without it says nothing of its bits."""
+    monkeypatch.setattr(parquet_file, "ROW_GROUP", 3)
+    path = written(tmp_path / "f.parquet", columns([(n * 10**12, n // 3, n / 7, n) for n in range(4)]))
+    sound = path.read_bytes()
+    name = sound.rindex(WRITER)
+    untold = set()
+    with path.open("r+b", buffering=0) as file:
+        for at, byte in enumerate(sound):
+            for bit in range(8):
+                os.pwrite(file.fileno(), bytes([byte ^ 1 << bit]), at)
+                if not changed(path):
+                    untold.add(at)
+            os.pwrite(file.fileno(), bytes([byte]), at)
+    assert untold == set(range(name, name + len(WRITER)))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 4, 12, 100, -1, -8, -9])
+def test_what_is_cut_short_is_told(tmp_path: Path, cut: int) -> None:
+    path = written(tmp_path / "f.parquet", columns([(n, n, 0.5, 0) for n in range(50)]))
+    path.write_bytes(path.read_bytes()[:cut])
+    assert "is no Parquet file" in changed(path)
+
+
+def test_of_a_file_without_check_sums_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As earlier versions left: DuckDB's own, and the first ones written without it."""
+    theirs = tmp_path / "theirs.parquet"
+    duckdb.sql(f"COPY (SELECT range % 9 AS series FROM range(50_000)) TO '{theirs}' (ROW_GROUP_SIZE 10_000)")
+    assert changed(theirs) == ""
+    integer, fields = parquet_file._i32, parquet_file._struct
+    monkeypatch.setattr(parquet_file, "_signed", lambda _: None)
+    monkeypatch.setattr(parquet_file, "_i32", lambda n, value: (n, 0, b"") if value is None else integer(n, value))
+    monkeypatch.setattr(parquet_file, "_struct", lambda *given: fields(*(f for f in given if f[1])))
+    earlier = tmp_path / "earlier.parquet"
+    file = ParquetFile(earlier, TYPES)
+    file.append(columns([(n, n, 0.5, 0) for n in range(50)]))
+    file.close()
+    data = earlier.read_bytes()
+    end = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    earlier.write_bytes(data[: end - 4] + data[end:])
+    assert duckdb.sql(f"SELECT count(*) FROM '{earlier}'").fetchall() == [(50,)]
+    assert changed(earlier) == ""
+
+
+@given(st.binary(max_size=80))
+def test_a_head_that_is_none_is_refused(data: bytes) -> None:
+    with contextlib.suppress(ValueError, IndexError):
+        said, length = page_head(data)
+        assert said == page_head(data[:length])[0]
