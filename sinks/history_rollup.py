@@ -106,17 +106,47 @@ def _summarised(rows: Columns, step_ns: int) -> Columns:
     rows, bucket = _grouped(rows, bucket)
     good = is_good(rows)
     share, pieces = _spread(rows, bucket, good, step_ns)
-    series, value, time = rows["series"], rows["value"], rows["time_ns"]
-    starts = _starts(series, bucket)
+    starts = _starts(rows["series"], bucket)
+    here = {
+        "series": rows["series"][starts],
+        "bucket_ns": bucket[starts],
+        **(_of_all(rows, share, starts) if good.all() else _of_good(rows, share, good, bucket[starts], starts)),
+    }
+    return here if pieces is None else merge([here, pieces])
+
+
+def _of_all(rows: Columns, share: Floats, starts: npt.NDArray[np.intp]) -> Columns:
+    """Return what groups of rows that all count amount to: as mostly."""
+    value, time = rows["value"], rows["time_ns"]
+    last = np.append(starts[1:], len(value)) - 1
+    count = last - starts + 1
+    return {
+        "count": count,
+        "sum": np.add.reduceat(share, starts),
+        "min": np.minimum.reduceat(value, starts),
+        "max": np.maximum.reduceat(value, starts),
+        "bad": np.zeros(len(starts), np.int64),
+        "quality": np.bitwise_or.reduceat(rows["quality"], starts),
+        "first": value[starts],
+        "first_ns": time[starts],
+        "last": value[last],
+        "last_ns": time[last],
+        "integral": _trapezoids(time, value, count),
+    }
+
+
+def _of_good(
+    rows: Columns, share: Floats, good: npt.NDArray[np.bool_], bucket: Ints, starts: npt.NDArray[np.intp]
+) -> Columns:
+    """Return what the good rows of groups amount to."""
+    time = rows["time_ns"]
     count = np.add.reduceat(good, starts, dtype=np.int64)
     some = count > 0
     at = np.arange(len(good))
     first = np.where(some, np.minimum.reduceat(np.where(good, at, len(at)), starts), starts)
     last = np.where(some, np.maximum.reduceat(np.where(good, at, -1), starts), starts)
-    known = np.where(good, value, np.nan)
-    here = {
-        "series": series[starts],
-        "bucket_ns": bucket[starts],
+    known = np.where(good, rows["value"], np.nan)
+    return {
         "count": count,
         "sum": np.add.reduceat(np.where(good, share, 0.0), starts),
         "min": np.fmin.reduceat(known, starts),
@@ -124,12 +154,11 @@ def _summarised(rows: Columns, step_ns: int) -> Columns:
         "bad": np.add.reduceat(~good, starts, dtype=np.int64),
         "quality": np.bitwise_or.reduceat(np.where(good, rows["quality"], 0).astype(np.uint16), starts),
         "first": known[first],
-        "first_ns": np.where(some, time[first], bucket[starts]),
+        "first_ns": np.where(some, time[first], bucket),
         "last": known[last],
-        "last_ns": np.where(some, time[last], bucket[starts]),
-        "integral": _trapezoids(time, value, good, starts),
+        "last_ns": np.where(some, time[last], bucket),
+        "integral": _trapezoids(time[good], rows["value"][good], count),
     }
-    return here if pieces is None else merge([here, pieces])
 
 
 def merge(parts: Sequence[Columns], step_ns: int = 0) -> Columns:
@@ -179,13 +208,17 @@ def _group_of(starts: npt.NDArray[np.intp], n: int) -> npt.NDArray[np.intp]:
     return np.repeat(np.arange(len(starts)), np.diff(starts, append=n))
 
 
-def _trapezoids(time: Ints, value: Floats, good: npt.NDArray[np.bool_], starts: npt.NDArray[np.intp]) -> Floats:
-    """Return per group Σ (tᵢ₊₁ − tᵢ)(vᵢ + vᵢ₊₁)/2 over its good rows [unit·s]."""
-    at = np.flatnonzero(good)
-    t, v, group = time[at], value[at], _group_of(starts, len(time))[at]
-    same = group[1:] == group[:-1]
-    area = (np.diff(t) * SECONDS_PER_NS * (v[1:] + v[:-1]) / 2)[same]
-    return np.asarray(np.bincount(group[1:][same], area, minlength=len(starts)), np.float64)
+def _trapezoids(time: Ints, value: Floats, count: Ints) -> Floats:
+    """Return per group Σ (tᵢ₊₁ − tᵢ)(vᵢ + vᵢ₊₁)/2 [unit·s]; the rows that count, so many of each group, follow on."""
+    total = np.zeros(len(count))
+    some = np.flatnonzero(count)
+    if len(some):
+        area = np.zeros(len(time))
+        np.multiply(np.diff(time) * (SECONDS_PER_NS / 2), value[1:] + value[:-1], out=area[1:])
+        starts = (np.cumsum(count) - count)[some]
+        area[starts] = 0.0  # from one group to the next lies none
+        total[some] = np.add.reduceat(area, starts)
+    return total
 
 
 def _joint_integral(p: Columns, order: npt.NDArray[np.intp], starts: npt.NDArray[np.intp]) -> Floats:
