@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.collected import Rows, collected
-from benchmarks.report import ROOT, commit, machine, put_block, table
+from benchmarks.report import ROOT, heading, put_block, table
 from collectors.line_budget import Bus
 from collectors.modbus import ModbusCollector
 from collectors.modbus_budget import buses
@@ -148,9 +147,7 @@ def block(found: dict[int, tuple[Bus, float, Cycle]], cycles: int) -> str:
         times = [f"{s:.3f} s" for s in (bus.cycle_s, period_s, seen.mean_s, seen.worst_s)]
         share = f"{seen.worst_s / bus.cycle_s:.2f}"
         lines.append([f"{baudrate:,}", *times, share, f"{seen.readings:,}", str(seen.missed)])
-    return f"""## Serial line
-
-Written by `python -m benchmarks.bus`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
+    return f"""{heading("Serial line", "bus")}
 
 {UNITS} units of {REGISTERS} registers on a socat pair, of which {len(DEAD)} are dead; the living answer at the
 line's speed after {TURNAROUND_S * 1e3:g} ms, the timeout is {TIMEOUT_S:g} s. The budget is what `tanflow check`

@@ -185,8 +185,8 @@ devices on while it delivers. One commit holds a second of readings here, as one
 
 {per_s:,.0f} rows/s; the gateway took {seen.gateway / seen.rows * 1e6:.2f} µs of CPU a row for all it did, the database
 {seen.database / seen.rows * 1e6:.2f} µs. From a client that only sends lines made before, one request after the
-other, the same database on the same machine took {seen.best_per_s:,.0f} values/s. The largest loop lag was
-{seen.last.lag_s * 1e3:.0f} ms."""
+other, the same database on the same machine took {seen.best_per_s:,.0f} values/s. The largest loop lag,
+seen by a beat of 200 ms, was {seen.last.lag_s * 1e3:.0f} ms."""
 
 
 def main() -> None:

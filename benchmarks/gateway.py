@@ -111,16 +111,15 @@ def stored_readings(influx: Influx, plant: Plant) -> int:
     return total
 
 
-def targets(run: GatewayRun, small: Figures) -> list[Target]:
-    """Return what is asked of the gateway: of the large plant, and of CPU with the small one."""
+def targets(run: GatewayRun) -> list[Target]:
+    """Return what is asked of the gateway."""
     bad = run.last.total("collector.", "bad") + run.last.total("collector.", "rejected")
     figures = run.figures
     return [
         Target.at_most("CPU, share of one core", 100 * figures.core_share, 12, "%"),
-        Target.at_most("CPU at 10,000 values/s, share of one core", 100 * small.core_share, 4, "%"),
         Target.at_most("memory (resident, median)", figures.rss_mb, 120, "MB", 0),
         Target.at_most("memory (resident, largest)", figures.peak_rss_mb, 120, "MB", 0),
-        Target.at_most("largest loop lag", run.lag_s * 1e3, 50, "ms", 0),
+        Target.at_most("largest loop lag seen by a beat of 200 ms", run.lag_s * 1e3, 50, "ms", 0),
         Target.at_most("readings bad or rejected", bad, 0, "rows", 0),
         Target(
             "readings accepted, and found in InfluxDB",
@@ -131,16 +130,16 @@ def targets(run: GatewayRun, small: Figures) -> list[Target]:
     ]
 
 
-def block(run: GatewayRun, small: Figures, given: argparse.Namespace) -> str:
+def block(run: GatewayRun, given: argparse.Namespace) -> str:
     """Return the block of docs/PERFORMANCE.md."""
-    lines = [["plant", "values/s", "CPU per value", "share of a core", "memory", "largest"]]
-    for name, figures in (
-        (f"{given.devices:,} devices × {given.values} values", run.figures),
-        ("200 devices × 50 values", small),
-    ):
-        memory = [f"{figures.rss_mb:.0f} MB", f"{figures.peak_rss_mb:.0f} MB"]
-        cpu = [f"{figures.us_per_value:.2f} µs", f"{figures.core_share:.1%}"]
-        lines.append([name, f"{figures.values_per_s:,.0f}", *cpu, *memory])
+    figures = run.figures
+    name = f"{given.devices:,} devices × {given.values} values"
+    memory = [f"{figures.rss_mb:.0f} MB", f"{figures.peak_rss_mb:.0f} MB"]
+    cpu = [f"{figures.us_per_value:.2f} µs", f"{figures.core_share:.1%}"]
+    lines = [
+        ["plant", "values/s", "CPU per value", "share of a core", "memory", "largest"],
+        [name, f"{figures.values_per_s:,.0f}", *cpu, *memory],
+    ]
     return f"""{heading("Gateway", "gateway")}
 
 Simulated Modbus TCP devices of float32 values at 1 Hz, everything on: Modbus → normalise → meter → CO₂ → durable log →
@@ -149,12 +148,13 @@ steady state; CPU and
 memory are those of the gateway process and its children together, from /proc. Devices, InfluxDB and the gateway share
 the machine. Log and history grew by {run.bytes_per_value:.1f} bytes a reading; the log lets go of what everyone has \
 taken. The loop lag
-is that of the measured time, Parquet files and checkpoints included; since start it was
-{run.last.lag_s * 1e3:.0f} ms. Accepted is what stands in the gateway's own history after it was told to stop.
+is that of the measured time, Parquet files and checkpoints included, as the gateway's own beat of 200 ms sees it: what
+is shorter may fall between two beats; since start it was {run.last.lag_s * 1e3:.0f} ms. Accepted is what stands in the
+gateway's own history after it was told to stop.
 
 {table(lines)}
 
-{target_table(targets(run, small))}
+{target_table(targets(run))}
 
 Not in these figures: the hourly compaction of the history, alerts and windows (none configured here), and the page."""
 
@@ -179,8 +179,7 @@ def main() -> None:
     parser.add_argument("--no-write", action="store_true", help="leave docs/PERFORMANCE.md as it is")
     given = parser.parse_args()
     run = measured(given, given.devices // given.units, given.units, given.values)
-    small = measured(given, 20, 10, 50).figures
-    text = block(run, small, given)
+    text = block(run, given)
     print(text)
     if not given.no_write:
         put_block(ROOT / "docs" / "PERFORMANCE.md", "gateway", text)

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +21,7 @@ import numpy.typing as npt
 import uvloop
 
 from benchmarks.collected import Rows, collected
-from benchmarks.report import ROOT, commit, machine, put_block, table
+from benchmarks.report import ROOT, heading, put_block, table
 from collectors.modbus import ModbusCollector
 from config.bindings import BoundDevice, bind, series_key
 from config.model import Gateway
@@ -149,9 +148,7 @@ def block(found: dict[str, dict[bool, list[Kept]]], given: argparse.Namespace) -
             times = [f"{ms:.1f} ms" for ms in middle]
             counts = [f"{sum(k.readings for k in kept):,}", str(sum(k.missed for k in kept))]
             lines.append([way, f"{UNITS * len(BAD) // BESIDE} of {UNITS}" if with_bad else "left out", *times, *counts])
-    return f"""## Isolation
-
-Written by `python -m benchmarks.isolation`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
+    return f"""{heading("Isolation", "isolation")}
 
 200 Modbus TCP units read every {PERIOD_S:g} s with a timeout of {TIMEOUT_S:g} s, of which 20 hang, 20 answer
 after {2 * TIMEOUT_S:g} s, 20 send exceptions, 20 garbage and 40, two beside each other, hang up; the simulator is a

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.database import free_port, wait_for
 from benchmarks.process import Program, python
-from benchmarks.report import ROOT, commit, machine, put_block, table
+from benchmarks.report import ROOT, heading, put_block, table
 from tanflow.web.static_files import static_files
 
 CHROMIUM: Final = "/usr/bin/chromium"
@@ -106,9 +105,7 @@ def block(found: list[Ready], rounds: int) -> str:
         for r in found
     ]
     packed = sum(len(f.packed or f.plain) for f in static_files().values())
-    return f"""## Page
-
-Written by `python -m benchmarks.page`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
+    return f"""{heading("Page", "page")}
 
 The demo's page in Debian's Chromium over loopback, factory, gateway and browser on one machine. Times from the
 navigation to the first figures and to the drawn chart, medians of {rounds}; cold: a browser that has never seen it.

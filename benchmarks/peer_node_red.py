@@ -1,8 +1,9 @@
 """A plant and a database enter; the folder of a Node-RED that reads one into the other leaves, as its users draw it.
 
-Each second every device of the plant is asked by node-red-contrib-modbus, a function turns its registers into points,
-and those of all devices go out in one write a second by the batch node of node-red-contrib-influxdb: one point a value,
-or, with `wide`, one a device with all its fields. No log, no history, no energy, no CO₂.
+Each second, or with `steady` as soon as all devices behind a port have answered, every device of the plant is asked by
+node-red-contrib-modbus, a function turns its registers into points, and those of all devices go out in one write a
+second by the batch node of node-red-contrib-influxdb: one point a value, or, with `wide`, one a device with all its
+fields. No log, no history, no energy, no CO₂.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ const messages = [];
 for (let unit = 1; unit <= UNITS; unit++)
     messages.push({ payload: { fc: 4, unitid: unit, address: 0, quantity: REGISTERS }, topic: PORT });
 return [messages];
+"""
+_AGAIN = """
+const answers = (context.get("answers") || 0) + 1;
+context.set("answers", answers % UNITS);
+return answers === UNITS ? msg : null;
 """
 _DECODE = """
 const bytes = msg.responseBuffer.buffer, timestamp = new Date();
@@ -52,13 +58,15 @@ _COUNT = 'flow.set("written", (flow.get("written") || 0) + msg.payload.length * 
 _TELL = 'msg.payload = String(flow.get("written") || 0);\nreturn msg;'
 
 
-def command(plant: Plant, url: str, database: str, port: int, directory: Path, *, wide: bool) -> list[str]:
+def command(
+    plant: Plant, url: str, database: str, port: int, directory: Path, *, wide: bool, steady: bool = False
+) -> list[str]:
     """Write flow and settings into `directory`; return what runs them, with /written on `port`."""
     program = next((HOME / "node_modules").glob("node-linux-*/bin/node"), None)
     red = HOME / "node_modules" / "node-red" / "red.js"
     if program is None or not red.exists():
         raise RuntimeError("Node-RED is not installed; scripts/needs node-red brings it")
-    (directory / "flows.json").write_bytes(orjson.dumps(_flow(plant, url, database, wide)))
+    (directory / "flows.json").write_bytes(orjson.dumps(_flow(plant, url, database, wide, steady)))
     settings: dict[str, Any] = {
         "uiHost": "127.0.0.1",
         "uiPort": port,
@@ -71,7 +79,7 @@ def command(plant: Plant, url: str, database: str, port: int, directory: Path, *
     return [str(program), str(red), "--userDir", str(directory), str(directory / "flows.json")]
 
 
-def _flow(plant: Plant, url: str, database: str, wide: bool) -> list[dict[str, Any]]:
+def _flow(plant: Plant, url: str, database: str, wide: bool, steady: bool) -> list[dict[str, Any]]:
     at = urlsplit(url)
     nodes: list[dict[str, Any]] = [
         {"id": _FLOW, "type": "tab", "label": "plant"},
@@ -95,12 +103,13 @@ def _flow(plant: Plant, url: str, database: str, wide: bool) -> list[dict[str, A
         _function("decode", _DECODE_WIDE if wide else _DECODE),
     ]
     for port in plant.ports:
-        nodes += _reading(port, plant)
+        nodes += _reading(port, plant, steady)
     return nodes
 
 
-def _reading(port: int, plant: Plant) -> list[dict[str, Any]]:
+def _reading(port: int, plant: Plant, steady: bool) -> list[dict[str, Any]]:
     """Return what reads the units behind one port; everything not said is as the palette puts it."""
+    answered = ["decode", f"again-{port}"] if steady else ["decode"]
     ask = _ASK.replace("UNITS", str(plant.units)).replace("REGISTERS", str(2 * plant.values))
     client = {
         "id": f"client-{port}",
@@ -120,14 +129,16 @@ def _reading(port: int, plant: Plant) -> list[dict[str, Any]]:
     }
     return [
         client,
-        *_each_second(f"second-{port}", f"ask-{port}"),
+        *_each_second(f"second-{port}", f"ask-{port}", again="" if steady else "1"),
+        _function(f"again-{port}", _AGAIN.replace("UNITS", str(plant.units)), f"ask-{port}"),
         _function(f"ask-{port}", ask.replace("PORT", str(port)), f"read-{port}"),
-        _node(f"read-{port}", "modbus-flex-getter", server=f"client-{port}", wires=[["decode"], []]),
+        _node(f"read-{port}", "modbus-flex-getter", server=f"client-{port}", wires=[answered, []]),
     ]
 
 
-def _each_second(name: str, to: str) -> list[dict[str, Any]]:
-    return [_node(name, "inject", props=[{"p": "payload"}], repeat="1", once=True, onceDelay="3", wires=[[to]])]
+def _each_second(name: str, to: str, again: str = "1") -> list[dict[str, Any]]:
+    """Return what begins after the start, once the clients are there, and comes again every second or never."""
+    return [_node(name, "inject", props=[{"p": "payload"}], repeat=again, once=True, onceDelay="3", wires=[[to]])]
 
 
 def _function(name: str, code: str, to: str = "") -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The scripts most people write: pymodbus reads, influxdb-client `Point`s go out. The yardsticks of `make bench`.
 
-`python -m benchmarks.peer_pymodbus JSON`. Each second every device is read with one request, its floats are converted
-and written synchronously. `"style": "plain"`: one `Point` a value, one write a device, as in the libraries' own
-examples. `"style": "careful"`: one `Point` a device with all its fields, one write a second for all devices. No log,
-no history, no energy, no CO₂, no recovery. It prints how many values it has written.
+`python -m benchmarks.peer_pymodbus JSON`. Every `every_s` (0: as soon as the last round is done) every device is read
+with one request, its floats are converted and written synchronously. `"style": "plain"`: one `Point` a value, one write
+a device, as in the libraries' own examples. `"style": "careful"`: one `Point` a device with all its fields, one write a
+round for all devices. No log, no history, no energy, no CO₂, no recovery. It prints how many values it has written.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def point_a_device(device: str, values: list[float], time_ns: int) -> list[Point
 
 @dataclass
 class Script:
-    """One round a second over all ports at once; the units behind a port are read in turn."""
+    """Round after round over all ports at once; the units behind a port are read in turn."""
 
     given: dict[str, Any]
     writer: WriteApi
@@ -87,7 +87,7 @@ async def main(given: dict[str, Any]) -> None:
         while True:
             await script.round()
             print(script.written, flush=True)
-            due = max(due + 1.0, time.monotonic())
+            due = max(due + given["every_s"], time.monotonic())
             await asyncio.sleep(due - time.monotonic())
 
 

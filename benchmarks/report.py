@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,10 +50,11 @@ def target_table(targets: Sequence[Target]) -> str:
 
 
 def heading(title: str, benchmark: str) -> str:
-    """Return the beginning of a block: its title, and what wrote it when and where."""
+    """Return the beginning of a block: its title, and what wrote it, when and where, with the options it was given."""
+    command = shlex.join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]])
     return f"""## {title}
 
-Written by `python -m benchmarks.{benchmark}`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}."""
+Written by `{command}`. {circumstances()}"""
 
 
 def put_block(path: Path, name: str, text: str) -> None:
@@ -63,17 +66,17 @@ def put_block(path: Path, name: str, text: str) -> None:
     path.write_text(f"{before.rstrip()}\n\n{begin}\n{text}\n{end}{after}", "utf-8")
 
 
-def head(path: Path, command: str) -> None:
-    """Write what stands above a document's blocks: title, date, machine, commit, command; the blocks stay."""
+def head(path: Path) -> None:
+    """Write what stands above a document's blocks; when and on which commit is said by each of them."""
     text = path.read_text("utf-8")
     begin = text.find("<!-- ")
     path.write_text(
         f"""# Performance
 
-Written by `{command}`; do not edit. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
+Written by `make bench`, `make soak` and `python -m benchmarks.NAME`; do not edit.
 
-Each part says what wrote it, when and on which commit. CPU is user and system time of a process and its children;
-what is compared runs in turns on the same machine.
+Each part says what wrote it, when, on which commit and machine. CPU is user and system time of a process and its
+children; what is compared runs in turns on the same machine.
 
 {text[begin:] if begin >= 0 else ""}""",
         "utf-8",
@@ -81,12 +84,25 @@ what is compared runs in turns on the same machine.
 
 
 def in_order(path: Path, names: Sequence[str]) -> None:
-    """Put a document's blocks into the order of `names`; those of other names follow as they stand."""
+    """Put a document's blocks into the order of `names`; those of other names follow as they stand.
+
+    Raises ValueError when something stands between the blocks: it would be lost.
+    """
     text = path.read_text("utf-8")
+    begin = text.find("<!-- ")
+    if begin < 0:
+        return
     found = {match["name"]: match[0] for match in _BLOCK.finditer(text)}
-    before = text[: text.find("<!-- ")].rstrip()
+    if between := _BLOCK.sub("", text[begin:]).strip():
+        raise ValueError(f"{path} has text outside of its blocks: {between[:200]}")
+    before = text[:begin].rstrip()
     order = [name for name in names if name in found] + [name for name in found if name not in names]
     path.write_text("\n\n".join([before, *(found[name] for name in order)]) + "\n", "utf-8")
+
+
+def circumstances() -> str:
+    """Return date, commit and machine in one sentence."""
+    return f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}."
 
 
 def commit() -> str:

@@ -67,8 +67,9 @@ class Feed:
         """Let every unit be answered `rounds` times, and accept what that gives in one batch."""
         for _ in range(rounds):
             answers, self._turn = self._answers[self._turn], (self._turn + 1) % IMAGES
+            now_s = time.monotonic()
             for unit, data in zip(self._units, answers, strict=True):
-                unit.answered(unit.values[0], data)
+                unit.answered(unit.values[0], data, now_s)
         while self._inbox:
             await self._ingest.accept(self._inbox.take())
 
@@ -93,7 +94,7 @@ async def measured(given: argparse.Namespace, folder: Path, url: str, *, deliver
             for _ in range(given.batches):
                 await feed.accept(given.readings)
             while following and delivery.position < gateway.log.position:
-                following.result() if following.done() else await asyncio.sleep(0.01)
+                following.result() if following.done() else await asyncio.sleep(0.1)
             used = time.process_time() - cpu_s, time.monotonic() - wall_s
             values = given.batches * given.readings * given.devices * VALUES
             found.append(Speed(values, gateway.log.reader.rows_after(0) - rows, *used))

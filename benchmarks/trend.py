@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +24,7 @@ import numpy as np
 import yaml
 
 from benchmarks.database import free_port
-from benchmarks.report import ROOT, commit, machine, put_block, table
+from benchmarks.report import ROOT, heading, put_block, table
 from config.load import Loaded, load
 from config.model import Api
 from pipeline.batch import Batch, Header, make
@@ -173,9 +172,7 @@ def block(found: list[Trend], rows: int, size: int, given: argparse.Namespace) -
         met = "yes" if t.median_ms <= MAX_MS else "**no**"
         times = [f"{ms:.0f} ms" for ms in (t.median_ms, t.longest_ms, t.first_ms)]
         lines.append([t.span, t.step, f"{t.points:,}", *times, f"≤ {MAX_MS:.0f} ms", met])
-    return f"""## Trends
-
-Written by `python -m benchmarks.trend`. {datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}.
+    return f"""{heading("Trends", "trend")}
 
 {given.series} series at 1 Hz over {given.days} days, {rows:,} rows through the history's own writer, compacted and
 retired as a gateway does it: {size / 2**20:,.0f} MiB; the log holds {TAIL_S} s more. Times are those of GET

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from tests.noting import ROOT, circumstances, lines, note, noted
+from benchmarks.report import circumstances
+from tests.noting import ROOT, lines, note, noted
 
 _SEEN: Final = ROOT / ".interop"
 _TABLE: Final = ROOT / "docs" / "INTEROP.md"

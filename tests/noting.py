@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
-import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,14 +23,6 @@ def noted(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield all that was noted, the newest process's last."""
     files = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
     yield from (orjson.loads(line) for path in files for line in path.read_bytes().splitlines())
-
-
-def circumstances() -> str:
-    """Return date, commit and machine in one sentence."""
-    describe = ("git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=7")
-    commit = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    where = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    return f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {where}."
 
 
 def lines(cells: Iterator[tuple[str, ...]]) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.report import circumstances
 from tests.faults.stages import Verdict
-from tests.noting import ROOT, circumstances, lines, note, noted
+from tests.noting import ROOT, lines, note, noted
 
 _SEEN: Final = ROOT / ".faults"
 _TABLE: Final = ROOT / "docs" / "RELIABILITY.md"
