@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from pipeline.clock import Clock
 from simulators.device import Device
 from simulators.serve import serve
 from tests.faults.stages import Witness
+from tests.noting import ROOT
 from tests.services.mosquitto import Mosquitto
 from tests.services.ports import free_port
 from tests.waiting import until_sync
@@ -133,6 +134,7 @@ class Plant:
     modbus_port: int = field(default_factory=free_port)
     way: str = ""  # `host:port` at which the gateway reaches the meters, where something stands between
     environment: Mapping[str, str] | None = None  # of the gateway; None: that of the tests
+    program: Sequence[str] = ("-m", "tanflow")  # what Python runs
     publisher: Publisher = field(init=False)
     witness: Witness = field(init=False)
     process: subprocess.Popen[bytes] | None = field(init=False, default=None)
@@ -195,7 +197,8 @@ class Plant:
         """Start the gateway and return at once; `before` stands before its command, such as a limit or a preload."""
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*before, sys.executable, "-m", "tanflow", "run", "-c", str(self.config)],
+                [*before, sys.executable, *self.program, "run", "-c", str(self.config)],
+                cwd=ROOT,
                 stdout=log,
                 stderr=log,
                 env=self.environment,

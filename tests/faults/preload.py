@@ -15,6 +15,7 @@ import pytest
 _NUMBERS: Final = ("counted", "kill_at", "torn", "kinds", "error", "error_kinds", "free", "port")
 _TEXTS: Final = {"counted_in": 64, "failing_in": 128}
 _FAILED: Final = 192
+KINDS_AT: Final = 8 * _NUMBERS.index("kinds")  # where the control page says what counts
 _SIZE: Final = 200
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,18 +28,22 @@ class Way:
     steps: int
     one: int  # that of the small dose
     starting: bool = False  # steps of a start, not of a gateway that accepts
+    program: Sequence[str] = ("-m", "tanflow")
 
 
 WAYS = (
     Way("start of a new gateway", Step.DISK, "", 150, 30, starting=True),
     Way("commit and snapshot", Step.DISK, "log.db", 150, 9),
     Way("cut and roll-up of the history", Step.DISK, "history/", 45, 17),
+    # What counts is said by the program itself, as long as it compacts.
+    Way("compaction of the history", Step(0), "history/", 75, 12, program=("-m", "tests.faults.hasty")),
     Way("delivery to InfluxDB", Step.SEND, "", 12, 2),
 )
 
 
 def kill_at(plant: Plant, preload: Preload, way: Way, step: int, port: int) -> None:
     """Start the gateway and end it at a step: of its start, or of the work to come once it has accepted something."""
+    plant.program = way.program
     if not way.starting:
         plant.start()
         plant.accepts(time.monotonic())
@@ -66,7 +71,7 @@ def test_killed_between_any_two_steps(
     with plant.alive():
         for way, step in steps:
             kill_at(plant, preload, way, step, influx.port)
-        since = time.monotonic()
+        since, plant.program = time.monotonic(), ("-m", "tanflow")
         plant.start()
         back_s = plant.accepts(since)
         plant.caught_up()
