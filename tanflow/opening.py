@@ -10,7 +10,6 @@ from config.components import components
 from config.model import Gateway as Config
 from config.points import DeviceMap
 from pipeline.clock import Clock
-from pipeline.spec_list import SpecList
 from sinks.notify.outbox import abandon
 from tanflow import revision
 from tanflow.gateway import Gateway
@@ -25,8 +24,7 @@ async def compose(ground: Ground, planned: Planned, sources: Mapping[str, Source
     `sources` are held by the last one; those that still read go on here.
     """
     before = revision.stored(ground.log)
-    table = await revision.compile_table(ground.log, planned.plan, before)
-    planned.plan.specs = SpecList()  # the table has them; what follows takes the place they leave
+    table = await revision.compile_table(ground.log, planned.take_plan(), before)
     gateway = Gateway(planned.config, planned.devices, table, planned.books, ground)
     await gateway.recover(before)
     gateway.adopt(sources or {})

@@ -16,14 +16,14 @@ from pipeline.compile import compile_plan
 from pipeline.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Planned:
     """A configuration, its devices, the plan of its series and its books; a second of work for a large plant."""
 
     config: Config
     devices: list[BoundDevice]
-    plan: Plan
     books: Books
+    _plan: Plan | None
 
     @classmethod
     def of(cls, config: Config, templates: Mapping[str, DeviceMap], base: Path = Path()) -> Planned:
@@ -33,4 +33,11 @@ class Planned:
         books = Books.planned(config, templates, plan.specs, base)
         plan.specs += account_specs(books)
         plan.specs += live_specs(config)
-        return cls(config, devices, plan, books)
+        return cls(config, devices, books, plan)
+
+    def take_plan(self) -> Plan:
+        """Give the plan away, to one gateway only: its table has the series, and what follows takes their place."""
+        plan, self._plan = self._plan, None
+        if plan is None:
+            raise RuntimeError("this plan has become a gateway's already; make another of the configuration")
+        return plan
