@@ -33,7 +33,9 @@ _REQUIRED, _OPTIONAL = 0, 1
 _TYPES: Final = {"i4": 1, "i8": 2, "f8": 5, "u2": 1}
 _STORED: Final = {"u2": "i4"}  # there is no type of two bytes
 _MOST: Final = 1 << 16  # values in a dictionary
-_LOOK: Final = 4_096  # rows looked at first: most columns of measured numbers are no dictionary
+# Rows looked at first, by their place in [0, 1): most columns of measured numbers are no dictionary. They are drawn by
+# lot, once and for all, for what comes again and again often does so at even distances.
+_LOOK: Final = np.random.default_rng(1).random(2_048)
 
 Field = tuple[int, int, bytes]
 
@@ -107,11 +109,11 @@ class ParquetFile:
         kind, rows, start, plain = self._types[name], len(column), self._at, 0
         column, levels = _present(column) if kind == "f8" else (column, b"")
         stored = np.ascontiguousarray(column, f"<{_STORED.get(kind, kind)}")
-        values = _dictionary(stored)
-        if values is not None:
+        values, at = _dictionary(stored) or (None, None)
+        if values is not None and at is not None:
             page = _struct(_i32(1, len(values)), _i32(2, _PLAIN))
             plain += self._page(_i32(1, 2), (7, _STRUCT, page), values.tobytes())
-            encoding, body = _RLE_DICTIONARY, _indices(values, stored)
+            encoding, body = _RLE_DICTIONARY, _indices(at, len(values))
         elif kind == "f8":
             encoding, body = _BYTE_STREAM_SPLIT, shuffle(stored)
         else:
@@ -131,7 +133,8 @@ class ParquetFile:
         ]
         meta += [_i64(11, start)] if values is not None else []
         if kind != "f8":
-            meta.append((12, _STRUCT, _struct(_binary(5, stored.max().tobytes()), _binary(6, stored.min().tobytes()))))
+            all_ = stored if values is None else values
+            meta.append((12, _STRUCT, _struct(_binary(5, all_.max().tobytes()), _binary(6, all_.min().tobytes()))))
         return _struct(_i64(2, start), (3, _STRUCT, _struct(*meta))), plain
 
     def _page(self, kind: Field, about: Field, body: bytes) -> int:
@@ -159,29 +162,34 @@ def _present(column: Column) -> tuple[Column, bytes]:
     return column, struct.pack("<I", len(runs)) + runs
 
 
-def _dictionary(column: Column) -> Column | None:
-    """Return the distinct values, ordered by their bits; None where there are too many to be worth it."""
+def _dictionary(column: Column) -> tuple[Column, Column] | None:
+    """Return (the distinct values ordered by their bits, each number's place among them); None for too many."""
     bits = column.view(f"<i{column.itemsize}")
-    if len(_distinct(bits[:: len(bits) // _LOOK + 1])) > _LOOK // 4:
+    if len(bits) and (bits == bits[0]).all():
+        return column[:1], np.zeros(len(bits), np.uint8)
+    values = _distinct(bits[(_LOOK * len(bits)).astype(np.intp)] if len(bits) > len(_LOOK) else bits)
+    if not 0 < len(values) <= len(_LOOK) // 2:
         return None
-    values = _distinct(bits)
-    return values.view(column.dtype) if 0 < len(values) <= min(_MOST, len(bits) // 2 + 1) else None
+    at = np.minimum(np.searchsorted(values, bits), len(values) - 1)
+    if len(unseen := np.flatnonzero(values[at] != bits)):
+        looked, values = values, _distinct(np.concatenate([values, _distinct(bits[unseen])]))
+        at = np.searchsorted(values, looked)[at]
+        at[unseen] = np.searchsorted(values, bits[unseen])
+    return (values.view(column.dtype), at) if len(values) <= min(_MOST, len(bits) // 2 + 1) else None
 
 
 def _distinct(bits: Column) -> Column:
-    ordered = np.sort(bits)
+    ordered = bits if (bits[1:] >= bits[:-1]).all() else np.sort(bits)
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
 
 
-def _indices(values: Column, column: Column) -> bytes:
-    """Return where each number of the column stands in the dictionary: one run, or whole bytes that zstd squeezes."""
-    if len(values) == 1:
-        return b"\1" + _varint(len(column) << 1) + b"\0"
-    bits = f"<i{column.itemsize}"
-    dtype: Any = np.uint8 if len(values) <= 1 << 8 else "<u2"
-    at = np.searchsorted(values.view(bits), column.view(bits)).astype(dtype)
-    at = np.concatenate([at, np.zeros(-len(at) % 8, dtype)])
-    return bytes([8 * at.itemsize]) + _packed(at.tobytes(), len(column))
+def _indices(at: Column, values: int) -> bytes:
+    """Return places in a dictionary of so many values: one run, or whole bytes that zstd squeezes."""
+    if values == 1:
+        return b"\1" + _varint(len(at) << 1) + b"\0"
+    dtype: Any = np.uint8 if values <= 1 << 8 else "<u2"
+    whole = np.concatenate([at.astype(dtype), np.zeros(-len(at) % 8, dtype)])
+    return bytes([8 * whole.itemsize]) + _packed(whole.tobytes(), len(at))
 
 
 def _packed(data: bytes, rows: int) -> bytes:
