@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 SECOND_NS = 1_000_000_000
 # 2026-01-01: earlier than this software exists; no clock that is right shows it
 RELEASED_NS = 1_767_225_600 * SECOND_NS
-_FORWARD_NS = 500_000  # the most it is moved at one look at the wall clock
-_BACK_NS = 100_000  # less: two stamps within this time may change places
+FORWARD_NS = 500_000  # the most it is moved at one look at the wall clock
+BACK_NS = 100_000  # less: two stamps within this time may change places
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Clock:
 
     def follow(self, off_ns: int) -> None:
         """Move a little towards the wall clock, which is `off_ns` ahead [ns]."""
-        self.anchor_ns += max(-_BACK_NS, min(_FORWARD_NS, off_ns))
+        self.anchor_ns += max(-BACK_NS, min(FORWARD_NS, off_ns))
 
     def set_right(self, wall_ns: int) -> int:
         """Begin again from a trusted wall clock under a new boot id; return the offset [ns] of what went before."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pipeline.clock import SECOND_NS
+from pipeline.clock import BACK_NS, FORWARD_NS, SECOND_NS
 from pipeline.trust import synchronized
 from tanflow.doctor.visit import Finding, Visit
 from tanflow.doctor.words import at, megabytes, span
@@ -18,7 +18,8 @@ from tanflow.doctor.words import at, megabytes, span
 _ABOUT: Final = "process"
 _SILENT_S: Final = 15.0  # it commits a tick every second
 _NEAR: Final = 0.9  # of a limit
-_JUMP_S: Final = 60.0
+_JUMP_S: Final = 60.0  # the gateway's clock takes over at once what is more
+_OFF_S: Final = 1.0
 
 
 def process(visit: Visit) -> Iterator[Finding]:
@@ -111,8 +112,19 @@ def clock(visit: Visit) -> Iterator[Finding]:
     if last > visit.now_ns + _JUMP_S * SECOND_NS:
         words = f"the clock was set back: the newest reading is of {at(last)}, the machine says {at(visit.now_ns)}"
         yield Finding("clock", words, "if the machine is right wait, or restart the gateway; else set the clock")
-    if not held and (words := visit.component("clock").get("last_error", "")):
+    if held:
+        return
+    said = visit.component("clock")
+    if words := said.get("last_error", ""):
         yield Finding("clock", words, wrong=False)  # that it was set while the gateway ran
+    off_s = said.get("lag_s") or 0.0
+    if _OFF_S < off_s <= _JUMP_S:
+        behind, ahead = (span(off_s * SECOND_NS / each_ns) for each_ns in (FORWARD_NS, BACK_NS))
+        words = (
+            f"the gateway's time is {off_s:.1f} s from the system's clock, which it follows slowly: readings are "
+            f"stamped off by that, and ever less, for {behind} where the gateway is behind, for {ahead} where it is ahead"
+        )
+        yield Finding("clock", words, "wait, or restart the gateway: it begins at the system's time", wrong=False)
 
 
 def ports(visit: Visit) -> Iterator[Finding]:
