@@ -122,7 +122,7 @@ def clock(visit: Visit) -> Iterator[Finding]:
         behind, ahead = (span(off_s * SECOND_NS / each_ns) for each_ns in (FORWARD_NS, BACK_NS))
         words = (
             f"the gateway's time is {off_s:.1f} s from the system's clock, which it follows slowly: readings are "
-            f"stamped off by that, and ever less, for {behind} where the gateway is behind, for {ahead} where it is ahead"
+            f"stamped off by that, ever less, for {behind} where the gateway is behind, for {ahead} where it is ahead"
         )
         yield Finding("clock", words, "wait, or restart the gateway: it begins at the system's time", wrong=False)
 
