@@ -26,7 +26,10 @@ NotNegative = Annotated[float, Field(ge=0)]
 class Sourced(BaseModel):
     """What every fact carries: for which year it is meant, who published it, when and where, and how sure it is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
+    # Built when first used: what stands within a configuration is built with it, and never a second time alone.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False, defer_build=True
+    )
 
     data_year: Annotated[int, Field(ge=1990, le=2100)]
     publisher: Text

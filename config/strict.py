@@ -29,7 +29,10 @@ _STRICTLY: Final = {"bool": StrictBool, "bool | None": StrictBool | None}  # by 
 class Strict(BaseModel):
     """Frozen; an unknown key is a mistake to be told, not to be ignored; true and false are no words and no numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
+    # Built when first used: what stands within a configuration is built with it, and never a second time alone.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False, defer_build=True
+    )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Take every boolean strictly: Pydantic would read "yes" or 1 as true, and so allow what nobody wrote."""
