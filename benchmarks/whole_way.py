@@ -210,7 +210,7 @@ The scripts' writes pass a door to InfluxDB 1.x in a process of its own, which i
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what it costs to bring values from Modbus to InfluxDB.")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[20, 100, 400], help="devices, multiples of 20")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[20, 400], help="devices, multiples of 20")
     parser.add_argument("--values", type=int, default=62, help="float32 values a device, at most 62")
     parser.add_argument("--warmup", type=float, default=2.0, help="seconds from the first values to those watched")
     parser.add_argument("--seconds", type=float, default=6.0, help="watched in each turn (default 6)")
