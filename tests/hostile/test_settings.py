@@ -36,13 +36,13 @@ TEXTS = {
     "deep blocks": ("\n".join(" " * n + "a:" for n in range(3_000)), "nested deeper than 32 levels"),
     "deep brackets": ("a: " + "{b: " * 50_000, "nested deeper than 32 levels"),
     "a giant scalar": ("version: 1\nsite: {name: " + "x" * (8 * MIB) + "}\n", "at most"),
-    "a giant number": ("version: " + "9" * (4 * MIB) + "\n", "version"),
+    "a giant number": ("version: " + "9" * MIB + "\n", "version"),
     "a giant key": ("k" * (4 * MIB) + ": 1\n", "not YAML"),
     "mistakes without end": (
-        "version: 1\nconnections:\n" + "".join(f"  c{n}: 7\n" for n in range(60_000)),
+        "version: 1\nconnections:\n" + "".join(f"  c{n}: 7\n" for n in range(12_000)),
         "more problems",
     ),
-    "keys without end": ("version: 1\n" + "".join(f"k{n}: 1\n" for n in range(200_000)), "more problems"),
+    "keys without end": ("version: 1\n" + "".join(f"k{n}: 1\n" for n in range(40_000)), "more problems"),
     "too many bytes": ("#" * (17 * MIB), "larger than 16 MiB"),
     "quotes without end": ('a: "' + "\\x41" * MIB, "not YAML"),
 }
@@ -59,7 +59,7 @@ def test_a_configuration_is_refused_at_bounded_cost(tmp_path: Path, name: str) -
     assert any(says in line for line in lines), lines[:3]
     assert len(lines) <= 201
     assert max(map(len, lines)) < 3_000
-    assert cost.peak_bytes < 600 * MIB
+    assert cost.peak_bytes < 150 * MIB
     assert cost.cpu_s < 60
 
 
