@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -23,7 +24,9 @@ from pipeline.quality import CLOCK
 _KEYS: Final = 2_000  # new series in one statement
 _GATHER_S: Final = 1.0  # for those who need not know of each commit
 _LEAD: Final = 0.125  # of the commit interval: what is taken this long before a commit is ready for it
-_RECENT_ROWS: Final = 100_000  # decoded windows kept for the consumers that follow closely
+# Decoded windows kept for the consumers that follow closely: so many rows, and more where a second brings more.
+_RECENT_ROWS: Final = 100_000
+_MOST_RECENT_ROWS: Final = 400_000
 
 
 class LogReader:
@@ -149,6 +152,7 @@ class Log:
         self.position = self.reader.last_position()
         self._recent: OrderedDict[int, Window] = OrderedDict()
         self._recent_rows = 0
+        self._a_gathering = 1 + math.ceil(_GATHER_S / max(commit_s, 0.01))  # the most commits that are gathered
         self._more = asyncio.Event()
         self._gathered = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
@@ -262,5 +266,7 @@ class Log:
             return
         self._recent[window.position] = window
         self._recent_rows += window.rows
-        while self._recent_rows > _RECENT_ROWS and len(self._recent) > 1:
+        while len(self._recent) > 1 and self._recent_rows > (
+            _RECENT_ROWS if len(self._recent) > self._a_gathering else _MOST_RECENT_ROWS
+        ):
             self._recent_rows -= self._recent.popitem(last=False)[1].rows
