@@ -114,7 +114,7 @@ def test_what_leaves_the_log_meanwhile_is_sent_from_the_history(
     """A slow resend: whatever of the log it has still to read is cut into files and let go of before it gets there."""
     monkeypatch.setattr("tanflow.resending._PIECE_ROWS", 50)
     influx.create(DATABASE)
-    plant = Plant(tmp_path, influx.url, mosquitto.port)
+    plant = Plant(tmp_path, influx.url, mosquitto.port, program=("-m", "tests.operations.forgetful"))
     numbers = "meter-1.sequence.count"
     with plant.alive(publishing=False):
         started(plant)
