@@ -24,6 +24,9 @@ _PRAGMAS: Final = (
     "cache_size=-1024",
 )
 
+# No such table yet; held to make it; or whoever made it was ended within a step that only a writer can take back.
+_BEING_MADE: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY_ROLLBACK)
+
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log (
@@ -74,18 +77,22 @@ def open_writer(directory: Path) -> sqlite3.Connection:
 def open_reader(directory: Path) -> sqlite3.Connection:
     """Open the log for reading, from this process or another; never checkpoints, never writes.
 
-    Raises GatewayError where there is no log, Unavailable where it is just being made.
+    Raises GatewayError where there is no log, Unavailable where it is being made or its making was cut short.
     """
     path = directory / FILE
     if not path.exists():
         raise GatewayError(f"no gateway has written to {directory} yet: {path} does not exist")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
     connection.isolation_level = None
-    connection.execute("PRAGMA query_only=1")
-    connection.execute("PRAGMA cache_size=-1024")
     if not _is_made(connection):
         connection.close()
-        raise Unavailable(f"{path} is not ready yet: a gateway is starting for the first time; ask again", after_s=1.0)
+        raise Unavailable(
+            f"{path} is not ready yet: a gateway is starting for the first time, or was ended while it did; ask again, "
+            "or start it again",
+            after_s=1.0,
+        )
+    connection.execute("PRAGMA query_only=1")
+    connection.execute("PRAGMA cache_size=-1024")
     return connection
 
 
@@ -94,9 +101,6 @@ def _is_made(connection: sqlite3.Connection) -> bool:
     try:
         return connection.execute("SELECT 1 FROM meta WHERE key = 'format'").fetchone() is not None
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in (
-            sqlite3.SQLITE_ERROR,
-            sqlite3.SQLITE_BUSY,
-        ):  # no such table yet, or held to make it
+        if error.sqlite_errorcode in _BEING_MADE:
             return False
         raise

@@ -277,7 +277,7 @@ def test_a_data_directory_has_one_owner(tmp_path: Path) -> None:
 
 
 async def test_a_first_start_that_was_killed_within_a_step_is_made_to_its_end(tmp_path: Path) -> None:
-    """What it left needs a rollback, which a reader may not make: the clock asks the log before it is opened to write."""
+    """What it left needs a rollback, which a reader may not make; the clock asks the log before its writer opens it."""
     killed, begun = tmp_path / "killed", sqlite3.connect(tmp_path / FILE, isolation_level=None)
     for statement in ("CREATE TABLE begun (x)", "PRAGMA cache_size=1", "BEGIN"):
         begun.execute(statement)
