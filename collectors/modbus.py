@@ -6,6 +6,7 @@ It never writes to a field device: all it can send are the four reading function
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
@@ -28,8 +29,19 @@ from pipeline.counters import Counters
 from pipeline.gaps import gap_key
 from pipeline.ports import Origin
 
-# How finely the schedule and the deadlines are kept, and how long replies gather for whoever waits for them.
+# How finely the schedule and the deadlines are kept at the finest, and how long replies gather for whoever waits.
 TICK_S: Final = 0.02
+_COARSEST_S: Final = 0.05
+_TICKS: Final = 24  # in a period at least, where that is not finer still
+
+
+def tick_s(periods_s: Sequence[float]) -> float:
+    """Return how finely units of these periods [s] are met [s]: what is met together costs less.
+
+    A faster clock (demo, tests) shortens periods; the tick follows, so that cycles stay apart.
+    """
+    shortest_s = min(periods_s, default=math.inf)
+    return max(0.001, min(shortest_s / 4, max(TICK_S, min(shortest_s / _TICKS, _COARSEST_S))))
 
 
 class ModbusCollector:
@@ -52,8 +64,7 @@ class ModbusCollector:
         self._errands = Errands()
         self._links: dict[tuple[str, int], Link] = {}
         periods = [origin.clock.wall_seconds(d.device.every_s or connection.every_s) for d in devices]
-        # A faster clock (demo, tests) shortens periods; the tick follows, so that cycles stay apart.
-        self._tick_s = max(0.001, min([TICK_S, *(p / 4 for p in periods)]))
+        self._tick_s = tick_s(periods)
         self._deadlines = Deadlines(self._tick_s)
         roll = Roll(counters, [d.key for d in devices])
         survey = Survey(self._inbox, ids)
@@ -114,8 +125,8 @@ class ModbusCollector:
             await asyncio.sleep(max(self._tick_s, min(turns.next_s, overdue_s) - time.monotonic()))
 
     def _gather(self) -> None:
-        """Let what comes within a tick be one batch."""
-        asyncio.get_running_loop().call_later(self._tick_s, self._ready.set)
+        """Let what comes within a short time be one batch."""
+        asyncio.get_running_loop().call_later(min(self._tick_s, TICK_S), self._ready.set)
 
     def _link(self, address: ModbusAddress) -> Link:
         at = (address.host, address.port)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.modbus import tick_s
 from collectors.modbus_deadlines import Deadlines
 from collectors.modbus_turns import Turns
 
@@ -24,6 +26,22 @@ class Due:
 
     def skipped(self) -> None:
         self.passed += 1
+
+
+@pytest.mark.parametrize(
+    ("periods_s", "expected_s"),
+    [
+        ((60.0, 7.0), 0.05),
+        ((60.0, 1.0), 1 / 24),  # a unit that is read each second is met within 42 ms
+        ((0.48,), 0.02),
+        ((0.1,), 0.02),
+        ((0.02,), 0.005),
+        ((0.0004,), 0.001),
+        ((), 0.05),
+    ],
+)
+def test_units_are_met_as_finely_as_the_shortest_period_needs(periods_s: tuple[float, ...], expected_s: float) -> None:
+    assert tick_s(periods_s) == pytest.approx(expected_s)
 
 
 @given(PERIODS, st.integers(1, 3))
