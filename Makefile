@@ -25,7 +25,7 @@ help:
 	@echo 'make devices     write docs/devices.md from the device templates'
 	@echo 'make interop     try all peers written by others -> docs/INTEROP.md'
 	@echo 'make faults      do all that can go wrong to a gateway -> docs/RELIABILITY.md'
-	@echo 'make fuzz        let fuzzers at all that comes from outside, 10 min each -> docs/security.md'
+	@echo 'make fuzz        let fuzzers at all that comes from outside, 10 min of CPU each -> docs/security.md'
 	@echo 'make lock        resolve both lock files anew (ARGS=--upgrade for newer versions)'
 	@echo 'make sbom        bill of materials of the runtime lock -> build/tanflow.cdx.json'
 	@echo 'make clean       remove the environment and caches'

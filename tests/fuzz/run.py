@@ -6,28 +6,30 @@ Nothing here passes or fails: what is found lies in build/fuzz/TARGET/found and 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import shlex
 import shutil
-import subprocess
+import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from tests.fuzz import api, table
+from tests.fuzz import api, spent, table
 from tests.fuzz.targets import NAMES, ROOT, SEEDS, WORK
 
 _MOST_KEPT: Final = 9_000  # bytes of seeds of a target, with those given by hand
 _LIMITS: Final = ("-rss_limit_mb=1024", "-timeout=120", "-print_final_stats=1", "-verbosity=1")
+_END: Final = signal.SIGUSR1  # at which libFuzzer ends in order
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     asked.add_argument("targets", nargs="*", default=[*NAMES, "api"], metavar="TARGET")
-    asked.add_argument("--seconds", type=int, default=600, help="for each target (default: %(default)s)")
+    asked.add_argument("--seconds", type=int, default=600, help="of CPU for each target (default: %(default)s)")
     asked.add_argument("--jobs", type=int, default=2, help="targets at a time (default: %(default)s)")
     asked.add_argument("--no-write", action="store_true", help="leave seeds, figures and documents as they are")
     said = asked.parse_args()
@@ -44,7 +46,10 @@ def _run(name: str, seconds: int, *, write: bool) -> dict[str, Any]:
 
 
 def fuzz(name: str, seconds: int, *, write: bool) -> dict[str, Any]:
-    """Fuzz a target for so long and return its figures; with `write` keep the seeds that reach what others do not."""
+    """Fuzz a target for so much processor time and return its figures.
+
+    With `write` keep the seeds that reach what others do not.
+    """
     place = WORK / name
     corpus, found = place / "corpus", place / "found"
     shutil.rmtree(place, ignore_errors=True)
@@ -57,7 +62,7 @@ def fuzz(name: str, seconds: int, *, write: bool) -> dict[str, Any]:
     words = [*own, *_LIMITS, f"-artifact_prefix={found}/"]
     log = place / "log"
     began = time.monotonic()
-    cpu_s = _child([*words, f"-max_total_time={seconds}", str(corpus), str(SEEDS / name)], log)
+    cpu_s = _child([*words, str(corpus), str(SEEDS / name)], log, seconds)
     took_s = time.monotonic() - began
     said = log.read_text(errors="replace")
     if write:
@@ -72,13 +77,8 @@ def fuzz(name: str, seconds: int, *, write: bool) -> dict[str, Any]:
     }
 
 
-def _child(words: list[str], log: Path) -> float:
-    """Run Python with these words, and return the CPU seconds it took."""
-    with log.open("w") as out:
-        process = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return used.ru_utime + used.ru_stime
+def _child(words: list[str], log: Path, limit_s: float = math.inf) -> float:
+    return spent.run(words, log, signal=_END, limit_s=limit_s, cwd=ROOT)
 
 
 def _last(pattern: str, text: str) -> int:
