@@ -20,8 +20,15 @@ What was done to a running gateway, and what became of the readings. Written by 
 
 {circumstances}
 
-Power cuts, failing calls and set clocks are made by libraries loaded before the gateway that keep, refuse or change
-what it asks of the system; kills, full disks, brokers, databases and servers are real.
+**Real** are the gateway, each a process of its own (but on the days clocks change), InfluxDB 1.x, Mosquitto, the OPC
+UA server (node-opcua) and what is done to them: signals 9, limits of the kernel, files torn on the disk, a tmpfs that
+is full, and, in the full dose as root, an ext4 on a loop device whose writes stop at once or that turns read-only.
+404, 413, type conflicts and retention are InfluxDB's own answers. **Injected** are, by small libraries loaded before
+the gateway, the step before which it is killed, calls that fail, the disk that is only pretended to be full, the time
+of day and names that are gone; by proxies of ours before the real servers, all other answers of InfluxDB, the silent
+line to the broker and what is wrong with Modbus answers, whose meters are simulated. Where a row says so, the power
+cut is a **model** of ours: of all that was not synced any part is gone or half there, in any order. No real disk was
+cut from its power.
 
 Every reading carries a sequence number or an energy index, and the sets of them are compared at every stage: published
 to the broker, accepted in the log, in the history's Parquet files, in a real InfluxDB 1.x. **Accepted** are rows that
