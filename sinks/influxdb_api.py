@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from config.errors import Unavailable
 from config.hidden import hide
 from config.model import InfluxSink as Config
 from pipeline.retry_after import retry_after
-from sinks.bounded_http import Bounded
+from sinks.bounded_http import Bounded, Posts
 
 _DROPPED: Final = re.compile(r"dropped=(\d+)\s*$")
 _CONFLICT: Final = re.compile(r'input field "(?P<field>.*?)" on measurement "(?P<measurement>.*?)" is type')
@@ -77,27 +77,24 @@ class V1:
         query = {"db": config.database, "precision": "ns"}
         if config.retention_policy:
             query["rp"] = config.retention_policy
-        self._url = f"{config.url.rstrip('/')}/write?{urlencode(query)}"
         self._place, self._packs = config.url, config.packs
-        self._headers = {"Content-Type": "text/plain; charset=utf-8"}
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
         if config.packs:
-            self._headers["Content-Encoding"] = "gzip"
+            headers["Content-Encoding"] = "gzip"
         if config.username:
             password = secrets.read(config.password) if config.password else ""
-            self._headers |= urllib3.make_headers(basic_auth=f"{config.username}:{password}")
-        timeout = urllib3.Timeout(total=config.timeout_s)
-        pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=timeout)
-        self._pool = Bounded(pool)
+            headers |= urllib3.make_headers(basic_auth=f"{config.username}:{password}")
+        self._posts = Posts(f"{config.url.rstrip('/')}/write?{urlencode(query)}", headers, config.timeout_s)
 
     def post(self, payload: bytes) -> Answer:
         try:
-            response = self._pool.request("POST", self._url, body=_body(payload, self._packs), headers=self._headers)
-        except urllib3.exceptions.HTTPError as error:
+            status, body, headers = self._posts.post(_body(payload, self._packs))
+        except (OSError, HTTPException) as error:
             raise _silent(self._place, error) from error
-        return _answer(response.status, response.data, response.headers)
+        return _answer(status, body, headers.get("Retry-After"))
 
     def close(self) -> None:
-        self._pool.clear()
+        self._posts.close()
 
 
 class V2:
@@ -137,10 +134,10 @@ class V2:
         except ApiException as error:
             if not error.status:  # it stands for a failed TLS handshake
                 raise _silent(self._place, error) from error
-            return _answer(error.status, error.body or "", error.headers or {})
+            return _answer(error.status, error.body or "", (error.headers or {}).get("Retry-After"))
         except urllib3.exceptions.HTTPError as error:
             raise _silent(self._place, error) from error
-        return _answer(status, b"", headers)
+        return _answer(status, b"", headers.get("Retry-After"))
 
     def close(self) -> None:
         self._client.close()
@@ -160,11 +157,11 @@ def _cut(words: str) -> str:
     return words if len(words) <= 2_000 else f"{words[:1_500]} … {words[-450:]}"
 
 
-def _answer(status: int, body: bytes | str, headers: Mapping[str, str]) -> Answer:
+def _answer(status: int, body: bytes | str, after: str | None) -> Answer:
     text = body.decode(errors="replace") if isinstance(body, bytes) else body
     words, known = text.strip()[:500], False
     with contextlib.suppress(orjson.JSONDecodeError):
         content = orjson.loads(text)
         if isinstance(content, dict) and (said := content.get("message") or content.get("error")):
             words, known = _cut(str(said)), True
-    return Answer(status, hide(words), retry_after(headers.get("Retry-After")), known)
+    return Answer(status, hide(words), retry_after(after), known)
