@@ -13,8 +13,9 @@ from typing import Final
 from pipeline import archive
 from sinks.history import History
 from tanflow.cli import main
-from tests.faults.preload import KINDS_AT, Step
+from tests.faults.preload import KINDS_AT
 
+COUNTED: Final = "FAULTS_COUNTED"  # in the environment: which kinds are to count
 _EVERY_S: Final = 2.0
 _FILES: Final = 3  # of the lowest level, before it is worth it
 _compact = History.compact
@@ -24,14 +25,14 @@ async def compact(self: History) -> int:
     """Compact once there is something to put together, and let its steps count meanwhile."""
     if len(list((self._root / "raw").glob("*.parquet"))) < _FILES:
         return 0
-    count(Step.DISK)
+    count(int(os.environ[COUNTED]))
     try:
         return await _compact(self)
     finally:
-        count(Step(0))
+        count(0)
 
 
-def count(kinds: Step) -> None:
+def count(kinds: int) -> None:
     """Say which kinds of steps count from now on."""
     with Path(os.environ["FAULTS_CONTROL"]).open("r+b", buffering=0) as control:
         control.seek(KINDS_AT)

@@ -37,8 +37,8 @@ struct control {
     int64_t error_kinds; /* which fail */
     int64_t free;        /* bytes still free on the pretended disk, -1: no such disk */
     int64_t port;        /* SEND counts towards this port only */
-    char counted_in[64]; /* part of the path of what counts */
-    char failing_in[64]; /* part of the path of what fails */
+    char counted_in[64]; /* part of the path of what counts; with a $ behind it, its end */
+    char failing_in[64]; /* the same of what fails */
     int64_t failed;      /* calls that failed so */
 };
 
@@ -93,9 +93,15 @@ static int opened(int fd, char *path) {
     return is_ours(path);
 }
 
+static int has(const char *path, const char *part) {
+    size_t all = strlen(path), length = strlen(part);
+    if (!length || part[length - 1] != '$') return strstr(path, part) != NULL;
+    return all >= --length && !strncmp(path + all - length, part, length);
+}
+
 /* Count a step; 1: the process is to end here. */
 static int ends(int kind, const char *path) {
-    if (!(control->kinds & kind) || !strstr(path, control->counted_in)) return 0;
+    if (!(control->kinds & kind) || !has(path, control->counted_in)) return 0;
     return __atomic_add_fetch(&control->counted, 1, __ATOMIC_SEQ_CST) == control->kill_at;
 }
 
@@ -105,7 +111,7 @@ static void end(void) {
 }
 
 static int fails(int kind, const char *path) {
-    if (!control->error || !(control->error_kinds & kind) || !strstr(path, control->failing_in)) return 0;
+    if (!control->error || !(control->error_kinds & kind) || !has(path, control->failing_in)) return 0;
     __atomic_add_fetch(&control->failed, 1, __ATOMIC_SEQ_CST);
     errno = (int)control->error;
     return 1;

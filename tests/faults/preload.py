@@ -50,7 +50,10 @@ class Preload:
         return {**os.environ, **own, **({"FAULTS_JOURNAL": str(self.journal)} if journal else {})}
 
     def kill_at(self, step: int, kinds: Step, part: str = "", *, torn: bool = False, port: int = 0) -> None:
-        """End the process before the `step`th step (0: only count) of these kinds at files whose path has `part`."""
+        """End the process before the `step`th step (0: only count) of these kinds at files whose path has `part`.
+
+        A `part` with a $ behind it is the path's end.
+        """
         self._set("kinds", 0)
         self._write("counted_in", part)
         for name, value in (("counted", 0), ("kill_at", step), ("torn", torn), ("port", port), ("kinds", kinds)):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.faults.hasty import COUNTED
 from tests.faults.plant import DATABASE, METERS, Plant
 from tests.faults.preload import Preload, Step
 from tests.faults.stages import judge
@@ -17,37 +17,47 @@ from tests.faults.table import Fault, happened
 from tests.services.influxd import Influxd
 from tests.services.mosquitto import Mosquitto
 
+TANFLOW = ("-m", "tanflow")
+HASTY = ("-m", "tests.faults.hasty")
+NAMES = Step.DISK & ~Step.WRITE
+
 
 @dataclass(frozen=True)
 class Way:
-    """Steps of one kind of work, and how many make it up, more than once over."""
+    """Steps of one kind of work: those before which the gateway is killed, and that of the small dose, 0: none."""
 
     what: str
     kinds: Step
     part: str
-    steps: int
-    one: int  # that of the small dose
+    steps: range
+    one: int = 0
     starting: bool = False  # steps of a start, not of a gateway that accepts
-    program: Sequence[str] = ("-m", "tanflow")
+    program: tuple[str, str] = TANFLOW
 
 
+# A commit takes 8 steps and there is a snapshot in every twentieth; a cut takes some 15 and 350 writes, a compaction
+# some 25 and 50 to 150 writes, a delivery 5. Once the log has grown so far each commit begins with a checkpoint.
 WAYS = (
-    Way("start of a new gateway", Step.DISK, "", 150, 30, starting=True),
-    Way("commit and snapshot", Step.DISK, "log.db", 150, 9),
-    Way("cut and roll-up of the history", Step.DISK, "history/", 45, 17),
-    # What counts is said by the program itself, as long as it compacts.
-    Way("compaction of the history", Step(0), "history/", 75, 12, program=("-m", "tests.faults.hasty")),
-    Way("delivery to InfluxDB", Step.SEND, "", 12, 2),
+    Way("start", Step.DISK, "", range(1, 151, 3), 30, starting=True),
+    Way("commit and snapshot", Step.DISK, "log.db", range(1, 171), 9),
+    Way("writes of a checkpoint of the log", Step.WRITE, "/log.db$", range(1, 31)),
+    Way("end of a checkpoint of the log", Step.SYNC, "/log.db$", range(1, 4)),
+    Way("cut and roll-up of the history", NAMES, "history/", range(1, 46), 5),
+    Way("every tenth write of a cut and roll-up", Step.WRITE, "history/", range(1, 400, 10)),
+    Way("compaction of the history", NAMES, "history/", range(1, 46), 8, program=HASTY),
+    Way("every tenth write of a compaction", Step.WRITE, "history/", range(1, 200, 10), program=HASTY),
+    Way("delivery to InfluxDB", Step.SEND, "", range(1, 13), 2),
 )
 
 
 def kill_at(plant: Plant, preload: Preload, way: Way, step: int, port: int) -> None:
     """Start the gateway and end it at a step: of its start, or of the work to come once it has accepted something."""
-    plant.program = way.program
+    plant.program, plant.environment = way.program, preload.environment() | {COUNTED: str(int(way.kinds))}
     if not way.starting:
         plant.start()
         plant.accepts(time.monotonic())
-    preload.kill_at(step, way.kinds, way.part, torn=step % 2 == 1, port=port)
+    # What counts while it compacts is said by that program itself.
+    preload.kill_at(step, Step(0) if way.program == HASTY else way.kinds, way.part, torn=step % 2 == 1, port=port)
     process = plant.start() if way.starting else plant.process
     assert process is not None
     assert process.wait(300) == -signal.SIGKILL, plant.log[-4000:]
@@ -57,7 +67,8 @@ def kill_at(plant: Plant, preload: Preload, way: Way, step: int, port: int) -> N
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each kind of work on its own in full, one after the other in the small dose."""
     if "ways" in metafunc.fixturenames:
-        each = [(way,) for way in WAYS] if metafunc.config.getoption("--full") else [WAYS]
+        small = tuple(way for way in WAYS if way.one)
+        each = [(way,) for way in WAYS] if metafunc.config.getoption("--full") else [small]
         metafunc.parametrize("ways", each, ids=lambda ways: ways[0].what)
 
 
@@ -67,11 +78,11 @@ def test_killed_between_any_two_steps(
     """The next start goes on from what the last one has made; none may refuse it."""
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port, environment=preload.environment())
-    steps = [(way, step) for way in ways for step in (range(1, way.steps + 1) if full else (way.one,))]
+    steps = [(way, step) for way in ways for step in (way.steps if full else (way.one,))]
     with plant.alive():
         for way, step in steps:
             kill_at(plant, preload, way, step, influx.port)
-        since, plant.program = time.monotonic(), ("-m", "tanflow")
+        since, plant.program = time.monotonic(), TANFLOW
         plant.start()
         back_s = plant.accepts(since)
         plant.caught_up()
