@@ -2,7 +2,7 @@
 
    epoll_client UNITS REGISTERS PERIOD_MS WARM_MS MEASURE_MS PORT...
    One connection a port; each period it asks its units one after another for input registers from address 0 and
-   decodes them as big-endian float32. Prints {"cpu_s": ..., "count": ...} of the measured time. */
+   decodes them as big-endian float32, the last one as uint16. Prints {"cpu_s": ..., "count": ...} of the measured time. */
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -21,6 +21,7 @@ enum { MOST = 64, HEADER = 9 };
 static struct link { int fd, unit, have; uint16_t number; uint8_t reply[300]; } links[MOST];
 static int units, registers, epoll;
 static float values[62];
+static uint16_t state;
 static volatile float kept; /* what was decoded counts as used */
 
 static void fail(const char *what) { perror(what); exit(1); }
@@ -51,7 +52,8 @@ static void decode(const uint8_t *data) {
         word = ntohl(word);
         memcpy(values + i, &word, 4);
     }
-    kept = values[floats - 1];
+    state = data[2 * registers - 2] << 8 | data[2 * registers - 1];
+    kept = values[floats - 1] + state;
 }
 
 /* Take what has come; return 1 when it completes the good answer to what was asked. */

@@ -34,13 +34,14 @@ from tanflow.memory import settle
 
 CONNECTIONS: Final = 16
 UNITS: Final = 120  # on each connection
-TICKS: Final = 24  # of the collector's schedule in a period; it spreads the units over them
+TICKS: Final = 24  # of the collector's schedule in a period; it spreads the units over them, and so do the others
+EACH: Final = UNITS // TICKS
 FLOATS: Final = 62
 REGISTERS: Final = 125  # the most one request may ask for: the floats, and one register more
 PERIOD_S: Final = TICKS * TICK_S
 COMMIT_S: Final = 0.25  # how long the gateway's log takes what has come together, as configured by default
 WARM_S: Final = 2.0
-LIMIT: Final = "C, epoll, decoded to float32"
+LIMIT: Final = "C, epoll, decoded"
 OURS: Final = "tanflow, decoded to rows"
 PEER: Final = "pymodbus (asyncio), registers"
 DECODED: Final = "pymodbus (asyncio), decoded by its own function"
@@ -102,23 +103,25 @@ async def ours(ports: list[int], measure_s: float) -> None:
 
 
 async def pymodbus(ports: list[int], measure_s: float, *, decode: bool) -> None:
-    """Do the same with pymodbus: a client for each connection, all at once, the units of each in turn."""
+    """Do the same with pymodbus: a client for each connection, all at once, so many units of each every tick."""
     done, over = 0, False
 
     async def poll(port: int) -> None:
         nonlocal done
         client = AsyncModbusTcpClient("127.0.0.1", port=port)
         await client.connect()
-        due = time.monotonic()
+        due, turn = time.monotonic(), 0
         while not over:  # not cancelled: before Python 3.12 asyncio.wait_for, which it uses, may lose that
-            for unit in range(1, UNITS + 1):
+            first, turn = turn % TICKS * EACH + 1, turn + 1
+            for unit in range(first, first + EACH):
                 answer = await client.read_input_registers(0, count=REGISTERS, device_id=unit)
                 if answer.isError():
                     raise RuntimeError(f"unit {unit}: {answer}")
                 if decode:
                     client.convert_from_registers(answer.registers[: 2 * FLOATS], client.DATATYPE.FLOAT32)
+                    client.convert_from_registers(answer.registers[2 * FLOATS :], client.DATATYPE.UINT16)
                 done += 1
-            due = max(due + PERIOD_S, time.monotonic())
+            due = max(due + TICK_S, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
         client.close()
 
@@ -144,7 +147,7 @@ def commands(plant: Plant, program: Path | None, measure_s: float) -> dict[str, 
     found = {}
     if program is not None:
         times = [str(int(seconds * 1e3)) for seconds in (TICK_S, WARM_S, measure_s)]
-        found[LIMIT] = [str(program), str(UNITS // TICKS), str(REGISTERS), *times, *ports]
+        found[LIMIT] = [str(program), str(EACH), str(REGISTERS), *times, *ports]
     for name, client in ((OURS, "ours"), (PEER, "pymodbus"), (DECODED, "decoded")):
         found[name] = python("-m", "benchmarks.modbus_read", "--client", client, "--seconds", f"{measure_s:g}")
         found[name] += ["--ports", *ports]
@@ -169,9 +172,9 @@ def block(found: dict[str, float], rounds: int, measure_s: float) -> str:
     return f"""{heading("Modbus read", "modbus_read")}
 
 {CONNECTIONS} connections to the simulator, {UNITS} units behind each, {REGISTERS} registers ({FLOATS} float32 and one \
-more) of every unit each
-{PERIOD_S:g} s, one request under way on a connection. CPU (user and system) of the client's process, medians of \
-{rounds} turns of {measure_s:g} s.
+uint16) of every unit each
+{PERIOD_S:g} s, {EACH} of each connection every {1e3 * TICK_S:g} ms, one request under way on a connection.
+CPU (user and system) of the client's process, medians of {rounds} turns of {measure_s:g} s.
 tanflow is the gateway's collector: schedule, deadlines, gap rows, batches in columns. It decodes, so its target is
 judged against pymodbus decoding too, which asks and converts as its documentation shows. The C client is
 `benchmarks/epoll_client.c`, which does no more than ask, compare and decode.

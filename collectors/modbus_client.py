@@ -45,13 +45,12 @@ class Form(NamedTuple):
 class Exchange:
     """One block of one unit, encoded once and asked again every cycle."""
 
-    __slots__ = ("frame_size", "header", "owner", "patience_s", "read", "request", "took_s")
+    __slots__ = ("frame_size", "header", "line_s", "owner", "read", "request", "took_s")
 
     def __init__(self, owner: Owner, read: Read, link: Link) -> None:
         self.owner = owner
         self.read = read
-        self.request, self.header, self.frame_size, line_s = link.enrol(owner, read)
-        self.patience_s = link.patience_s(line_s)
+        self.request, self.header, self.frame_size, self.line_s = link.enrol(owner, read)
         self.took_s = math.nan  # from the last request until its good answer [s]
 
 
@@ -123,12 +122,8 @@ class Link:
     def enrol(self, owner: Owner, read: Read) -> Form:
         """Count the owner among those that share the link, and return how its read is asked here."""
         form = self._way.form(read)
-        self.rest.enrol(owner, self._timeout_s + form.line_s)
+        self.rest.enrol(owner, self._deadlines.enrol(self._timeout_s + form.line_s))
         return form
-
-    def patience_s(self, line_s: float) -> float:
-        """Return how long to wait for the reply to a request that is on the line so long [s] itself."""
-        return self._deadlines.enrol(self._timeout_s + line_s)
 
     def uses(self, wire: Wire) -> bool:
         return self._wire is wire
@@ -136,7 +131,7 @@ class Link:
     def renew(self, exchange: Exchange) -> None:
         """Wait anew: something else had to be asked before the exchange, and has been answered."""
         self._asked_s = time.monotonic()
-        self.until_s = self._asked_s + exchange.patience_s
+        self.until_s = self._asked_s + self._timeout_s + exchange.line_s
         self._waiting[self] = None
 
     def rejected(self) -> None:
@@ -233,7 +228,7 @@ class Link:
                 return
             queue.popleft()
             self._asked_s = now
-            self.until_s = now + exchange.patience_s
+            self.until_s = now + self._timeout_s + exchange.line_s
             self._waiting[self] = None
             wire.send(exchange)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,16 +31,23 @@ _DOWN: Final = np.append(10.0 ** np.maximum(-_EXPONENTS, 0), 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """Values of one type in a block: index int[m, width] puts their bytes in little-endian order, side by side."""
+    """Values of one type in a block: index int[m, width] puts their bytes in little-endian order, side by side.
+
+    `plain` is where they stand where that is side by side already, most significant byte first; None elsewhere.
+    """
 
     type: str  # a RegisterType, or "bit"
     columns: slice
     index: Columns
     shift: npt.NDArray[np.uint8]  # of bits
     absent: tuple[Columns, npt.NDArray[np.unsignedinteger]] | None  # columns within the group, raw "no value" of each
+    plain: slice | None
 
     def decode(self, raw: Raw) -> Values:
         """Return float64[n, m] of raw uint8[n, bytes]; NaN where there is no value."""
+        if self.plain is not None:
+            numbers = raw[:, self.plain].view(np.dtype(_DTYPE[self.type]).newbyteorder(">"))
+            return self._present(numbers, numbers.astype(np.float64))
         cells = np.take(raw, self.index, axis=1)
         if self.type == "bit":
             return ((cells[:, :, 0] >> self.shift) & 1).astype(np.float64)
@@ -53,9 +60,14 @@ class Gather:
             values = _from_sign_magnitude(numbers)
         else:
             values = (numbers != 0 if self.type == "bool" else numbers).astype(np.float64)
+        return self._present(numbers, values)
+
+    def _present(self, numbers: npt.NDArray[Any], values: Values) -> Values:
+        """Return the values with NaN wherever a number is its point's "no value"."""
         if self.absent is not None:
             columns, raws = self.absent
-            rows, which = np.nonzero(numbers.view(raws.dtype)[:, columns] == raws)
+            same = numbers.view(raws.dtype.newbyteorder(numbers.dtype.byteorder))[:, columns] == raws
+            rows, which = np.nonzero(same)
             values[rows, columns[which]] = np.nan
         return values
 

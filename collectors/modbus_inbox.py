@@ -50,7 +50,7 @@ class Tray:
         with np.errstate(invalid="ignore"):  # of NaN that signal; they are no value like any other
             value, quality = self.block.decode(raw, at_ns)
         time_ns = np.repeat(at_ns, value.shape[1])
-        series = self._series[rows]
+        series = self._series.take(rows, axis=0)
         return make(origin.header(), time_ns, series.ravel(), value.ravel(), quality.ravel())
 
 

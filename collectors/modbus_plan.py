@@ -216,7 +216,16 @@ def _gather(kind: str, members: Sequence[Place], start: int, column: int) -> Gat
     else:
         index, shift = [_bytes(p, start) for p in members], []
     columns = slice(column, column + len(members))
-    return Gather(kind, columns, np.array(index, np.intp), np.array(shift, np.uint8), _absent_columns(kind, members))
+    at = np.array(index, np.intp)
+    return Gather(kind, columns, at, np.array(shift, np.uint8), _absent_columns(kind, members), _plain(kind, at))
+
+
+def _plain(kind: str, index: npt.NDArray[np.intp]) -> slice | None:
+    """Return where numbers stand side by side, most significant byte first, as they mostly do."""
+    flat = index[:, ::-1].ravel()
+    if not kind.startswith(("int", "uint", "float")) or (np.diff(flat) != 1).any():
+        return None
+    return slice(int(flat[0]), int(flat[-1]) + 1)
 
 
 def _absent_columns(

@@ -48,12 +48,11 @@ class Survey:
             for spot, (name, point) in zip(places, device.points.items(), strict=True)
         ]
         names = list(device.points)
-        for tray in trays:
-            unit.values.append(BlockExchange(unit, tray.block.read(address.unit), tray, tray.enrol(series)))
+        unit.values = tuple(BlockExchange(unit, t.block.read(address.unit), t, t.enrol(series)) for t in trays)
         for block in plan.identity:
             (at,) = block.points
             text = (names[at], places[at].byte_order)
-            unit.identity.append(BlockExchange(unit, block.read(address.unit), text=text))
+            unit.identity += (BlockExchange(unit, block.read(address.unit), text=text),)
 
     def _plan(self, places: tuple[Place, ...], limits: tuple[int, int]) -> tuple[Plan, list[Tray]]:
         key = (places, limits)

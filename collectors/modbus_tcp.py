@@ -6,6 +6,7 @@ It never writes to a field device: an `Exchange` is made from a `Read`, and noth
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import Final, cast
 
 from collectors.modbus_client import Exchange, Form, Link
@@ -26,7 +27,7 @@ class TcpWay:
         self._at = (host, port)
 
     def form(self, read: Read) -> Form:
-        return Form(encode(read), good_header(read), 9 + read.size, 0.0)
+        return _form(read)
 
     def owes(self, unit: int) -> bool:
         """Return False: a late reply is known by its transaction id."""
@@ -38,6 +39,12 @@ class TcpWay:
     async def connect(self, wire: asyncio.Protocol) -> None:
         """Open a connection for the wire; OSError or UnicodeError."""
         await asyncio.get_running_loop().create_connection(lambda: wire, *self._at)
+
+
+@lru_cache(4_096)
+def _form(read: Read) -> Form:
+    """Return the form of a read: one for all that are alike, so that what every exchange needs stays at hand."""
+    return Form(encode(read), good_header(read), 9 + read.size, 0.0)
 
 
 class TcpWire(asyncio.Protocol):

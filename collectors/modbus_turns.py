@@ -26,8 +26,10 @@ class Turns:
         together: dict[float, dict[Link, list[Unit]]] = {}
         for unit in units:
             together.setdefault(unit.period_s, {}).setdefault(unit.link, []).append(unit)
-        self._heap: list[tuple[float, int, deque[Unit]]] = []
-        for number, (period_s, links) in enumerate(together.items()):
+        self._first_lap_s = 0.0  # when all are at their place in the regular schedule
+        self._heap: list[tuple[float, float, deque[Unit]]] = []  # (when its next one is due, period, ring)
+        for period_s, links in together.items():
+            self._first_lap_s = max(self._first_lap_s, start + period_s)
             ring: list[Unit] = []
             for turn, mates in enumerate(links.values()):
                 for place, unit in enumerate(mates):
@@ -36,7 +38,7 @@ class Turns:
                     unit.due_s = start + phase * min(period_s, MEET_S)
                     ring.append(unit)
             ring.sort(key=_due)
-            self._heap.append((ring[0].due_s, number, deque(ring)))
+            self._heap.append((ring[0].due_s, period_s, deque(ring)))
         heapq.heapify(self._heap)
 
     @property
@@ -48,24 +50,26 @@ class Turns:
         """Yield all that are due, in order, each told of the cycles that were let pass; their next turns are set."""
         heap, now, in_order = self._heap, now + _EARLY_S, True
         while heap and heap[0][0] <= now:
-            due_s, number, ring = heap[0]
+            due_s, period_s, ring = heap[0]
             until = min([now, *(due for due, _, _ in heap[1:3])])  # when another ring has its turn
             while due_s <= until:
                 unit = ring[0]
-                following = unit.first_slot_s if unit.first_slot_s > due_s else due_s + unit.period_s
+                following = due_s + period_s
+                if due_s < self._first_lap_s and due_s < unit.first_slot_s:
+                    following = unit.first_slot_s
                 if following <= now:
                     unit.skipped()
-                    following += ((now - following) // unit.period_s + 1) * unit.period_s
+                    following += ((now - following) // period_s + 1) * period_s
                 if following < ring[-1].due_s:  # it was let pass, or met before its place
                     in_order = False  # behind those that are due now, which still stand in theirs
                 unit.due_s = following
                 ring.rotate(-1)
                 yield unit
                 due_s = ring[0].due_s
-            heapq.heapreplace(heap, (due_s, number, ring))
+            heapq.heapreplace(heap, (due_s, period_s, ring))
         if not in_order:
-            rings = [(number, deque(sorted(ring, key=_due))) for _, number, ring in heap]
-            heap[:] = [(ring[0].due_s, number, ring) for number, ring in rings]
+            rings = [(period_s, deque(sorted(ring, key=_due))) for _, period_s, ring in heap]
+            heap[:] = [(ring[0].due_s, period_s, ring) for period_s, ring in rings]
             heapq.heapify(heap)
 
 

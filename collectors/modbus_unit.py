@@ -68,6 +68,32 @@ class Unit:
     receipt, or one gap row over the time since the unit was last accounted for.
     """
 
+    __slots__ = (
+        "_asking",
+        "_at_ease",
+        "_block_failure",
+        "_cause",
+        "_clock",
+        "_gap_series",
+        "_inbox",
+        "_known_ns",
+        "_met",
+        "_overrun_ns",
+        "_place",
+        "_roll",
+        "_said",
+        "_state",
+        "_texts",
+        "_withheld",
+        "due_s",
+        "first_slot_s",
+        "identity",
+        "link",
+        "name",
+        "period_s",
+        "values",
+    )
+
     def __init__(
         self, name: str, link: Link, period_s: float, gap_series: int, inbox: Inbox, clock: Clock, roll: Roll
     ) -> None:
@@ -75,8 +101,8 @@ class Unit:
         self.period_s = period_s  # on the wall
         self.first_slot_s = 0.0  # its place in the regular schedule, which the very first cycle may precede
         self.due_s = 0.0  # when its next cycle begins [s monotonic]
-        self.values: list[BlockExchange] = []
-        self.identity: list[BlockExchange] = []
+        self.values: tuple[BlockExchange, ...] = ()
+        self.identity: tuple[BlockExchange, ...] = ()
         self.link = link
         self._gap_series = gap_series
         self._inbox = inbox
@@ -136,7 +162,7 @@ class Unit:
 
     def _begin(self) -> None:
         self._block_failure = None
-        self._asking = self.values if self._met and self.values else [*self.identity, *self.values]
+        self._asking = self.values if self._met and self.values else (*self.identity, *self.values)
         self._place = 0
         self.link.ask(self._asking[0])
 

@@ -40,9 +40,6 @@ class Listener:
     def enrol(self, owner: Any, read: Read) -> Any:
         return TcpWay("127.0.0.1", 502).form(read)
 
-    def patience_s(self, line_s: float) -> float:
-        return line_s
-
     def uses(self, wire: Any) -> bool:
         return self.in_use
 
