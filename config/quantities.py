@@ -96,7 +96,7 @@ AMOUNT_OF = {
 }
 
 
-# The units of nearly all meters are powers of ten: with only these pint is not loaded (6 MB, a third of a second).
+# The units of nearly all meters are powers of ten: with only these pint is not loaded.
 _DECIMAL: Final = re.compile("([mkMG]?)(Wh?|varh?|VAh?|V|A|Hz|bar|Pa)")
 _PREFIX: Final = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 _IN_BAR: Final = {"Pa": -5, "bar": 0}

@@ -1,4 +1,4 @@
-"""Keys of many thousand series and their ids → a mapping in 40 bytes a series, where a dict of strings takes 200."""
+"""Keys of many thousand series and their ids → a mapping in arrays: each takes 24 bytes and its text, no objects."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Specs as they are compiled → columns that make each again: a plan of many thousand series takes 100 bytes for each.
+"""Specs as they are compiled → columns that make each again: many thousand series take a fraction of the room.
 
-As objects they would take 300, and where they had been, holes stay between all that is kept.
+Where objects had been, holes would stay between all that is kept.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Specs of many thousand series → columns by id that make each again when it is asked for.
 
-A Spec and its strings take 300 bytes. What alike series share stands here once, the rest in arrays: 60 bytes a series.
+What alike series share stands here once, the rest in arrays: a fraction of what a Spec and its strings take.
 """
 
 from __future__ import annotations

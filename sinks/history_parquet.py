@@ -52,7 +52,7 @@ class Parquet:
                 self._using -= 1
 
     def rest(self) -> None:
-        """Give back what the database holds, 15 MB, until it is used again; opening it takes 15 ms."""
+        """Give back the memory the database holds until it is used again, when it is opened anew."""
         with self._lock:
             if self._database is not None and not self._using:
                 self._database.close()

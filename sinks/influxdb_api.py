@@ -105,7 +105,7 @@ class V2:
     """
 
     def __init__(self, config: Config) -> None:
-        from influxdb_client import InfluxDBClient, WriteService  # 19 MB a gateway on 1.x need not carry
+        from influxdb_client import InfluxDBClient, WriteService  # here: a gateway on 1.x need not carry them
 
         assert config.token is not None  # the model asks for it
         self._place, self._packs = config.url, config.packs

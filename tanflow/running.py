@@ -97,7 +97,7 @@ def add_page(gateway: Gateway, sign_ins: SignIns | None = None) -> None:
 
 async def run_simulators(path: Path | None, seconds: float | None) -> int:
     """Serve a scenario's devices until a signal or for a time."""
-    from simulators.scenario import Scenario  # servers of all protocols, 29 MB a gateway need not carry
+    from simulators.scenario import Scenario  # servers of all protocols, which a gateway need not carry
 
     scenario = Scenario.load(path or DEMO_SCENARIO)
     stop = stop_on_signals()

@@ -115,7 +115,7 @@ def worksheets(name: str, content: bytes, wanted: str | None = None) -> dict[str
 
     A formula nobody has computed is an `Uncomputed`. Raises ConfigError for a file that is none, or too large.
     """
-    from openpyxl import load_workbook  # here: 8 MB a gateway that is sent no workbook need not carry
+    from openpyxl import load_workbook  # here: a gateway that is sent no workbook need not carry it
 
     _bounded(name, content)
     try:

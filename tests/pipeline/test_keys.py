@@ -71,3 +71,12 @@ def test_specs_come_back_as_they_were_given() -> None:
     assert specs.tagged("asset", "压缩机").tolist() == [2, 6]
     assert specs.where(lambda like: like.quantity == "power").tolist() == [3]
     assert specs.coded("key")[0] == ["压缩机.e.co2e", "b.p.power", "压缩机.e.energy"]
+
+
+def test_a_key_takes_24_bytes_and_its_text() -> None:
+    names = [f"asset-{n:05}.power.power" for n in range(1_000)]
+    keys = Keys(names, np.arange(1_000, dtype=np.int32))
+    arrays = [value for value in vars(keys).values() if isinstance(value, np.ndarray)]
+    ends = keys._text._ends
+    assert sum(a.nbytes for a in arrays) + (len(ends) - 1) * ends.itemsize == 24 * len(names)
+    assert len(keys._text._bytes) == sum(map(len, names))
