@@ -71,6 +71,14 @@ def test_every_package_says_what_enters_and_what_leaves(name: str) -> None:
     assert (ROOT / name / "README.md").is_file()
 
 
+@pytest.mark.parametrize("name", PACKAGES)
+def test_modules_named_on_a_packages_page_are_there(name: str) -> None:
+    named = re.findall(r"`([a-z_0-9/]+\.py)`", (ROOT / name / "README.md").read_text())
+    there = {module.name for module in (ROOT / name).rglob("*.py")}
+    missing = [n for n in named if Path(n).name not in there and not (ROOT / n).exists()]
+    assert missing == []
+
+
 def test_every_module_opens_with_what_it_is_for() -> None:
     for name in (*PACKAGES, "benchmarks", "dashboards"):
         for module in (ROOT / name).rglob("*.py"):
