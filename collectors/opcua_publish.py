@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from asyncua import Client, ua
 from asyncua.client.ua_session import UaSession
 from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua.uaerrors import BadSessionClosed, BadSessionIdInvalid
 
 from collectors.opcua_columns import Columns, columns_of
 from collectors.opcua_fast import history_results, publish_result
 
 
 class ColumnSession(UaSession):  # type: ignore[misc]  # the library is not checked
-    """A session whose notifications of data are `Columns` (items: client handles), and history likewise."""
+    """A session whose notifications of data are `Columns` (items: client handles), and history likewise.
+
+    `on_ended` is called where the server has ended it, which the library would only log, and ask again for ever.
+    """
+
+    def __init__(self, client: Client, on_ended: Callable[[Exception], None]) -> None:
+        super().__init__(client)
+        self._on_ended = on_ended
 
     async def publish(self, acks: list[ua.SubscriptionAcknowledgement]) -> ua.PublishResponse:
         """Ask for the next message of any subscription and wait for it, for ever."""
         request = ua.PublishRequest()
         request.Parameters.SubscriptionAcknowledgements = acks
-        data = await self._send_request(request, timeout=0)
+        try:
+            data = await self._send_request(request, timeout=0)
+        except (BadSessionIdInvalid, BadSessionClosed) as error:
+            self._on_ended(ConnectionError(f"the server has ended the session ({type(error).__name__})"))
+            raise
         return publish_response(bytes(data))
 
     async def history_read(self, params: ua.HistoryReadParameters) -> list[ua.HistoryReadResult]:
@@ -28,9 +42,9 @@ class ColumnSession(UaSession):  # type: ignore[misc]  # the library is not chec
         return history_response(bytes(data))
 
 
-def use_columns(client: Client) -> None:
+def use_columns(client: Client, on_ended: Callable[[Exception], None]) -> None:
     """Let a client that is not yet connected have a session of this kind."""
-    client.uaclient.session = ColumnSession(client.uaclient)
+    client.uaclient.session = ColumnSession(client.uaclient, on_ended)
 
 
 def publish_response(body: bytes) -> ua.PublishResponse:

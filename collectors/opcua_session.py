@@ -129,6 +129,11 @@ class Session:
                 await self.client.close_secure_channel()
         except (TimeoutError, OSError, ua.UaError):
             pass  # the server forgets an unanswered session by itself; nothing of ours hangs on it
+        except asyncio.CancelledError:
+            # Where an answer comes with the end of the time the library raises a kind of its own instead of a timeout.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
         finally:
             self.client.disconnect_socket()
 
@@ -145,7 +150,7 @@ async def connect(connection: OpcuaConnection, on_lost: Callable[[Exception], No
     client: SecuredClient | None = None
     try:
         client = await secured(connection, certs)
-        use_columns(client)
+        use_columns(client, on_lost)
         # Small servers hold few sessions: one left behind must not occupy its place for the library's hour.
         client.session_timeout = int(max(60.0, 3 * connection.every_s) * 1000)
         client.connection_lost_callback = lost
