@@ -27,9 +27,11 @@ _TOKENS: Final = 256  # more batches than a broker can have unacknowledged
 _RAW_KEPT: Final = 1_024  # bytes of a rejected input kept in its dead letter
 
 
-def derive(table: SeriesTable, state: MeterState, measured: Batch) -> tuple[MeterState, Batch, Batch]:
-    """Return (state, measured rows with what was learnt, derived rows) of normalised rows."""
-    folded = fold(table, state, measured)
+def derive(
+    table: SeriesTable, state: MeterState, measured: Batch, spare: MeterState | None = None
+) -> tuple[MeterState, Batch, Batch]:
+    """Return (state, measured rows with what was learnt, derived rows) of normalised rows; `spare` as `fold` has it."""
+    folded = fold(table, state, measured, spare)
     measured = replace(measured, quality=folded.quality)
     header = replace(measured.header, stratum=DERIVED, note=None)
     derived = concat(header, [folded.amounts, convert(table, measured), convert(table, folded.amounts)])
@@ -51,6 +53,7 @@ class Ingest:
     tokens: deque[bytes] = field(default_factory=lambda: deque(maxlen=_TOKENS))
     newest_ns: Times = field(init=False)  # of each series' accepted rows; NEVER: there is none
     _series: npt.NDArray[np.int32] = field(init=False)
+    _spare: MeterState | None = None  # the state before the last: its memory is that of the next
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -62,7 +65,8 @@ class Ingest:
         """Re-run measured rows of this connection that are later than its snapshot; their output is in the log."""
         for batch in windows:
             if batch.header.connection == self.connection and batch.header.stratum == INPUT:
-                self.state, _, _ = derive(self.table, self._base(batch), batch)
+                state, _, _ = derive(self.table, self._base(batch), batch, self._spare)
+                self._adopt(state)
                 self._note(batch)
                 if batch.token:
                     self.tokens.append(batch.token)
@@ -93,17 +97,21 @@ class Ingest:
             measured = normalise(self.table, batch)
             anchor_ns = self.clock.untrusted.get(batch.header.boot)
             measured = doubt_clocks(measured) if anchor_ns is None else distrust(measured, anchor_ns)
-            state, measured, derived = derive(self.table, self._base(measured), measured)
+            state, measured, derived = derive(self.table, self._base(measured), measured, self._spare)
             tokens = deque(self.tokens, _TOKENS)
             if batch.token:
                 tokens.append(batch.token)
             await self.log.append(self._entry(measured, derived))
-            self.state, self.tokens = state, tokens
+            self._adopt(state)
+            self.tokens = tokens
             self._note(measured)
             self._count(measured)
 
     def _base(self, measured: Batch) -> MeterState:
         return turned_back(self.state, measured) if self.stamps else self.state
+
+    def _adopt(self, state: MeterState) -> None:
+        self._spare, self.state = self.state, state
 
     def _note(self, measured: Batch) -> None:
         """Take the times of accepted rows into `newest_ns`; one that is ahead of us would hide all that follow it."""

@@ -6,7 +6,7 @@ from the old base), a reset (it continues from near zero) or another meter (it c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pipeline import quality as q
 from pipeline.batch import Batch, Qualities, Series, Times, Values, empty, make
+from pipeline.rounds import rounds, those
 from pipeline.series import Kind, SeriesTable
 
 NEVER: Final = np.iinfo(np.int64).min
@@ -48,8 +49,13 @@ class MeterState:
             np.full(size, np.nan),
         )
 
-    def copy(self) -> MeterState:
-        return MeterState(*(getattr(self, f.name).copy() for f in fields(self)))
+    def copy(self, into: MeterState | None = None) -> MeterState:
+        """Return a copy; `into` is one that nobody needs any more, its memory is taken."""
+        if into is None:
+            return MeterState(*(column.copy() for column in self.columns))
+        for mine, theirs in zip(self.columns, into.columns, strict=True):
+            np.copyto(theirs, mine)
+        return into
 
     def forget(self, series: npt.NDArray[Any]) -> None:
         """Clear what is known of some series: their next reading is a new base."""
@@ -86,45 +92,30 @@ class Folded:
     quality: Qualities
 
 
-def fold(table: SeriesTable, state: MeterState, batch: Batch) -> Folded:
+def fold(table: SeriesTable, state: MeterState, batch: Batch, spare: MeterState | None = None) -> Folded:
     """Fold measured rows into the state, in their order within each series, and return the amounts they complete.
 
-    However a stream of rows is split into batches, the amounts are the same.
+    However a stream of rows is split into batches, the amounts are the same. The state after them takes the memory of
+    `spare`, where one is given: for a large table that is most of what folding costs.
     """
-    state = state.copy()
+    state = state.copy(spare)
     quality = batch.quality.copy()
     parts = []
-    for rows in _rounds(batch.series, len(table)):
-        series, time_ns = batch.series[rows], batch.time_ns[rows]
-        timed = (quality[rows] & q.CLOCK) == 0  # the true time of others is not known yet
+    for rows in rounds(batch.series, len(table)):
+        series, time_ns, known = batch.series[rows], batch.time_ns[rows], quality[rows]
+        timed = (known & q.CLOCK) == 0  # the true time of others is not known yet
         late = timed & (time_ns <= state.time_ns[series])
-        quality[rows[late]] |= np.uint16(q.LATE)
-        usable = timed & ~late & ((quality[rows] & q.SEVERITY) != q.BAD)
+        usable = timed & ~late & ((known & q.SEVERITY) != q.BAD)
         usable &= np.isfinite(batch.value[rows])
-        kind = table.kind[series]
-        counters = rows[usable & (kind == Kind.COUNTER)]
-        gauges = rows[usable & (kind != Kind.COUNTER)]
+        if late.any():
+            quality[those(rows, late)] |= np.uint16(q.LATE)
+        counter = table.kind[series] == Kind.COUNTER
+        counters, gauges = those(rows, usable & counter), those(rows, usable & ~counter)
         if len(counters):
             parts.append(_count(table, state, batch, counters, quality))
         if len(gauges):
             parts.append(_integrate(table, state, batch, gauges, quality))
     return Folded(state, _join(table, batch, parts), quality)
-
-
-def _rounds(series: Series, size: int) -> list[npt.NDArray[np.int64]]:
-    """Split row numbers so that each round has a series at most once and rounds keep each series' order."""
-    rows = np.arange(len(series))
-    last = np.empty(size, np.int64)
-    last[series] = rows
-    if (last[series] == rows).all():
-        return [rows] if len(rows) else []
-    order = np.argsort(series, kind="stable")
-    sorted_series = series[order]
-    starts = np.flatnonzero(np.diff(sorted_series, prepend=-1))
-    counts = np.diff(np.append(starts, len(series)))
-    rank = np.empty(len(series), np.int64)
-    rank[order] = rows - np.repeat(starts, counts)
-    return [np.flatnonzero(rank == k) for k in range(int(counts.max()))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,11 +277,14 @@ def _integrate(
 ) -> _Amounts:
     """Integrate power by the trapezoid rule: (P₀ + P₁)/2 · Δt [kWh]; a step longer than the hold stays a gap."""
     series, time_ns, value = batch.series[rows], batch.time_ns[rows], batch.value[rows]
-    base_ns, base = state.time_ns[series], state.value[series]
+    metered = np.flatnonzero(table.amount[series] >= 0)  # few of what is measured
+    power = series[metered]
+    base_ns, base = state.time_ns[power], state.value[power]
     state.time_ns[series], state.value[series] = time_ns, value
-    known = (base_ns != NEVER) & (table.amount[series] >= 0)
+    time_ns, value = time_ns[metered], value[metered]
+    known = base_ns != NEVER
     span_ns = time_ns - np.where(known, base_ns, time_ns)
-    done = known & (span_ns <= table.max_hold_ns[series])
+    done = known & (span_ns <= table.max_hold_ns[power])
     amount = (base + value) / 2 * (span_ns / HOUR_NS)
-    flagged = (quality[rows] & _CARRIED) | np.uint16(q.INTEGRATED)
-    return _Amounts(series[done], time_ns[done], span_ns[done], amount[done], flagged[done])
+    flagged = (quality[rows[metered]] & _CARRIED) | np.uint16(q.INTEGRATED)
+    return _Amounts(power[done], time_ns[done], span_ns[done], amount[done], flagged[done])

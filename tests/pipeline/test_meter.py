@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pipeline import quality as q
 from pipeline.batch import Batch
 from pipeline.meter import MeterState, Register, advance, fold
+from tests.pipeline.journal import assert_same_state
 from tests.pipeline.tables import HOUR, SECOND, START, meter_table, readings
 
 DATA = Path(__file__).parent.parent / "data"
@@ -114,6 +115,18 @@ def test_a_held_reading_is_marked_in_the_measured_rows() -> None:
     table = meter_table(modulus=1e6, max_rate=100.0)
     folded = fold(table, MeterState.fresh(len(table)), readings([0, 60], [5000.0, 0.0]))
     assert folded.quality.tolist() == [0, q.RANGE | q.UNCERTAIN]
+
+
+def test_a_fold_leaves_the_state_it_begins_with_and_may_take_the_memory_of_one_before() -> None:
+    table = meter_table(modulus=1e6, max_rate=100.0)
+    first = fold(table, MeterState.fresh(len(table)), readings([0, 60], [5000.0, 5001.0])).state
+    kept, spare, later = first.copy(), MeterState.fresh(len(table)), readings([120, 180], [0.0, 5002.0])
+    anew, reused = fold(table, first, later), fold(table, first, later, spare)
+    assert reused.state is spare
+    assert_same_state(first, kept)
+    assert_same_state(reused.state, anew.state)
+    assert reused.amounts.value.tolist() == anew.amounts.value.tolist() == [1.0]
+    assert reused.quality.tolist() == anew.quality.tolist()
 
 
 def test_a_reset_counts_what_was_used_since() -> None:
