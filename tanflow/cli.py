@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sqlite3
@@ -20,6 +19,7 @@ from config.errors import ConfigError, GatewayError
 from config.load import Loaded, load
 from tanflow import log_lines
 from tanflow.memory import hurry, leave
+from tanflow.system_errors import sentence
 
 # Every other command has a file of its own, read only when it is called: a gateway need not carry them all.
 _ELSEWHERE: Final = {
@@ -69,7 +69,8 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 _SCENARIOS = sorted(path.stem for path in (Path(__file__).parent.parent / "simulators" / "scenarios").glob("*.yaml"))
 
 Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
-DataDir = Annotated[Path, typer.Option("--data", help="The gateway's data directory.")]
+# Whether it may be read is told by what reads it, with the user who may.
+DataDir = Annotated[Path, typer.Option("--data", readable=False, help="The gateway's data directory.")]
 
 
 def duration(text: str) -> float:
@@ -226,12 +227,9 @@ def main() -> None:
         err.print(f"tanflow: {words}: {error}", markup=False)
         raise SystemExit(1) from None
     except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC):
+        if not (words := sentence(error)):
             raise
-        words = (
-            "the system has no more of what the gateway needs; raise the limit (`ulimit -n`, LimitNOFILE=) or free it"
-        )
-        err.print(f"tanflow: {words}: {error}", markup=False)
+        err.print(f"tanflow: {words}", markup=False)
         raise SystemExit(1) from None
     except sqlite3.DatabaseError as error:
         words = "the log cannot be read; put a sound copy of log.db back, or move the data directory away to start anew"

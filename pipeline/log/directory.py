@@ -123,7 +123,10 @@ def _own(lock: int) -> None:
 
 
 def owner(path: Path) -> int | None:
-    """Return the process of the gateway that runs on a data directory; None: there is none."""
+    """Return the process of the gateway that runs on a data directory; None: there is none.
+
+    Raises PermissionError where this user may not know.
+    """
     try:
         with (path / "owner").open("rb") as file:
             try:
@@ -131,6 +134,8 @@ def owner(path: Path) -> int | None:
             except OSError:
                 text = file.read(32).strip()
                 return int(text) if text.isdigit() else None
+    except PermissionError:
+        raise
     except OSError:
         return None
     return None

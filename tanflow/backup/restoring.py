@@ -49,6 +49,8 @@ def restore(source: Path, folder: Path) -> Manifest:
         draft.rename(folder)
         for home in homes:
             manifest.synced(home)
+    except PermissionError:  # it names its place itself: that may be the backup
+        raise
     except OSError as error:
         raise GatewayError(
             f"{folder} cannot be made: {error.strerror or error}; look at its disk and rights"

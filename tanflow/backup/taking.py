@@ -69,7 +69,7 @@ def _undone(draft: Path, target: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, PermissionError):  # which names its place itself
             raise GatewayError(f"{target} cannot be written: {error.strerror or error}; look at its disk") from error
         raise
 

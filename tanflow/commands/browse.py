@@ -38,7 +38,9 @@ def browse(
     yaml: Annotated[bool, typer.Option("--yaml", help="Print the configuration of the chosen variables.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write that configuration to a new file.")] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="A configuration with the connection.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="The data directory with the certificates.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", readable=False, help="The data directory with the certificates.")
+    ] = None,
 ) -> None:
     """Show an OPC UA server's nodes with types, units, ranges, values; only browses and reads."""
     from tanflow.commissioning.opcua_yaml import configuration

@@ -24,7 +24,9 @@ out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Config = Annotated[Path | None, typer.Option("-c", "--config", help="The gateway's configuration.")]
-DataDir = Annotated[Path | None, typer.Option("--data", help="The gateway's data directory, else the configured one.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data", readable=False, help="Data directory; default: the configuration's.")
+]
 Which = Annotated[str, typer.Argument(help="Thumbprint, or the beginning of one, or a file in DER or PEM.")]
 
 

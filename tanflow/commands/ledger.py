@@ -22,6 +22,7 @@ from config.errors import GatewayError, Rejected
 from config.explain import nearest
 from pipeline.clock import SECOND_NS
 from pipeline.quality import describe
+from tanflow.commands.options import DataDir
 
 app = typer.Typer(no_args_is_help=True, help="The account's ledger: verify it, and trace what stands in it.")
 out = Console(highlight=False, soft_wrap=True)
@@ -29,12 +30,10 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 _DAY_NS: Final = 86_400 * SECOND_NS
 _REACH_NS: Final = (_DAY_NS, 32 * _DAY_NS, 367 * _DAY_NS)  # how far before an instant its entry may begin
 
-Data = Annotated[Path, typer.Option("--data", help="The gateway's data directory.")]
-
 
 @app.command("verify")
 def verify_(
-    data: Data = Path("data"),
+    data: DataDir = Path("data"),
     head: Annotated[str, typer.Option(help="A head kept elsewhere: SEQ:HASH, or 16 or more digits of a hash.")] = "",
 ) -> None:
     """Recompute the whole ledger; exit 1 if anything in it was changed since it was written."""
@@ -57,7 +56,7 @@ def verify_(
 
 
 @app.command("head")
-def head_(data: Data = Path("data")) -> None:
+def head_(data: DataDir = Path("data")) -> None:
     """Print where the chain stands, to be kept elsewhere."""
     with Ledger.open(data) as ledger:
         out.print(str(ledger.head()), markup=False)
@@ -65,7 +64,8 @@ def head_(data: Data = Path("data")) -> None:
 
 @app.command("lines")
 def lines_(
-    data: Data = Path("data"), match: Annotated[str, typer.Argument(help="Only lines whose name contains this.")] = ""
+    data: DataDir = Path("data"),
+    match: Annotated[str, typer.Argument(help="Only lines whose name contains this.")] = "",
 ) -> None:
     """List the account's lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -82,7 +82,7 @@ def lines_(
 def show(
     line: Annotated[str, typer.Argument(help="A line's number or name, or a part of the name only it has.")],
     at: Annotated[str, typer.Option(help="An instant within the entry, e.g. 2025-03-01T14:00.")],
-    data: Data = Path("data"),
+    data: DataDir = Path("data"),
     zone: Annotated[str, typer.Option(help="Zone of --at where it states none, and of what is shown.")] = "UTC",
 ) -> None:
     """Show every version of an entry: what was measured, by which meter, times which factor, who says so, and why."""

@@ -20,14 +20,13 @@ from config.errors import GatewayError
 from config.explain import nearest
 from config.load import Loaded, load
 from config.meters import Meter, MeterEvent, bypasses, calibrations_due, on_day
-from tanflow.commands.options import day, plain_table
+from tanflow.commands.options import DataFolder, day, plain_table
 from tanflow.exchanges import settle_all
 
 app = typer.Typer(no_args_is_help=True, help="The meter register: what measures, how surely, and what is due.")
 out = Console(highlight=False, soft_wrap=True)
 
 Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Data directory; default: the configuration's.")]
 On = Annotated[str, typer.Option("--on", help="Day to look from, e.g. 2026-01-31; default: today at the site.")]
 Name = Annotated[str, typer.Argument(help="The meter, as it is called under accounting.meters.")]
 
@@ -88,7 +87,7 @@ def due(config: Config = Path("gateway.yaml"), on: On = "") -> None:
 
 
 @app.command()
-def settle(name: Name, config: Config = Path("gateway.yaml"), data: Data = None) -> None:
+def settle(name: Name, config: Config = Path("gateway.yaml"), data: DataFolder = None) -> None:
     """Book the hours of a meter's exchanges by its final and initial indexes; a gateway does it by itself too."""
     loaded = load(config)
     _named(loaded, name)

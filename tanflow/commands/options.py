@@ -43,7 +43,11 @@ def plain_table(*columns: str) -> Table:
 
 
 ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
-DataFolder = Annotated[Path | None, typer.Option("--data", help="Data directory; default: the configuration's.")]
+# Whether it may be read is told by what reads it, with the user who may.
+DataDir = Annotated[Path, typer.Option("--data", readable=False, help="The gateway's data directory.")]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", readable=False, help="Data directory; default: the configuration's.")
+]
 
 
 def data_folder(config: Path, data: Path | None) -> Path:

@@ -11,14 +11,13 @@ from rich.console import Console
 
 from config.errors import GatewayError
 from config.explain import nearest
-from tanflow.commands.options import plain_table
+from tanflow.commands.options import DataDir, plain_table
 from tanflow.web.access.roles import PERMISSIONS, Role
 from tanflow.web.access.users import FILE, User, changing, check_name, check_password, read
 
 app = typer.Typer(no_args_is_help=True, help="Who may sign in at the gateway's page, and with which role.")
 out = Console(highlight=False, soft_wrap=True)
 
-Data = Annotated[Path, typer.Option("--data", help="The gateway's data directory.")]
 Name = Annotated[str, typer.Argument(help="The user's name.")]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 _ROLES: Final = (
@@ -32,7 +31,7 @@ _TOO_LONG: Final = 2_000  # of standard input [characters]
 def add(
     name: Name,
     role: Annotated[Role, typer.Option(help=_ROLES)],
-    data: Data = Path("data"),
+    data: DataDir = Path("data"),
     password_stdin: FromStdin = False,
 ) -> None:
     """Add a user, or the first one: from then on everyone must sign in."""
@@ -48,7 +47,7 @@ def add(
 
 
 @app.command()
-def password(name: Name, data: Data = Path("data"), password_stdin: FromStdin = False) -> None:
+def password(name: Name, data: DataDir = Path("data"), password_stdin: FromStdin = False) -> None:
     """Give a user another password; whoever is signed in with the old one is signed out."""
     _known(read(data / FILE), name)
     secret = _password(name, password_stdin)
@@ -58,7 +57,7 @@ def password(name: Name, data: Data = Path("data"), password_stdin: FromStdin = 
 
 
 @app.command()
-def remove(name: Name, data: Data = Path("data")) -> None:
+def remove(name: Name, data: DataDir = Path("data")) -> None:
     """Remove a user, who is signed out at once; without any user nobody needs to sign in."""
     with changing(data) as users:
         _known(users, name)
@@ -70,7 +69,7 @@ def remove(name: Name, data: Data = Path("data")) -> None:
 
 
 @app.command(name="list")
-def list_(data: Data = Path("data")) -> None:
+def list_(data: DataDir = Path("data")) -> None:
     """Show the users, their roles and what these may do."""
     table = plain_table("user", "role", "may")
     for name, user in sorted(read(data / FILE).items()):

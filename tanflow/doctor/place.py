@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from tanflow.backup.origin import Restored
 from tanflow.backup.view import PINNED
 from tanflow.doctor.visit import Finding, Visit
 from tanflow.doctor.words import megabytes, span
+from tanflow.system_errors import user
 
 _ABOUT: Final = "data directory"
 _HOUR_NS: Final = 3_600 * SECOND_NS
@@ -54,9 +54,9 @@ def _rights(folder: Path) -> Iterator[Finding]:
         yield Finding(_ABOUT, f"others may look into {folder}, where keys and users are kept", f"chmod 700 {folder}")
     strangers = {owner for p in folder.iterdir() if (owner := _owner(p)) is not None} - {status.st_uid}
     if strangers:
-        do = f"chown -R {_user(status.st_uid)} {folder}"
-        names = ", ".join(map(_user, sorted(strangers)))
-        yield Finding(_ABOUT, f"{folder} is of {_user(status.st_uid)}, but holds files of {names}", do)
+        do = f"chown -R {user(status.st_uid)} {folder}"
+        names = ", ".join(map(user, sorted(strangers)))
+        yield Finding(_ABOUT, f"{folder} is of {user(status.st_uid)}, but holds files of {names}", do)
 
 
 def _owner(path: Path) -> int | None:
@@ -65,13 +65,6 @@ def _owner(path: Path) -> int | None:
         return path.stat().st_uid
     except OSError:
         return None
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _mount(folder: Path) -> Path:

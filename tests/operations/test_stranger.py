@@ -1,0 +1,116 @@
+"""Every command that looks into a data directory, called by a user who may not: one sentence, which says who may."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.log.directory import DataDirectory
+from tanflow.backup.taking import take
+from tanflow.system_errors import user
+from tests.operations.test_doctor import Still, still
+
+__all__ = ["still"]
+
+_DROP = 24  # PR_CAPBSET_DROP of prctl(2)
+_CALLS = """
+import sys
+from tanflow.cli import main
+for line in sys.stdin.read().splitlines():
+    sys.argv = ["tanflow", *line.split()]
+    print(f"## {line}", flush=True)
+    try:
+        main()
+    except SystemExit as ended:
+        print(f"exit {ended.code}", flush=True)
+"""
+_NOBODY = 65_534
+
+
+def no_power() -> None:
+    """Let this process be bound by the rights of files, also where it is root's: no capability outlives its exec."""
+    libc = ctypes.CDLL(None)
+    for capability in range(64):
+        libc.prctl(_DROP, capability, 0, 0, 0)
+
+
+def called(lines: Sequence[str]) -> dict[str, str]:
+    """Call commands one after another, as a user without any power; return what each said."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CALLS],
+        input="\n".join(lines),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        preexec_fn=no_power,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    parts = [part.partition("\n") for part in done.stdout.split("## ")[1:]]
+    return {line: words for line, _, words in parts}
+
+
+@pytest.fixture
+def barred(still: Still) -> Iterator[Still]:
+    """A data directory nobody of here may look into: of another user, where one can be given it."""
+    if os.geteuid() == 0:
+        os.chown(still.data, _NOBODY, -1)
+    else:
+        still.data.chmod(0)
+    yield still
+    still.data.chmod(0o700)
+
+
+def test_who_may_not_look_into_a_data_directory_is_told_who_may(barred: Still, tmp_path: Path) -> None:
+    config, data = f"-c {barred.config}", f"--data {barred.data}"
+    lines = [
+        f"check {config}", f"doctor {config}", f"reload {config}", f"backup {tmp_path}/b.tar {config}",
+        f"backup {tmp_path}/b {config}", f"report {config} --year 2025", f"gaps list {config}",
+        f"alerts list {config}", f"commission list {config}", f"findings {config} --year 2025", f"status {data}",
+        f"tail {data}", f"deadletters {data}", f"ledger head {data}", f"ledger verify {data}",
+    ]  # fmt: skip
+    me, owner = user(os.geteuid()), user(barred.data.stat().st_uid)
+    for line, words in called(lines).items():
+        assert words.startswith(f"tanflow: {barred.data} "), line + words
+        assert words.endswith("\nexit 1\n"), line + words
+        assert f"may not be used by user {me}" in words
+        if owner != me:
+            assert f"sudo -u {owner} tanflow" in words
+    assert not [*tmp_path.glob("b*")]
+
+
+def test_a_running_gateway_is_not_told_to_be_started(barred: Still) -> None:
+    with DataDirectory(barred.data, 1):
+        words = called([f"reload -c {barred.config}"])[f"reload -c {barred.config}"]
+    assert "no gateway runs" not in words
+    assert f"{barred.data} " in words
+
+
+def test_a_backup_to_and_from_a_place_that_may_not_be_looked_into(still: Still, tmp_path: Path) -> None:
+    take(still.data, tmp_path / "good.tar")
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    shutil.copy(tmp_path / "good.tar", closed)
+    closed.chmod(0)
+    try:
+        said = called(
+            [
+                f"backup {closed}/b.tar --data {still.data}",
+                f"restore {tmp_path}/good.tar --data {closed}/again",
+                f"restore {closed}/good.tar --data {tmp_path}/again",
+            ]
+        )
+    finally:
+        closed.chmod(0o700)
+    for line, words in said.items():
+        assert words.startswith(f"tanflow: {closed} may not be used by"), line + words
+        assert words.endswith("\nexit 1\n"), line + words
+    assert not (tmp_path / "again").exists()
