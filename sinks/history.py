@@ -4,6 +4,8 @@
     <directory>/1m/    partials per series and minute
     <directory>/1h/    partials per series and hour
 
+The files of each level cover the log's positions without a hole: what is too old leaves a file of no rows behind.
+
 One write is one commit, however many rows it has: roll-ups get their names first, the raw file's rename makes them
 count.
 """
@@ -34,6 +36,7 @@ from sinks.history_files import (
 )
 from sinks.history_parquet import Parquet
 from sinks.history_query import LIMIT, Aggregate, Answer, Question, Reader
+from sinks.history_retire import retire
 from sinks.history_rollup import sort_rows
 
 LOG: Final = logging.getLogger("tanflow.history")
@@ -61,6 +64,10 @@ class History:
         """Find the cursor; remove what an interrupted write or compaction left behind."""
         async with self._lock:
             await self._work(self._open)
+
+    def skip(self, position: int) -> None:
+        """Await nothing up to a log position any more: the log has let go of it. No file will claim what is missing."""
+        self.cursor = max(self.cursor, position)
 
     async def close(self) -> None:
         """Wait for the work in hand; the files need no closing."""
@@ -193,7 +200,7 @@ class History:
     def _in_doubt(self) -> bool:
         """Return whether a failed commit may be there: renamed, but perhaps not durable. Opening it again tells."""
         try:
-            return self._reader.cursor() != self.cursor
+            return self._reader.cursor() > self.cursor
         except OSError:
             return True
 
@@ -214,9 +221,7 @@ class History:
             days = self._config.rollup_days if level.step_ns else self._config.raw_days
             oldest = now_ns - days * DAY_NS
             files = live(scan(self._root / level.name))[0]
-            # The newest raw file carries the cursor: it stays whatever its age.
-            old = [f for f in files if f.to_ns < oldest and f.upto < self.cursor]
-            remove(f.path for f in old)
+            old = retire(self._root, level, files, oldest, self.cursor)
             went += 0 if level.step_ns else sum(f.rows for f in old)
             if old:
                 LOG.info("removed %d files of %s/ older than %d days, as configured", len(old), level.name, days)

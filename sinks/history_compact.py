@@ -19,10 +19,11 @@ def groups(level: Level, files: Iterable[File]) -> Iterator[list[File]]:
     """Yield runs of neighbours in the log (two or more) that fit one file of the level.
 
     A large file is left alone until those after it hold as much: else each hour would write it anew for a few rows.
+    Nor does it take in the file of no rows that retention left before it. A hole ends a run: no name may close it.
     """
     run: list[File] = []
     for file in files:
-        if run and not _fits(level, [*run, file]):
+        if run and (file.after != run[-1].upto or not _fits(level, [*run, file])):
             yield from _worth_it(run)
             run = []
         run.append(file)
@@ -31,7 +32,7 @@ def groups(level: Level, files: Iterable[File]) -> Iterator[list[File]]:
 
 def _worth_it(run: list[File]) -> Iterator[list[File]]:
     rest = sum(f.rows for f in run)
-    while run and run[0].rows > (rest := rest - run[0].rows):
+    while run and (run[0].rows > (rest := rest - run[0].rows) or (rest and not run[0].rows)):
         run = run[1:]
     if len(run) > 1:
         yield run

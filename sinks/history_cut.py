@@ -87,9 +87,8 @@ class Cut:
     def commit(self) -> None:
         """Name the roll-ups, then the raw file, which makes them count; raises OSError."""
         for rollup in (self._minutes, self._hours):
-            if rollup.rows:
-                self._named.append(rollup.named())
-                rollup.publish()
+            self._named.append(rollup.named())
+            rollup.publish()
         self._raw.publish()
 
     def abandon(self) -> None:

@@ -97,6 +97,17 @@ def live(files: Iterable[File]) -> tuple[list[File], list[File]]:
     return kept, superseded
 
 
+def holes(kept: Iterable[File], upto: int) -> list[tuple[int, int]]:
+    """Return the log ranges (after, upto] up to a position of which no file tells; `kept` are those that count."""
+    found: list[tuple[int, int]] = []
+    reach = 0
+    for file in kept:
+        if file.after > reach:
+            found.append((reach, file.after))
+        reach = file.upto
+    return [*found, (reach, upto)] if reach < upto else found
+
+
 def temporary(folder: Path, after: int, upto: int) -> Path:
     """Return where the file of a log range is written before it gets its name."""
     return folder / f"{after}_{upto}{TEMPORARY}"

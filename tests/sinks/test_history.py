@@ -18,7 +18,7 @@ from pipeline.batch import Batch
 from pipeline.quality import BAD, COMM, LATE, UNCERTAIN
 from sinks import history_compact
 from sinks.history_compact import compact
-from sinks.history_files import RAW, File, live, scan
+from sinks.history_files import RAW, File, holes, live, scan
 from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import SCAN_LIMIT
 from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, Row, S, agree, batch, expected, multiset, opened, stored
@@ -66,7 +66,7 @@ async def test_empty_cuts_go_in_compaction_and_the_cursor_stays(tmp_path: Path) 
     for position in range(5):
         await history.write(batch([]), position, position + 1)
     await history.compact()
-    assert parquet(tmp_path) == ["raw/0_0_0_5_0.parquet"]
+    assert parquet(tmp_path) == [f"{level}/0_0_0_5_0.parquet" for level in ("1h", "1m", "raw")]
     assert (await opened(tmp_path)).cursor == 5
 
 
@@ -186,6 +186,38 @@ async def test_retention_forgets_raw_rows_before_roll_ups(tmp_path: Path) -> Non
     # All of it is old by now, yet the cursor is not forgotten.
     await history.retain(DAY_0 + 900 * DAY)
     assert (await opened(tmp_path)).cursor == 8
+
+
+async def test_files_of_each_level_cover_the_log_whatever_retention_and_compaction_took(tmp_path: Path) -> None:
+    """A row of the future keeps its file among those that go: that is no hole either."""
+    history = await opened(tmp_path, raw_days=2, rollup_days=4)
+    for day in range(8):
+        await history.write(batch(minutes(0, 20 if day == 1 else day)), day, day + 1)
+        await history.retain(DAY_0 + day * DAY)
+        await history.compact()
+    files = {level: live(scan(tmp_path / level))[0] for level in ("raw", "1m", "1h")}
+    assert [holes(kept, 8) for kept in files.values()] == [[], [], []]
+    assert sum(f.rows for f in files["raw"]) < 8 * 1_440
+    assert len(files["raw"]) < 8
+    assert files["raw"][0].after == 0
+    assert files["raw"][0].rows == 0
+
+
+async def test_no_name_closes_a_hole(tmp_path: Path) -> None:
+    """Not that of a compaction, nor that of the next file where the log has let go of what is missing."""
+    history = await opened(tmp_path)
+    for n in range(6):
+        await history.write(batch(minutes(0, 0, 10)), n, n + 1)
+    next((tmp_path / "raw").glob("*_2_3_*.parquet")).unlink()
+    await history.compact()
+    assert [(f.after, f.upto) for f in scan(tmp_path / "raw")] == [(0, 2), (3, 6)]
+    history.skip(9)
+    await history.write(batch(minutes(0, 1)), 9, 10)
+    await history.compact()
+    for level, missing in (("raw", [(2, 3), (6, 9)]), ("1m", [(6, 9)]), ("1h", [(6, 9)])):
+        assert holes(live(scan(tmp_path / level))[0], 12) == [*missing, (10, 12)]
+    history.skip(4)
+    assert history.cursor == 10
 
 
 async def test_a_roll_up_that_interleaves_stays_unknown_when_raw_rows_are_gone(tmp_path: Path) -> None:
