@@ -18,7 +18,8 @@ from pipeline.log.log import Log
 
 _POLL_S: Final = 1.0
 _PIECE_ROWS: Final = 20_000
-_BAND_ROWS: Final = 120_000  # rows of a cut sorted and written at a time: four row groups
+_BAND_ROWS: Final = 60_000  # rows of a cut sorted and written at a time: two row groups
+_APART_ROWS: Final = 40_000  # put into bands at a time
 _COMPACT_S: Final = 3600.0
 
 
@@ -117,21 +118,24 @@ class _Chunk:
         if batches:
             self.rows += sum(map(len, batches))
             self.received_ns = batches[-1].header.received_ns
-        if self._bands is not None:
-            self._bands.add(batches)
-            return
         self._few += batches
-        if self.rows > _BAND_ROWS:  # so many tell how many each series has beside the others
+        if sum(map(len, self._few)) > _APART_ROWS:
+            self._set_apart()
+
+    def _set_apart(self) -> None:
+        """Put the few into their bands: large blocks, for small ones leave holes between what outlasts the cut."""
+        if self._bands is None:  # so many tell how many each series has beside the others
             counts = np.bincount(np.concatenate([b.series for b in self._few]))
             self._bands = Bands(counts, -(-max(self.expected, self.rows) // _BAND_ROWS))
-            self._bands.add(self._few)
-            self._few.clear()
+        self._bands.add(self._few)
+        self._few.clear()
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield the rows by rising series, about `_BAND_ROWS` at a time."""
         if self._bands is None:
             yield _together(self._few)
             return
+        await asyncio.to_thread(self._set_apart)
         bands = self._bands.batches()
         while (batch := await asyncio.to_thread(next, bands, None)) is not None:
             given = [batch]

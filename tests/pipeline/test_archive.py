@@ -68,6 +68,7 @@ async def test_every_row_once_over_cuts_and_restarts(tmp_path: Path) -> None:
 
 async def test_a_cut_of_many_rows_goes_band_by_band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "_BAND_ROWS", 10)
+    monkeypatch.setattr(archive, "_APART_ROWS", 16)
     monkeypatch.setattr(archive, "_PIECE_ROWS", 7)
     async with opened(tmp_path) as (log, history):
         for n in range(30):
