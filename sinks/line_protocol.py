@@ -8,7 +8,7 @@ itself, so a name that ends in one, or holds a line break, cannot be written and
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ _MEASUREMENT: Final = str.maketrans({",": r"\,", " ": r"\ "})
 _KEY: Final = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
 _STRING: Final = str.maketrans({'"': r"\"", "\\": r"\\"})
 _LAYOUT_BYTES: Final = 24_000_000  # most the layouts may take; 1,000 devices × 62 fields take 2 MB
+_LINES: Final = 500  # made at a time: their texts, each an object, take ten times the memory of what they come to
 _FLOAT32: Final = 2.0**-23  # the relative step of series whose registers are IEEE 754 single precision
 _WHOLE: Final = 2.0**24  # a float32 below it that is a whole number is written with all its digits
 
@@ -184,7 +185,9 @@ class Encoder:
         instants = time_ns[ends - 1]
         if not last.all():
             rows, ends = rows[last], np.cumsum(last)[ends - 1]
-        return Lines(self._write(batch.take(rows), ends, instants), rows, ends, unstorable, unknown)
+        sorted_ = batch.take(rows)
+        parts = [self._write(*piece) for piece in _pieces(sorted_, ends, instants)]
+        return Lines(b"".join(parts), rows, ends, unstorable, unknown)
 
     def _storable(self, batch: Batch) -> tuple[Rows, Rows, int]:
         series = batch.series
@@ -228,6 +231,14 @@ class Encoder:
             self._layout_bytes = 0
         self._layouts[code] = layout
         return layout
+
+
+def _pieces(batch: Batch, ends: Rows, time_ns: Times) -> Iterator[tuple[Batch, Rows, Times]]:
+    """Yield some lines at a time: their rows, where each ends among those, and when it was."""
+    for line in range(0, len(ends), _LINES):
+        part = ends[line : line + _LINES]
+        begin = ends[line - 1] if line else 0
+        yield batch.take(slice(begin, part[-1])), part - begin, time_ns[line : line + _LINES]
 
 
 def _template(text: bytes) -> bytes:

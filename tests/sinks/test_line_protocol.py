@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from config.errors import GatewayError
 from pipeline.batch import Batch, Header, make
 from pipeline.series import Like, SeriesTable, Spec
+from sinks import line_protocol
 from sinks.line_protocol import Encoder, Lines, encode_point
 
 CORPUS = Path(__file__).parent.parent / "data" / "lineprotocol" / "encode.json"
@@ -336,6 +337,16 @@ def test_a_batch_says_what_its_rows_say(rows: list[tuple[int, int, float, int]])
         got[measurement, tags[0][1], time_ns] = fields
     assert got == expected
     assert len(lines) == len(expected)
+
+
+def test_however_few_lines_are_made_at_a_time_they_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(n % 4, 7 + n // 4, math.nan if n % 5 == 0 else float(n), n % 3) for n in range(90)]
+    whole = Encoder(PLANT).encode(batch_of(*rows))
+    assert len(whole) > 50
+    monkeypatch.setattr(line_protocol, "_LINES", 4)
+    found = Encoder(PLANT).encode(batch_of(*rows))
+    assert found.payload == whole.payload
+    assert found.rows.tolist() == whole.rows.tolist()
 
 
 def test_rows_are_attributed_to_their_lines() -> None:
