@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -29,14 +30,14 @@ class Tray:
         # than one of tuples: nothing here for the garbage collector to walk.
         self.held: list[Any] = []
         self.cost = _OVERHEAD + block.read(0).size  # of one reply held [bytes]
-        self._ids: list[list[int]] = []
+        self._ids = array("i")  # of one unit after the other
         self._series: npt.NDArray[np.int32] | None = None
 
     def enrol(self, ids: list[int]) -> int:
         """Add a unit by the series ids of the block's points; return its row."""
-        self._ids.append([ids[i] for i in self.block.points])
+        self._ids.extend(ids[i] for i in self.block.points)
         self._series = None
-        return len(self._ids) - 1
+        return len(self._ids) // len(self.block.points) - 1
 
     def take(self, origin: Origin, most: int) -> Batch:
         """Decode and remove the oldest replies, at most `most` rows but at least one reply."""
@@ -44,7 +45,7 @@ class Tray:
         data, times, rows = self.held[0:end:3], self.held[1:end:3], self.held[2:end:3]
         del self.held[:end]
         if self._series is None:
-            self._series = np.array(self._ids, np.int32)
+            self._series = np.array(self._ids, np.int32).reshape(-1, len(self.block.points))
         raw = np.frombuffer(b"".join(data), np.uint8).reshape(len(data), -1)
         at_ns = np.array(times, np.int64)
         with np.errstate(invalid="ignore"):  # of NaN that signal; they are no value like any other

@@ -43,8 +43,8 @@ class Fold:
     def _series(self) -> dict[int, tuple[str, int]]:
         """Series id → asset.name of its alert and which part it is: 0 state, 1 value, 2 limit, 3 excess."""
         return {
-            series: (one.key, part)
-            for one in self.watched.values()
+            series: (key, part)
+            for key, one in self.watched.items()
             for part, series in enumerate((one.state, one.value, one.limit, one.excess))
         }
 

@@ -34,11 +34,11 @@ _PACKED_ALREADY: Final = ("png", "woff2")
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """One file as it is sent: plain, and gzip where that is smaller (else b""); the tag is of its content."""
+    """One file as it is sent: gzip where that is smaller, else as it is; the tag is of its content."""
 
     kind: str
-    plain: bytes
     packed: bytes
+    alone: bytes  # its content where there is no `packed`
     tag: str
 
     @classmethod
@@ -47,7 +47,14 @@ class StaticFile:
         suffix = _suffix(name)
         packed = b"" if suffix in _PACKED_ALREADY else gzip.compress(content, mtime=0)
         tag = hashlib.sha256(content).hexdigest()[:32]
-        return cls(TYPES[suffix], content, packed if len(packed) < len(content) else b"", tag)
+        if not 0 < len(packed) < len(content):
+            return cls(TYPES[suffix], b"", content, tag)
+        return cls(TYPES[suffix], packed, b"", tag)
+
+    @property
+    def plain(self) -> bytes:
+        """Return its content; hardly a browser asks for that."""
+        return gzip.decompress(self.packed) if self.packed else self.alone
 
     async def answer(self, request: Request) -> Response:
         """Return the file, or 304 to someone who has it."""
