@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable, Coroutine
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,6 +18,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from config.errors import ConfigError, GatewayError
+from config.explain import visible
 from config.load import Loaded, load
 from tanflow import log_lines
 from tanflow.memory import hurry, leave
@@ -210,31 +213,34 @@ def deadletters(
     out.print(dead_letter_table(data, rows))
 
 
+def _ended(words: str, code: int = 1) -> SystemExit:
+    """Tell why it ends; what others wrote, as the names in a backup, colours no terminal."""
+    for line in words.split("\n"):
+        err.print(visible(line), markup=False)
+    return SystemExit(code)
+
+
 def main() -> None:
     """Run the command line; a mistake of the user is a sentence, never a traceback."""
     os.umask(0o077)  # what it writes is its user's own
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: not all have arrows
     try:
         app()
     except ConfigError as error:
-        for problem in error.problems:
-            err.print(str(problem), markup=False)
-        raise SystemExit(2) from None
+        raise _ended("\n".join(map(str, error.problems)), 2) from None
     except GatewayError as error:
-        err.print(f"tanflow: {error}", markup=False)
-        raise SystemExit(1) from None
+        raise _ended(f"tanflow: {error}") from None
     except sqlite3.OperationalError as error:  # the disk or a limit, not what stands in the file
         words = "the log cannot be opened or written; look at its rights, the space on its disk and `ulimit -n`"
-        err.print(f"tanflow: {words}: {error}", markup=False)
-        raise SystemExit(1) from None
+        raise _ended(f"tanflow: {words}: {error}") from None
     except OSError as error:
         if not (words := sentence(error)):
             raise
-        err.print(f"tanflow: {words}", markup=False)
-        raise SystemExit(1) from None
+        raise _ended(f"tanflow: {words}") from None
     except sqlite3.DatabaseError as error:
         words = "the log cannot be read; put a sound copy of log.db back, or move the data directory away to start anew"
-        err.print(f"tanflow: {words}: {error}", markup=False)
-        raise SystemExit(1) from None
+        raise _ended(f"tanflow: {words}: {error}") from None
 
 
 if __name__ == "__main__":

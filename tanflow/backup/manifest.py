@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import orjson
 
@@ -48,8 +49,8 @@ class Manifest:
             said = orjson.loads(text)
             if said.get("format") != FORMAT:
                 raise ValueError(f"it is of format {said.get('format')}, this version reads {FORMAT}")
-            files = {str(name): (int(size), str(digest)) for name, (size, digest) in said.pop("files").items()}
-            made = cls(files=files, **said)
+            files = {name: (_natural(size), str(digest)) for name, (size, digest) in said.pop("files").items()}
+            made = cls(files=files, **{name: _KINDS[name](value) for name, value in said.items()})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise GatewayError(f"{source}: {NAME} is not that of a backup: {error}") from None
         for name in files:
@@ -57,6 +58,23 @@ class Manifest:
             if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name or "\0" in name:
                 raise GatewayError(f"{source}: {NAME} names {name!r}, which is no file of a data directory")
         return made
+
+
+def _natural(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError(f"{str(value)[:40]!r} is no count")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:40]!r} is no text")
+    return value
+
+
+_KINDS: Final[dict[str, Callable[[Any], Any]]] = {  # of what is written, by its name
+    field.name: _natural if field.type == "int" else _text for field in fields(Manifest) if field.name != "files"
+}
 
 
 @contextmanager
@@ -69,10 +87,10 @@ def private() -> Iterator[None]:
         os.umask(before)
 
 
-def copied(source: IO[bytes], target: IO[bytes] | None) -> tuple[int, str]:
-    """Copy to the end (nowhere, where there is no target) and return (bytes, SHA-256)."""
+def copied(source: IO[bytes], target: IO[bytes] | None, most: int = sys.maxsize) -> tuple[int, str]:
+    """Copy, or only read, a file and return (bytes, SHA-256); of what is longer than it may be little more is read."""
     digest, size = hashlib.sha256(), 0
-    while piece := source.read(_PIECE):
+    while size <= most and (piece := source.read(min(_PIECE, most + 1 - size))):
         digest.update(piece)
         size += len(piece)
         if target is not None:

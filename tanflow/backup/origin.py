@@ -25,9 +25,11 @@ class Restored:
     def of(cls, folder: Path) -> Self | None:
         """Return it for a data directory that was restored, None for any other."""
         try:
-            return cls(**orjson.loads((folder / MARK).read_bytes()))
-        except (OSError, ValueError, TypeError):
+            said = cls(**orjson.loads((folder / MARK).read_bytes()))
+            said.sentence()  # whoever wrote it: it must be of use
+        except (OSError, ValueError, TypeError, OverflowError):
             return None
+        return said if isinstance(said.at_ns, int) else None
 
     def sentence(self) -> str:
         """Return what must be known of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 import time
@@ -14,11 +15,14 @@ import orjson
 
 from config.errors import GatewayError
 from pipeline.log.directory import FORMAT
+from pipeline.log.schema import FILE as LOG_FILE
 from tanflow.backup import manifest
 from tanflow.backup.manifest import Manifest
 from tanflow.backup.origin import MARK
 from tanflow.soundness import problems
 
+_PART: Final = ".part"  # of the name of what is not whole yet; in a directory that is there, all of it
+_OF_EVERY_DISK: Final = "lost+found"  # in the root of a file system that is otherwise empty
 _FOLDERS: Final = ("history/raw", "history/1m", "history/1h")
 
 
@@ -28,11 +32,12 @@ def restore(source: Path, folder: Path) -> Manifest:
     Raises GatewayError when the directory holds anything already, the backup is not whole or sound, or of a format this
     version does not read; then nothing is left behind.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise GatewayError(f"{folder} is not empty; move it away first: nothing is ever overwritten")
-    draft = folder.with_name(f"{folder.name}.part")
+    folder = Path(os.path.realpath(folder))  # "." has no name to make another of, and a link is not to be replaced
+    draft = folder / _PART if folder.exists() else folder.with_name(f"{folder.name}{_PART}")
     if draft.exists():
         raise GatewayError(f"{draft} is left of a restore that was cut off, or of one under way; remove it first")
+    if folder.exists() and (not folder.is_dir() or any(path.name != _OF_EVERY_DISK for path in folder.iterdir())):
+        raise GatewayError(f"{folder} is not empty; move it away first: nothing is ever overwritten")
     homes = manifest.homes(folder)
     try:
         with manifest.private():
@@ -44,9 +49,7 @@ def restore(source: Path, folder: Path) -> Manifest:
             (draft / MARK).write_bytes(orjson.dumps(mark))
             manifest.synced(draft / MARK)
         manifest.settled(draft)
-        if folder.exists():
-            folder.rmdir()
-        draft.rename(folder)
+        _named(draft, folder)
         for home in homes:
             manifest.synced(home)
     except PermissionError:  # it names its place itself: that may be the backup
@@ -60,12 +63,24 @@ def restore(source: Path, folder: Path) -> Manifest:
     return said
 
 
+def _named(draft: Path, folder: Path) -> None:
+    """Give what was made its place; a directory that is there may be a disk of its own, so it is filled."""
+    if not folder.exists():
+        draft.rename(folder)
+        return
+    for path in sorted(draft.iterdir(), key=lambda path: path.name == LOG_FILE):  # no gateway begins without its log
+        path.rename(folder / path.name)
+    draft.rmdir()
+    manifest.synced(folder)
+
+
 def _unpacked(source: Path, draft: Path) -> Manifest:
     """Write every file the manifest names, and nothing else; raises GatewayError where one is not what it says."""
     with _opened(source) as backup:
         said = Manifest.parse(backup.manifest(), source)
         if said.data and said.data != FORMAT.strip():
             raise GatewayError(f"{source} holds '{said.data}'; this version reads '{FORMAT.strip()}'")
+        _fits(said, draft, source)
         missing = set(said.files)
         for name, content in backup.files():
             if name not in missing:
@@ -73,7 +88,7 @@ def _unpacked(source: Path, draft: Path) -> Manifest:
             target = draft / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as written:
-                found = manifest.copied(content, written)
+                found = manifest.copied(content, written, said.files[name][0])
             manifest.synced(target)
             if found != said.files[name]:
                 raise GatewayError(f"{source}: {name} is not what was backed up; take another copy of the backup")
@@ -83,6 +98,15 @@ def _unpacked(source: Path, draft: Path) -> Manifest:
     for name in _FOLDERS:
         (draft / name).mkdir(parents=True, exist_ok=True)
     return said
+
+
+def _fits(said: Manifest, draft: Path, source: Path) -> None:
+    """Raise GatewayError where the disk has no room: it may be that of a gateway that runs."""
+    needed, free = sum(size for size, _ in said.files.values()), shutil.disk_usage(draft).free
+    if needed > free:
+        raise GatewayError(
+            f"{source} holds {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free where {draft.parent} is"
+        )
 
 
 class _Folder:

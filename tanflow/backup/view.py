@@ -8,11 +8,13 @@ who books waits for milliseconds; whether each holds what the other goes by is l
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,40 +59,60 @@ class View:
 @contextmanager
 def view(folder: Path) -> Iterator[View]:
     """Open a view; raises GatewayError where there is no log, or nothing that fits could be seen."""
-    _tidy(folder)
     log = open_reader(folder)
-    pinned = _room(folder)
-    try:
-        for _ in range(_TRIES):
-            found = _look(folder, log, pinned)
+    with closing(log), _room(folder) as pinned:
+        for n in range(_TRIES):
+            place = pinned / str(n)
+            place.mkdir()
+            found = _look(folder, log, place)
             if found is not None:
                 yield found
                 return
             log.rollback()
-            shutil.rmtree(pinned)
-            pinned.mkdir()
+            shutil.rmtree(place)
         raise GatewayError(f"{folder} changed each time it was looked at; try again")
-    finally:
-        log.close()
-        shutil.rmtree(pinned, ignore_errors=True)
 
 
-def _room(folder: Path) -> Path:
-    """Return a folder for second names and for the copy of the ledger, on the disk of the data."""
-    made = folder / f"{PINNED}{os.getpid()}"
+@contextmanager
+def _room(folder: Path) -> Iterator[Path]:
+    """Make a folder for second names and for the copy of the ledger, on the disk of the data; it is held by a lock."""
     try:
-        made.mkdir(mode=0o700)
-    except OSError as error:
-        raise GatewayError(f"{folder} cannot be written to: {error.strerror}; copy it as it is instead") from error
-    return made
-
-
-def _tidy(folder: Path) -> None:
-    """Remove what a killed backup left behind."""
-    for left in folder.glob(f"{PINNED}*"):
-        number = left.name.removeprefix(PINNED)
-        if not (number.isdigit() and Path(f"/proc/{number}").exists()):
+        for left in left_over(folder):
             shutil.rmtree(left, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix=PINNED, dir=folder))
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise GatewayError(
+            f"{folder} cannot be written to, and a backup needs names of its own in it: {error.strerror}; look at its "
+            "disk. Where no gateway runs on it, copy it as it is"
+        ) from error
+    lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        os.close(lock)
+
+
+def left_over(folder: Path) -> list[Path]:
+    """Return what killed backups left in a data directory: nobody holds it; its number may be anybody's by now."""
+    return [place for place in sorted(folder.glob(f"{PINNED}*")) if place.is_dir() and not _is_held(place)]
+
+
+def _is_held(place: Path) -> bool:
+    try:
+        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True  # by one that has ended meanwhile
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def _look(folder: Path, log: sqlite3.Connection, pinned: Path) -> View | None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from config.explain import visible
 from tanflow.backup.origin import Restored
 from tanflow.backup.restoring import restore as restored
 from tanflow.backup.taking import take
@@ -53,6 +54,8 @@ def restore(
     made = datetime.fromtimestamp(said.at_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     out.print(f"{folder}: restored as of {made}, {len(said.files)} files, the log up to position {said.position}")
     if said.head:
-        out.print(f"ledger head {said.head}; heads kept elsewhere since then are of blocks this ledger does not have")
+        out.print(
+            f"ledger head {visible(said.head)}; heads kept elsewhere since then are of blocks this ledger does not have"
+        )
     if (mark := Restored.of(folder)) is not None:
-        err.print(f"warning: {mark.sentence()}")
+        err.print(f"warning: {visible(mark.sentence())}")

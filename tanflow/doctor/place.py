@@ -13,7 +13,7 @@ from pipeline.heartbeat import FREE_KEY
 from pipeline.log.directory import FORMAT
 from sinks.history_query import Question, Reader
 from tanflow.backup.origin import Restored
-from tanflow.backup.view import PINNED
+from tanflow.backup.view import left_over
 from tanflow.doctor.visit import Finding, Visit
 from tanflow.doctor.words import megabytes, span
 from tanflow.system_errors import user
@@ -98,8 +98,7 @@ def _room(visit: Visit) -> Iterator[Finding]:
 
 
 def _left_over(folder: Path) -> Iterator[Finding]:
-    left = [p for p in folder.glob(f"{PINNED}*") if not Path(f"/proc/{p.name.removeprefix(PINNED)}").exists()]
-    if left:
+    if left := left_over(folder):
         words = f"{left[0].name} is left of a backup that was cut off"
         yield Finding(_ABOUT, words, "the next tanflow backup removes it", wrong=False)
     if (restored := Restored.of(folder)) is not None:

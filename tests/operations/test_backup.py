@@ -177,13 +177,18 @@ def test_what_cannot_be_backed_up_or_restored_is_told_and_leaves_nothing(
     assert not [*tmp_path.glob("*.part")]
 
 
+def changed(backup: Path, **said: object) -> None:
+    """Write something else into a backup's manifest."""
+    before = orjson.loads((backup / NAME).read_bytes())
+    (backup / NAME).write_bytes(orjson.dumps(before | said))
+
+
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "history/../../evil", "a\\..\\evil"])
 def test_a_backup_cannot_write_outside_of_the_data_directory(earlier: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "as-folder"
     take(earlier, folder)
-    manifest = orjson.loads((folder / NAME).read_bytes())
-    manifest["files"][name] = manifest["files"].pop("format")
-    (folder / NAME).write_bytes(orjson.dumps(manifest))
+    files = orjson.loads((folder / NAME).read_bytes())["files"]
+    changed(folder, files=files | {name: files.pop("format")})
     with pytest.raises(GatewayError, match="is no file of a data directory"):
         restore(folder, tmp_path / "deep" / "x")
     assert not (tmp_path / "evil").exists()
