@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from pipeline.log.log import Log
 from pipeline.trust import boot_clock
 from sinks.history import History
 from tanflow.belonging import belong_together
+from tanflow.missing import missing
+
+logger = logging.getLogger("tanflow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,10 @@ class Ground:
 
 @asynccontextmanager
 async def open_ground(data: Data, base: Path = Path(), clock: Clock | None = None) -> AsyncIterator[Ground]:
-    """Open a data directory; raises GatewayError when it belongs to another gateway or has a foreign format."""
+    """Open a data directory; raises GatewayError when it belongs to another gateway or has a foreign format.
+
+    What log and history should hold and do not is told; readings go on, and no file will claim it.
+    """
     path = base / data.dir
     with ExitStack() as held:
         directory = held.enter_context(DataDirectory(path, data.ballast_mb))
@@ -46,6 +53,9 @@ async def open_ground(data: Data, base: Path = Path(), clock: Clock | None = Non
             await log.open_boot()
             await history.open()
             belong_together(path, log.reader.last_position(), history.cursor, ledger)
+            for words in missing(path, log.reader):
+                logger.error("%s", words)
+            history.skip(log.reader.first_position() - 1)
             yield Ground(directory, clock, log, history, ledger, booked)
         finally:
             await history.close()

@@ -85,6 +85,10 @@ class LogReader:
         """Return the position of the last commit, 0 before the first."""
         return int(self._db.execute("SELECT coalesce(max(position), 0) FROM log").fetchone()[0])
 
+    def first_position(self) -> int:
+        """Return the position of the oldest commit still held, 1 before the first."""
+        return int(self._db.execute("SELECT coalesce(min(position), 1) FROM log").fetchone()[0])
+
     def rows_after(self, position: int) -> int:
         """Return how many rows stand after a position."""
         return self._beyond(position, "rows_before + rows", "rows_before")

@@ -18,6 +18,7 @@ from tanflow.commissioning import records as commissioning
 from tanflow.doctor.place import read_only
 from tanflow.doctor.visit import Finding, Visit
 from tanflow.doctor.words import span
+from tanflow.missing import missing
 from tanflow.soundness import of_each_other, problems
 
 _DAY_NS: Final = 86_400 * SECOND_NS
@@ -31,7 +32,7 @@ def sound(visit: Visit, *, thorough: bool = False) -> Iterator[Finding]:
         yield from _no_log(visit)
         return
     found = problems(visit.folder) if thorough or _size(visit.folder) < _ALL_UP_TO else [*_at_the_end(visit)]
-    for words in found:
+    for words in [*found, *missing(visit.folder, visit.reader)]:
         yield Finding("records", words, "keep this directory as it is and restore a backup beside it: tanflow restore")
 
 

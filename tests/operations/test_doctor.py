@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -133,6 +134,16 @@ def test_damage_is_found(still: Still, file: str, words: str) -> None:
     path.write_bytes(damaged)
     said = still.ask()
     assert any(words in w for w in [*wrong(said, "records"), *wrong(said, "log")]), said["findings"]
+
+
+def test_what_the_history_lost_is_told(still: Still) -> None:
+    """Without reading it through as well."""
+    shutil.rmtree(still.data / "history" / "1m")
+    assert "restore" in finding(still.ask(), "history/1m: the rows of log positions 1 to ")["do"]
+    shutil.rmtree(still.data / "history")
+    with closing(open_writer(still.data)) as log:
+        assert log.execute("DELETE FROM log WHERE position < 7").rowcount
+    assert "1 to 6 are missing" in finding(still.ask(), "history/raw, history/1m, history/1h")["what"]
 
 
 def test_history_of_another_log_is_told(still: Still) -> None:

@@ -1,0 +1,47 @@
+"""Log and names of the history's files → the log positions whose rows are in neither, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pipeline.log.log import LogReader
+from sinks.history_files import LEVELS, RAW, File, holes, live, scan
+from tanflow.doctor.words import at
+
+_MOST: Final = 20  # sentences
+
+
+def missing(folder: Path, log: LogReader) -> list[str]:
+    """Return what was kept once and is not there any more, though it is not too old. Raises OSError.
+
+    The log's rows begin where the history's end, and each level of the history tells of all positions before. A gateway
+    may run: the log is looked at first, raw files next; what is written meanwhile only fills more.
+    """
+    first = log.first_position()
+    found: dict[tuple[int, int], list[str]] = {}
+    raw: list[File] = []
+    upto = 0
+    for level in LEVELS:
+        place = folder / "history" / level.name
+        files = live(scan(place))[0] if place.is_dir() else []
+        if level is RAW:
+            raw, upto = files, max(first - 1, max((f.upto for f in files), default=0))
+        for hole in holes(files, upto):
+            found.setdefault(hole, []).append(level.name)
+    beyond = (log.received_ns(first - 1) or 0) if first > 1 else 0
+    return [
+        f"{', '.join(f'history/{name}' for name in names)}: {_what(hole, raw, beyond)}, and the log begins at {first}. "
+        "Is its disk mounted? Stop the gateway and put the missing files back, or restore a backup (tanflow restore)"
+        for hole, names in sorted(found.items())[:_MOST]
+    ]
+
+
+def _what(hole: tuple[int, int], raw: Sequence[File], beyond_ns: int) -> str:
+    after, upto = hole
+    since = max((f.to_ns for f in raw if f.rows and f.upto <= after), default=0)
+    until = min((f.from_ns for f in raw if f.rows and f.after >= upto), default=beyond_ns)
+    times = [*([f"after {at(since)}"] if since else []), *([f"before {at(until)}"] if until else [])]
+    during = f" ({', '.join(times)})" if times else ""
+    return f"the rows of log positions {after + 1} to {upto} are missing{during}"

@@ -1,0 +1,98 @@
+"""Files of the history are taken away while no gateway runs: it says what is missing, goes on, and never covers it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from config.model import Data
+from pipeline.batch import Batch, Header, make
+from pipeline.clock import SECOND_NS, Clock
+from pipeline.log.directory import DataDirectory
+from pipeline.log.log import Log, LogReader
+from pipeline.log.writer import Entry
+from sinks.history import History
+from tanflow.ground import open_ground
+from tanflow.missing import missing
+
+START = 1_772_323_200 * SECOND_NS  # 2026-03-01
+
+
+def rows(position: int) -> Batch:
+    """Return what the commit at a position holds: a row a second of three series."""
+    time_ns = START + position * SECOND_NS
+    return make(Header("floor", 1, "", time_ns, 0), np.full(3, time_ns), [1, 2, 3], np.full(3, float(position)))
+
+
+@pytest.fixture
+async def data(tmp_path: Path) -> Path:
+    """A directory whose log holds positions 31 to 40, its history 1 to 35 in seven files of a level."""
+    folder = tmp_path / "data"
+    with DataDirectory(folder, ballast_mb=1):
+        log, history = Log(folder, Clock(), 0.01), History(folder / "history", Data().history)
+        await history.open()
+        for position in range(1, 41):
+            log.writer.floor = min(30, position - 1)
+            await log.append(Entry([rows(position)]))
+        for after in range(0, 35, 5):
+            batches = [rows(p) for p in range(after + 1, after + 6)]
+            columns = [np.concatenate([getattr(b, c) for b in batches]) for c in ("time_ns", "series", "value")]
+            await history.write(make(batches[0].header, *columns), after, after + 5)
+        await history.close()
+        await log.close()
+    return folder
+
+
+def told(folder: Path) -> list[str]:
+    with closing(LogReader(folder)) as reader:
+        return missing(folder, reader)
+
+
+def middle(history: Path) -> None:
+    next((history / "raw").glob("*_10_15_*")).unlink()
+
+
+def first(history: Path) -> None:
+    next((history / "raw").glob("*_0_5_*")).unlink()
+
+
+@pytest.mark.parametrize(
+    ("take", "expected"),
+    [
+        (lambda history: None, []),
+        (shutil.rmtree, ["history/raw, history/1m, history/1h: the rows of log positions 1 to 30 are missing"]),
+        (
+            middle,
+            ["history/raw: the rows of log positions 11 to 15 are missing (after 2026-03-01 00:00:10 UTC, before"],
+        ),
+        (first, ["history/raw: the rows of log positions 1 to 5 are missing (before 2026-03-01 00:00:06 UTC)"]),
+        (lambda history: shutil.rmtree(history / "1h"), ["history/1h: the rows of log positions 1 to 35 are missing"]),
+    ],
+    ids=["nothing", "history", "file", "oldest", "roll-ups"],
+)
+async def test_a_gateway_says_at_each_start_what_is_missing_and_never_covers_it(
+    data: Path, take: Callable[[Path], None], expected: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    take(data / "history")
+    said = told(data)
+    assert len(said) == len(expected)
+    assert all(words.startswith(start) for words, start in zip(said, expected, strict=True)), said
+    for upto in (41, 42):
+        caplog.clear()
+        async with open_ground(Data(dir=data, ballast_mb=1)) as ground:
+            errors = [r.message for r in caplog.records if r.levelno == logging.ERROR and "missing" in r.message]
+            assert errors == said
+            assert ground.history.cursor >= 30
+            await ground.log.append(Entry([rows(upto)]))
+            windows = ground.log.read(ground.history.cursor)
+            batch = windows[-1].batches[-1]
+            await ground.history.write(batch, ground.history.cursor, windows[-1].position)
+            await ground.history.compact()
+        said = told(data)
+        assert [w.partition(" (")[0] for w in said] == [w.partition(" (")[0] for w in expected]
