@@ -115,7 +115,8 @@ class Ingest:
 
     def _note(self, measured: Batch) -> None:
         """Take the times of accepted rows into `newest_ns`; one that is ahead of us would hide all that follow it."""
-        sane = ~is_ahead(measured)
+        ahead = is_ahead(measured)
+        sane = ~ahead if ahead.any() else slice(None)
         series, time_ns = measured.series[sane], measured.time_ns[sane]
         self.newest_ns[series] = np.maximum(self.newest_ns[series], time_ns)
         if (self.newest_ns[series] < time_ns).any():  # a series twice in a batch, and its last row not the newest

@@ -50,8 +50,9 @@ class Latest:
 
     def take(self, batch: Batch) -> None:
         """Adopt a batch's rows; of several of one series the last, late ones never."""
-        rows: npt.NDArray[Any] = (batch.quality & np.uint16(LATE)) == 0
-        rows &= batch.series < self.size
+        taken: npt.NDArray[Any] = (batch.quality & np.uint16(LATE)) == 0
+        taken &= batch.series < self.size
+        rows = slice(None) if taken.all() else taken
         series = batch.series[rows]
         self.time_ns[series] = batch.time_ns[rows]
         self.value[series] = batch.value[rows]
