@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.log.schema import FILE
 from tests.faults.hasty import COUNTED
 from tests.faults.plant import DATABASE, METERS, Plant
 from tests.faults.preload import Preload, Step
@@ -31,17 +32,17 @@ class Way:
     part: str
     steps: range
     one: int = 0
-    starting: bool = False  # steps of a start, not of a gateway that accepts
+    starting: bool = False  # from the start on, not once it has accepted something
     program: tuple[str, str] = TANFLOW
 
 
 # A commit takes 8 steps and there is a snapshot in every twentieth; a cut takes some 15 and 350 writes, a compaction
-# some 25 and 50 to 150 writes, a delivery 5. Once the log has grown so far each commit begins with a checkpoint.
+# some 25 and 50 to 150 writes, a delivery 5. A checkpoint that was cut short begins anew with the next start.
 WAYS = (
     Way("start", Step.DISK, "", range(1, 151, 3), 30, starting=True),
     Way("commit and snapshot", Step.DISK, "log.db", range(1, 171), 9),
-    Way("writes of a checkpoint of the log", Step.WRITE, "/log.db$", range(1, 31)),
-    Way("end of a checkpoint of the log", Step.SYNC, "/log.db$", range(1, 4)),
+    Way("writes of a checkpoint of the log", Step.WRITE, "/log.db$", range(1, 31), starting=True),
+    Way("end of a checkpoint of the log", Step.SYNC, "/log.db$", range(1, 3), starting=True),
     Way("cut and roll-up of the history", NAMES, "history/", range(1, 46), 5),
     Way("every tenth write of a cut and roll-up", Step.WRITE, "history/", range(1, 400, 10)),
     Way("compaction of the history", NAMES, "history/", range(1, 46), 8, program=HASTY),
@@ -51,11 +52,14 @@ WAYS = (
 
 
 def kill_at(plant: Plant, preload: Preload, way: Way, step: int, port: int) -> None:
-    """Start the gateway and end it at a step: of its start, or of the work to come once it has accepted something."""
+    """Start the gateway and end it at a step: from its start on, or of the work to come once it has accepted something."""
     plant.program, plant.environment = way.program, preload.environment() | {COUNTED: str(int(way.kinds))}
-    if not way.starting:
+    fresh = not (plant.data / FILE).exists()
+    if not way.starting or (way.part and fresh):  # who makes the log writes the file itself
         plant.start()
         plant.accepts(time.monotonic())
+    if way.starting:
+        plant.kill()
     # What counts while it compacts is said by that program itself.
     preload.kill_at(step, Step(0) if way.program == HASTY else way.kinds, way.part, torn=step % 2 == 1, port=port)
     process = plant.start() if way.starting else plant.process
