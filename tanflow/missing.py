@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,12 @@ def missing(folder: Path, log: LogReader) -> list[str]:
         "Is its disk mounted? Stop the gateway and put the missing files back, or restore a backup (tanflow restore)"
         for hole, names in sorted(found.items())[:_MOST]
     ]
+
+
+def missing_in(folder: Path) -> list[str]:
+    """Return the same of a directory whose log nobody has open."""
+    with closing(LogReader(folder)) as log:
+        return missing(folder, log)
 
 
 def _what(hole: tuple[int, int], raw: Sequence[File], beyond_ns: int) -> str:

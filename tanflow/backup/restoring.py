@@ -6,7 +6,7 @@ import os
 import shutil
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -19,6 +19,7 @@ from pipeline.log.schema import FILE as LOG_FILE
 from tanflow.backup import manifest
 from tanflow.backup.manifest import Manifest
 from tanflow.backup.origin import MARK
+from tanflow.missing import missing_in
 from tanflow.soundness import problems
 
 _PART: Final = ".part"  # of the name of what is not whole yet; in a directory that is there, all of it
@@ -26,7 +27,7 @@ _OF_EVERY_DISK: Final = "lost+found"  # in the root of a file system that is oth
 _FOLDERS: Final = ("history/raw", "history/1m", "history/1h")
 
 
-def restore(source: Path, folder: Path) -> Manifest:
+def restore(source: Path, folder: Path, tell: Callable[[str], None] = lambda _: None) -> Manifest:
     """Make a data directory out of a backup and return what the backup says of itself.
 
     Raises GatewayError when the directory holds anything already, the backup is not whole or sound, or of a format this
@@ -45,6 +46,8 @@ def restore(source: Path, folder: Path) -> Manifest:
             said = _unpacked(source, draft)
             if wrong := problems(draft):
                 raise GatewayError(f"{source} is not sound: {wrong[0]}")
+            for words in missing_in(draft):
+                tell(f"warning: {words}")
             mark = {"host": said.host, "folder": said.folder, "made_ns": said.at_ns, "at_ns": time.time_ns()}
             (draft / MARK).write_bytes(orjson.dumps(mark))
             manifest.synced(draft / MARK)

@@ -20,6 +20,7 @@ from pipeline.log.schema import FILE as LOG_FILE
 from tanflow.backup import manifest
 from tanflow.backup.manifest import Manifest
 from tanflow.backup.view import PINNED, View, copy_log, view
+from tanflow.missing import missing_in
 from tanflow.soundness import problems
 from tanflow.web.inside.health import program_version
 
@@ -44,6 +45,8 @@ def take(folder: Path, target: Path, tell: Progress = lambda _: None) -> Manifes
         tell("checking log, history and ledger of the copy")
         if wrong := problems(draft):
             raise GatewayError(f"the copy is not sound, so no backup is left: {wrong[0]}")
+        for words in missing_in(draft):
+            tell(f"warning: {words}")
         for made in draft.glob("log.db-*"):  # looking at it makes them anew
             made.unlink()
         if target.suffix == TAR:

@@ -33,6 +33,7 @@ PINNED: Final = ".backup-"  # names of the view's own folders in a data director
 _LEFT_OUT: Final = ("owner", "ballast", LOG_FILE, LEDGER_FILE, "history")
 _PAGES: Final = 256
 _TRIES: Final = 20
+_Reached = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +59,21 @@ class View:
 
 @contextmanager
 def view(folder: Path) -> Iterator[View]:
-    """Open a view; raises GatewayError where there is no log, or nothing that fits could be seen."""
+    """Open a view; raises GatewayError where there is no log, or nothing that fits could be seen.
+
+    What does not fit twice, with nothing written in between, never will: that is for whoever checks the copy to say.
+    """
     log = open_reader(folder)
     with closing(log), _room(folder) as pinned:
+        before: _Reached = ()
         for n in range(_TRIES):
             place = pinned / str(n)
             place.mkdir()
-            found = _look(folder, log, place)
-            if found is not None:
+            found, unfit = _look(folder, log, place)
+            if found is not None and (not unfit or unfit == before):
                 yield found
                 return
+            before = unfit
             log.rollback()
             shutil.rmtree(place)
         raise GatewayError(f"{folder} changed each time it was looked at; try again")
@@ -115,11 +121,14 @@ def _is_held(place: Path) -> bool:
     return False
 
 
-def _look(folder: Path, log: sqlite3.Connection, pinned: Path) -> View | None:
-    """Return a view, None where parts of it do not fit: something was cut, compacted or booked in between."""
+def _look(folder: Path, log: sqlite3.Connection, pinned: Path) -> tuple[View | None, _Reached]:
+    """Return (a view, how far each part reaches where they do not fit): something was cut or booked in between.
+
+    None where the history was compacted.
+    """
     pinning = _pin(folder / "history", pinned)
     if pinning is None:
-        return None
+        return None, ()
     history, archived = pinning
     ledger, head, booked = _ledger(folder, pinned)
     log.execute("BEGIN")
@@ -127,9 +136,9 @@ def _look(folder: Path, log: sqlite3.Connection, pinned: Path) -> View | None:
     row = log.execute("SELECT state FROM cursors WHERE consumer = ?", (PUBLISHER,)).fetchone()
     published = orjson.loads(row[0])["seq"] if row and row[0] else 0
     needed = min(archived, booked) + 1 if ledger else archived + 1
-    if (first or needed) > needed or published > head.seq:
-        return None
-    return View(folder, log, ledger, head, history, archived, last or 0)
+    is_unfit = (first or needed) > needed or published > head.seq
+    seen = View(folder, log, ledger, head, history, archived, last or 0)
+    return seen, (first, archived, booked, published, head.seq) if is_unfit else ()
 
 
 def _pin(root: Path, pinned: Path) -> tuple[dict[str, Path], int] | None:

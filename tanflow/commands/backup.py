@@ -50,7 +50,7 @@ def restore(
 ) -> None:
     """Make the data directory out of a backup; one that holds anything already is never overwritten."""
     folder = data_folder(config, data)
-    said = restored(source, folder)
+    said = restored(source, folder, err.print)
     made = datetime.fromtimestamp(said.at_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     out.print(f"{folder}: restored as of {made}, {len(said.files)} files, the log up to position {said.position}")
     if said.head:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,13 @@ from config.model import Data
 from pipeline.batch import Batch, Header, make
 from pipeline.clock import SECOND_NS, Clock
 from pipeline.log.directory import DataDirectory
-from pipeline.log.log import Log, LogReader
+from pipeline.log.log import Log
 from pipeline.log.writer import Entry
 from sinks.history import History
+from tanflow.backup.restoring import restore
+from tanflow.backup.taking import take
 from tanflow.ground import open_ground
-from tanflow.missing import missing
+from tanflow.missing import missing_in
 
 START = 1_772_323_200 * SECOND_NS  # 2026-03-01
 
@@ -49,11 +50,6 @@ async def data(tmp_path: Path) -> Path:
     return folder
 
 
-def told(folder: Path) -> list[str]:
-    with closing(LogReader(folder)) as reader:
-        return missing(folder, reader)
-
-
 def middle(history: Path) -> None:
     next((history / "raw").glob("*_10_15_*")).unlink()
 
@@ -80,7 +76,7 @@ async def test_a_gateway_says_at_each_start_what_is_missing_and_never_covers_it(
     data: Path, take: Callable[[Path], None], expected: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     take(data / "history")
-    said = told(data)
+    said = missing_in(data)
     assert len(said) == len(expected)
     assert all(words.startswith(start) for words, start in zip(said, expected, strict=True)), said
     for upto in (41, 42):
@@ -94,5 +90,18 @@ async def test_a_gateway_says_at_each_start_what_is_missing_and_never_covers_it(
             batch = windows[-1].batches[-1]
             await ground.history.write(batch, ground.history.cursor, windows[-1].position)
             await ground.history.compact()
-        said = told(data)
+        said = missing_in(data)
         assert [w.partition(" (")[0] for w in said] == [w.partition(" (")[0] for w in expected]
+
+
+@pytest.mark.parametrize("take_away", [middle, shutil.rmtree], ids=["file", "history"])
+async def test_backup_and_restore_keep_what_is_left_and_say_what_is_missing(
+    data: Path, take_away: Callable[[Path], None]
+) -> None:
+    take_away(data / "history")
+    said: list[str] = []
+    take(data, data.parent / "copy.tar", said.append)
+    restore(data.parent / "copy.tar", data.parent / "restored", said.append)
+    [missing] = missing_in(data)
+    assert [words for words in said if words.startswith("warning")] == [f"warning: {missing}"] * 2
+    assert missing_in(data.parent / "restored") == [missing]
