@@ -52,7 +52,7 @@ WAYS = (
 
 
 def kill_at(plant: Plant, preload: Preload, way: Way, step: int, port: int) -> None:
-    """Start the gateway and end it at a step: from its start on, or of the work to come once it has accepted something."""
+    """Start the gateway and end it at a step, counted from its start on or once it has accepted something."""
     plant.program, plant.environment = way.program, preload.environment() | {COUNTED: str(int(way.kinds))}
     fresh = not (plant.data / FILE).exists()
     if not way.starting or (way.part and fresh):  # who makes the log writes the file itself
