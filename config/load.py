@@ -20,6 +20,7 @@ from config.model import Asset, Gateway
 from config.plant_checks import Finding, Loc, Plant, check_plant
 from config.points import DeviceMap, Point, Template
 from config.reference_checks import check_references
+from config.secret_checks import doubt_secrets
 from config.templates import Templates
 from config.yaml_lines import Place, Unreadable, locate, read, written
 
@@ -211,6 +212,7 @@ def _doubts(plant: Plant) -> Iterator[Finding]:
             )
             yield path, message
     yield from doubt_meters(plant)
+    yield from doubt_secrets(plant.gateway)
     yield from doubt_cooling(plant)
 
 

@@ -42,7 +42,8 @@ def doctor(
     folder = data or loaded.gateway.data.dir
     with visit(loaded, folder) as seen:
         found = examine(seen, thorough=thorough)
-        found += [Finding("configuration", str(w), wrong=False) for w in loaded.warnings]
+        told = {f.what for f in found}
+        found += [Finding("configuration", str(w), wrong=False) for w in loaded.warnings if w.message not in told]
         _conclude(found, facts(seen), seen.now_ns, as_json)
 
 

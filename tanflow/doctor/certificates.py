@@ -1,4 +1,4 @@
-"""Certificates the configuration names or the gateway keeps: those that have ended or end within a month."""
+"""Certificates the configuration names or the gateway keeps that have ended or end soon; secrets all may read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from config.secret_checks import doubt_secrets
 from tanflow.doctor.visit import Finding, Visit
+
+
+def secrets(visit: Visit) -> Iterator[Finding]:
+    """Yield files of secrets and private keys that every user may read."""
+    for loc, words in doubt_secrets(visit.config):
+        yield Finding(".".join(map(str, loc)), words, "whoever has read it may use it: it is not secret any more")
 
 
 def certificates(visit: Visit) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from config.errors import GatewayError
-from tanflow.doctor.certificates import certificates
+from tanflow.doctor.certificates import certificates, secrets
 from tanflow.doctor.connections import connections, last_readings
 from tanflow.doctor.place import place
 from tanflow.doctor.process import clock, ports, process
@@ -21,7 +21,7 @@ def examine(visit: Visit, *, thorough: bool = False) -> list[Finding]:
     looks: list[tuple[str, Callable[[Visit], Iterator[Finding]]]] = [
         ("process", process), ("data directory", place), ("records", partial(sound, thorough=thorough)),
         ("clock", clock), ("ports", ports), ("connections", connections), ("sinks", sinks), ("history", behind),
-        ("dead letters", letters), ("certificates", certificates), ("commissioning", unproven),
+        ("dead letters", letters), ("certificates", certificates), ("secrets", secrets), ("commissioning", unproven),
     ]  # fmt: skip
     found = [finding for about, look in looks for finding in _safely(about, look, visit)]
     found += _said(visit, found)

@@ -11,11 +11,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from config.load import load
 from pipeline.clock import SECOND_NS
 from pipeline.log.schema import open_writer
 from tests.operations.asking import doctor, finding, wrong
@@ -185,6 +187,34 @@ def test_wrong_credentials_of_a_database(still: Still, monkeypatch: pytest.Monke
     assert "check token:" in told["what"]
     assert told["about"] == "sink new"
     assert "a token nobody knows" not in str(told)
+
+
+def test_secrets_every_user_may_read(still: Still) -> None:
+    """A password and a private key: the doctor calls them wrong, the configuration is doubted at their lines."""
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        for name in ("key", "password", "ours"):
+            (place / name).write_text("not for all\n")
+            (place / name).chmod(0o644 if name != "ours" else 0o640)
+        b = "protocol: mqtt, host: 127.0.0.1, username: u"
+        connections = (
+            f"  b1: {{{b}, client_id: a, password: {{file: {place}/password}},\n"
+            f"    tls: {{ca: {place}/ours, certificate: {place}/key, key: {place}/key}}}}\n"
+            f"  b2: {{{b}, client_id: b, password: {{file: {place}/ours}}}}\n"
+        )
+        still.write(connections=connections)
+        assert [w for w in wrong(still.ask()) if "may read" in w] == []  # nobody may go into the folder
+        place.chmod(0o755)
+        said = still.ask()
+        assert {f["about"] for f in said["findings"] if f["wrong"] and "may read" in f["what"]} == {
+            "connections.b1.password", "connections.b1.tls.key",
+        }  # fmt: skip
+        assert str(said).count(f"may read {place}/key;") == 1
+        lines = [str(w) for w in load(still.config).warnings if "every user" in w.message]
+    where = f"{still.config}:"
+    assert [line.removeprefix(where).partition(" every")[0] for line in lines] == [
+        "7: connections.b1.password:", "8: connections.b1.tls.key:",
+    ]  # fmt: skip
 
 
 def test_serial_ports_certificates_and_a_wrong_configuration(still: Still, tmp_path: Path) -> None:
