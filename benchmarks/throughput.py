@@ -69,6 +69,7 @@ class Feed:
             answers, self._turn = self._answers[self._turn], (self._turn + 1) % IMAGES
             now_s = time.monotonic()
             for unit, data in zip(self._units, answers, strict=True):
+                unit._asking = unit.values  # as if its cycle had asked: an answer ends the one under way
                 unit.answered(unit.values[0], data, now_s)
         while self._inbox:
             await self._ingest.accept(self._inbox.take())
