@@ -16,7 +16,7 @@ from pipeline.batch import COLUMNS
 from pipeline.quality import BAD, COMM, LATE, PROFILE_ESTIMATED, UNCERTAIN
 from sinks import history_rollup
 from sinks.history_parquet import Columns
-from sinks.history_rollup import PARTIAL, merge, sorted_rows, summarise
+from sinks.history_rollup import PARTIAL, is_ordered, merge, sorted_rows, summarise
 from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, Row, S, agree, batch, expected, multiset, opened, stored
 
 AGGREGATES = ("mean", "min", "max", "sum", "first", "last", "count", "integral")
@@ -138,3 +138,10 @@ def test_interleaved_partials_do_not_guess_their_integral() -> None:
 def test_bad_rows_only_count_as_bad() -> None:
     partials = summarise(rows_of([Row(0, 1, 5.0, 0, BAD | COMM), Row(0, 2, math.nan), Row(0, 3, 4.0)]), MIN)
     assert [partials[n][0] for n in ("count", "sum", "min", "max", "bad", "quality")] == [1, 4.0, 4.0, 4.0, 2, 0]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 2)), max_size=6), st.booleans())
+def test_rows_are_ordered_where_sorting_leaves_them(rows: list[tuple[bool, int, int]], sorted_: bool) -> None:
+    rows = sorted(rows, key=lambda row: row[::-1]) if sorted_ else rows
+    keys = [np.array([row[i] for row in rows]) for i in range(3)]
+    assert is_ordered(keys) == (np.lexsort(keys).tolist() == [*range(len(rows))])
