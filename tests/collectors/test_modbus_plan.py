@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import struct
 from typing import Any, Literal
@@ -220,3 +221,23 @@ def test_every_template_compiles_into_few_blocks(name: str) -> None:
     assert 1 <= len(plan.blocks) <= 4 + len(points) // 8
     for block in (*plan.blocks, *plan.identity):
         encode(block.read(1))
+
+
+@given(st.sampled_from(sorted(STRUCT)), ORDER, ORDER, st.integers(1, 5), st.booleans(), st.data())
+def test_numbers_side_by_side_decode_as_those_that_are_gathered(
+    kind: str, word: Order, byte: Order, count: int, absent: bool, data: st.DataObject
+) -> None:
+    size = REGISTERS[kind]
+    raw = np.frombuffer(data.draw(st.binary(min_size=6 * size * count, max_size=6 * size * count)), np.uint8)
+    replies = raw.reshape(3, 2 * size * count)
+    no_value = (int.from_bytes(replies[0, : 2 * size].tobytes(), "big"),) if absent else ()
+    order = {"word_order": word, "byte_order": byte, "not_available": no_value}
+    (block,) = compile_plan([spot(n * size, kind, **order) for n in range(count)]).blocks
+    (gather,) = block.gathers
+    assert (gather.plain is not None) == (byte == "big" and (word == "big" or size == 1))
+    gathered = dataclasses.replace(block, gathers=(dataclasses.replace(gather, plain=None),))
+    with np.errstate(invalid="ignore"):
+        for mine, theirs in zip(block.decode(replies), gathered.decode(replies), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    if absent and gather.plain is not None:
+        assert np.isnan(block.decode(replies[:1])[0][0, 0])
