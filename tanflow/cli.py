@@ -10,11 +10,10 @@ from collections.abc import Callable, Coroutine
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 import uvloop
-from rich.console import Console
 from typer.core import TyperGroup
 
 from config.errors import ConfigError, GatewayError
@@ -23,6 +22,9 @@ from config.load import Loaded, load
 from tanflow import log_lines
 from tanflow.memory import hurry, leave
 from tanflow.system_errors import sentence
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Every other command has a file of its own, read only when it is called: a gateway need not carry them all.
 _ELSEWHERE: Final = {
@@ -66,8 +68,14 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
-out = Console()
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Return where a person reads; only who has something to say imports it, a gateway that runs need not carry it."""
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True, highlight=False) if stderr else Console()
+
 
 _SCENARIOS = sorted(path.stem for path in (Path(__file__).parent.parent / "simulators" / "scenarios").glob("*.yaml"))
 
@@ -93,7 +101,7 @@ def duration(text: str) -> float:
 def _loaded(path: Path) -> Loaded:
     loaded = load(path)
     for warning in loaded.warnings:
-        err.print(f"warning: {warning}", style="yellow", markup=False)
+        _console(stderr=True).print(f"warning: {warning}", style="yellow", markup=False)
     return loaded
 
 
@@ -137,7 +145,7 @@ def check(
     loaded = _loaded(config)
     check_more(loaded)
     if not as_json:
-        out.print(summary(loaded), markup=False, highlight=False, soft_wrap=True)
+        _console().print(summary(loaded), markup=False, highlight=False, soft_wrap=True)
     if connect:
         from tanflow.commands import connected
 
@@ -182,11 +190,11 @@ def status(data: DataDir = Path("data")) -> None:
     """Show how far the log, its readers and the history have come, and how its connections last were."""
     from tanflow.looking import connections_table, log_words, status_table
 
-    out.print(log_words(data), end="\n\n")
-    out.print(status_table(data))
+    _console().print(log_words(data), end="\n\n")
+    _console().print(status_table(data))
     if (connections := connections_table(data)) is not None:
-        out.print()
-        out.print(connections)
+        _console().print()
+        _console().print(connections)
 
 
 @app.command()
@@ -210,7 +218,14 @@ def deadletters(
     """Show what could not be read or was refused for good, and why."""
     from tanflow.looking import dead_letter_table
 
-    out.print(dead_letter_table(data, rows))
+    _console().print(dead_letter_table(data, rows))
+
+
+def _ended(words: str, code: int = 1) -> SystemExit:
+    """Tell why it ends; what others wrote, as the names in a backup, colours no terminal."""
+    for line in words.split("\n"):
+        _console(stderr=True).print(visible(line), markup=False)
+    return SystemExit(code)
 
 
 def _ended(words: str, code: int = 1) -> SystemExit:

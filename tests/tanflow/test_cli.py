@@ -53,6 +53,12 @@ def tanflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return call
 
 
+def test_a_gateway_that_runs_does_not_carry_what_it_may_never_need() -> None:
+    code = "import sys, tanflow.cli, tanflow.running; print(*{'rich', 'duckdb', 'asyncua', 'paho'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr, done.returncode) == ("\n", "", 0)
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A demo of five seconds in a process of its own, on free ports, and the data it leaves."""
