@@ -231,7 +231,7 @@ def _ended(words: str, code: int = 1) -> SystemExit:
 def _ended(words: str, code: int = 1) -> SystemExit:
     """Tell why it ends; what others wrote, as the names in a backup, colours no terminal."""
     for line in words.split("\n"):
-        err.print(visible(line), markup=False)
+        _console(stderr=True).print(visible(line), markup=False)
     return SystemExit(code)
 
 
