@@ -228,13 +228,6 @@ def _ended(words: str, code: int = 1) -> SystemExit:
     return SystemExit(code)
 
 
-def _ended(words: str, code: int = 1) -> SystemExit:
-    """Tell why it ends; what others wrote, as the names in a backup, colours no terminal."""
-    for line in words.split("\n"):
-        _console(stderr=True).print(visible(line), markup=False)
-    return SystemExit(code)
-
-
 def main() -> None:
     """Run the command line; a mistake of the user is a sentence, never a traceback."""
     os.umask(0o077)  # what it writes is its user's own
