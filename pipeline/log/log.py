@@ -89,6 +89,13 @@ class LogReader:
         """Return the position of the oldest commit still held, 1 before the first."""
         return int(self._db.execute("SELECT coalesce(min(position), 1) FROM log").fetchone()[0])
 
+    def rows_upto(self, position: int) -> int:
+        """Return how many rows were ever accepted up to a position; where it is gone, before the oldest still held."""
+        upto = "SELECT rows_before + rows FROM log WHERE position <= ? ORDER BY position DESC LIMIT 1"
+        found = self._db.execute(upto, (position,)).fetchone()
+        found = found or self._db.execute("SELECT rows_before FROM log ORDER BY position LIMIT 1").fetchone()
+        return int(found[0]) if found else 0
+
     def rows_after(self, position: int) -> int:
         """Return how many rows stand after a position."""
         return self._beyond(position, "rows_before + rows", "rows_before")

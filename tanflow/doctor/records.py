@@ -80,7 +80,7 @@ def letters(visit: Visit) -> Iterator[Finding]:
         ((reason,),) = visit.reader.query("SELECT reason FROM dead WHERE id = ?", (last,))
         if policy:
             do = "they are in the history: once the sink is well, tanflow resend --from … --to …"
-            yield Finding(component, f"rows were given up by the declared policy: {reason}", do, since_ns)
+            yield Finding(component, f"rows were given up: {reason}", do, since_ns)
         else:
             words = f"{count} dead letters in the last 24 h; the last: {reason}"
             yield Finding(
