@@ -24,6 +24,7 @@ from tests.operations.asking import doctor, finding, wrong
 from tests.operations.certificate import ending
 from tests.operations.conftest import newest_ns
 from tests.security.echo import echo
+from tests.tanflow.command import said
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def test_dead_letters_and_rows_the_policy_gave_up(still: Still) -> None:
     still.put(letter, still.now_ns - SECOND_NS, "policy", "12 rows older than 1 h were dropped")
     still.put(letter, still.now_ns - SECOND_NS, "db", "field type conflict")
     said = still.ask()
-    given_up = finding(said, "given up by the declared policy: 12 rows older")
+    given_up = finding(said, "rows were given up: 12 rows older")
     assert "tanflow resend" in given_up["do"]
     assert given_up["since_ns"] == still.now_ns - SECOND_NS
     assert finding(said, "1 dead letters in the last 24 h; the last: field type conflict")
@@ -187,6 +188,25 @@ def test_wrong_credentials_of_a_database(still: Still, monkeypatch: pytest.Monke
     assert "check token:" in told["what"]
     assert told["about"] == "sink new"
     assert "a token nobody knows" not in str(told)
+
+
+def test_a_reading_of_this_moment_is_of_no_negative_age(
+    still: Still, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The doctor looks at its clock before it looks at the log."""
+    still.write()
+    monkeypatch.setattr(
+        "tanflow.commands.doctor.facts", lambda seen: {"last_reading_ns": {"floor": seen.now_ns + SECOND_NS}}
+    )
+    assert "floor: last reading 0 s ago" in said(monkeypatch, capsys, "doctor", "-c", still.config).out
+
+
+def test_a_terminal_without_arrows_gets_their_numbers(still: Still) -> None:
+    asked = [sys.executable, "-m", "tanflow", "doctor", "-c", str(still.config)]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "\n        \\u2192 " in done.stdout
 
 
 def test_secrets_every_user_may_read(still: Still) -> None:
