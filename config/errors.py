@@ -43,11 +43,15 @@ class ConfigError(GatewayError):
 
 
 class Unavailable(GatewayError):
-    """The other side is away or busy; the data is kept and tried again after `after_s` [s]."""
+    """The other side is away or busy; the data is kept and tried again after `after_s` [s].
 
-    def __init__(self, message: str, after_s: float | None = None) -> None:
+    `lasting`: it stays so until somebody puts it right, as a wrong password does; who waits for an end need not.
+    """
+
+    def __init__(self, message: str, after_s: float | None = None, *, lasting: bool = False) -> None:
         super().__init__(message)
         self.after_s = after_s
+        self.lasting = lasting
 
 
 class Rejected(GatewayError):

@@ -116,7 +116,8 @@ class InfluxSink:
         if answer.status in (401, 403):
             self._disconnect()  # so that a renewed secret is read at the next attempt
         said = f" ({answer.words})" if answer.words else ""
-        raise Unavailable(f"{self.target} answers {answer.status}{said}; {self._advice(answer)}", answer.after_s)
+        words = f"{self.target} answers {answer.status}{said}; {self._advice(answer)}"
+        raise Unavailable(words, answer.after_s, lasting=answer.status in (401, 403, 404))
 
     def _disconnect(self) -> None:
         api, self._api = self._api, None

@@ -38,6 +38,7 @@ _LONGEST_NS: Final = 367 * 86_400 * SECOND_NS  # of an entry of the account
 _EVER: Final = 2**62
 _PATIENCE_S: Final = 300.0  # with a database that is away
 _FIRST_BACKOFF_S: Final = 0.5
+_FIRST_ROWS: Final = 500  # of a request; the rows that are refused among them are found within seconds
 _HEADER: Final = Header("resend", 0, "", 0, 0)
 
 
@@ -65,6 +66,7 @@ class Sent:
     rows: int = 0
     refused: int = 0
     retried: int = 0
+    away: str = ""  # why the database took nothing the last time
     reasons: dict[str, int] = field(default_factory=dict)
 
     def refuse(self, refusals: list[Refusal]) -> None:
@@ -206,30 +208,38 @@ async def resend(
 ) -> Sent:
     """Write a stretch of the past to one database, `rate` rows a second at most; the same points replace themselves.
 
-    Raises Unavailable when the database is away for five minutes: whatever was written stands, and may be sent again.
+    `tell` is called with each request's outcome: a first one small, as behind every refusal, then ever larger ones.
+    Raises Unavailable when the database is away for five minutes, or until somebody puts it right: whatever was written
+    stands, and may be sent again.
     """
-    sent, began = Sent(), time.monotonic()
+    sent, began, most = Sent(), time.monotonic(), min(_FIRST_ROWS, config.batch_rows)
     for part in past.parts():
         async with registry.sink(name, config, part.table, Counters()) as sink:
             batches = past.batches(part, wanted)
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-                for at in range(0, len(batch), config.batch_rows):
-                    piece = batch.take(slice(at, at + config.batch_rows))
-                    sent.refuse(await _written(sink, piece, config.backoff_max_s, sent))
-                    sent.rows += len(piece)
+                at = 0
+                while at < len(batch):
+                    piece = batch.take(slice(at, at + most))
+                    refused = await _written(sink, piece, config.backoff_max_s, sent, tell)
+                    sent.refuse(refused)
+                    sent.rows, at = sent.rows + len(piece), at + len(piece)
+                    most = min(_FIRST_ROWS if refused else 2 * most, config.batch_rows)
                     tell(sent)
                     await asyncio.sleep(max(0.0, began + sent.rows / rate - time.monotonic()))
     return sent
 
 
-async def _written(sink: Sink, batch: Batch, backoff_max_s: float, sent: Sent) -> list[Refusal]:
+async def _written(
+    sink: Sink, batch: Batch, backoff_max_s: float, sent: Sent, tell: Callable[[Sent], None]
+) -> list[Refusal]:
     backoff, until = _FIRST_BACKOFF_S, time.monotonic() + _PATIENCE_S
     while True:
         try:
             return list(await sink.write(batch))
         except Unavailable as error:
-            if time.monotonic() > until:
+            if error.lasting or time.monotonic() > until:
                 raise
-            sent.retried += 1
+            sent.retried, sent.away = sent.retried + 1, str(error)
+            tell(sent)
             await asyncio.sleep(min(error.after_s if error.after_s is not None else backoff, backoff_max_s))
             backoff *= 2

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import typer
 import uvloop
 from rich.console import Console
 
-from config.errors import GatewayError, Rejected
-from config.explain import nearest
+from config.errors import GatewayError, Rejected, Unavailable
+from config.explain import nearest, visible
 from config.load import load
 from config.model import InfluxSink
 from pipeline.log.log import LogReader
@@ -25,7 +26,8 @@ from tanflow.resending import resend as resent
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-_REASONS = 10
+_REASONS: Final = 10
+_PACE_S: Final = 10.0  # between two lines on how far it is
 
 
 def resend(
@@ -56,11 +58,31 @@ def resend(
         began = time.monotonic()
         with bar() as progress:
             task = progress.add_task(f"to {name}", total=past.estimate(wanted) or None)
-            work = resent(
-                past, name, gateway.sinks[name], wanted, rate, lambda s: progress.update(task, completed=s.rows)
-            )
-            sent = uvloop.run(work)
+            told = _Told(lambda rows: progress.update(task, completed=rows))
+            try:
+                sent = uvloop.run(resent(past, name, gateway.sinks[name], wanted, rate, told))
+            except Unavailable as error:
+                raise GatewayError(f"{error}; {told.written:,} rows were written before; call it again then") from None
     _conclude(name, sent, time.monotonic() - began)
+
+
+class _Told:
+    """Says what a database refuses, and why it takes nothing, once each; without a terminal how far it has come."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance, self._said, self._next_s = advance, set[str](), time.monotonic() + _PACE_S
+        self.written = 0
+
+    def __call__(self, sent: Sent) -> None:
+        self._advance(sent.rows)
+        self.written = sent.rows - sent.refused
+        for words in (f"waiting: {sent.away}" if sent.away else "", *(f"refused: {why}" for why in sent.reasons)):
+            if words and words not in self._said and len(self._said) < _REASONS:
+                self._said.add(words)
+                err.print(visible(words))
+        if not err.is_terminal and time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + _PACE_S
+            err.print(f"{sent.rows:,} rows so far, {sent.refused:,} of them refused, {sent.retried} attempts in vain")
 
 
 def _named(sinks: dict[str, InfluxSink], name: str) -> str:
@@ -75,7 +97,7 @@ def _named(sinks: dict[str, InfluxSink], name: str) -> str:
 
 def _warn(past: Past, wanted: Wanted, zone: ZoneInfo) -> None:
     oldest_ns = past.oldest_ns()
-    if oldest_ns > wanted.start_ns:
+    if oldest_ns and oldest_ns > wanted.start_ns:
         since = datetime.fromtimestamp(oldest_ns / 1e9, UTC).astimezone(zone).isoformat(timespec="seconds")
         err.print(f"the history's rows begin at {since}; what is older cannot be sent again (data.history.raw_days)")
 
@@ -85,7 +107,7 @@ def _conclude(name: str, sent: Sent, seconds: float) -> None:
     waits = f", {sent.retried} attempts met no database" if sent.retried else ""
     out.print(f"{name}: {sent.rows - sent.refused:,} rows written, {sent.refused:,} refused, {per_s}{waits}")
     for reason, count in list(sent.reasons.items())[:_REASONS]:
-        out.print(f"  {count:,} refused: {reason}")
+        out.print(f"  {count:,} refused: {visible(reason)}")
     if sent.refused:
         raise typer.Exit(1)
     if not sent.rows:
