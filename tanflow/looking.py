@@ -16,6 +16,7 @@ from rich.text import Text
 
 from carbon.ledger import Ledger
 from carbon.ledger.file import FILE as LEDGER_FILE
+from carbon.live.feed import FEED
 from carbon.publish import PUBLISHER
 from pipeline.batch import Batch
 from pipeline.heartbeat import GATEWAY
@@ -38,15 +39,18 @@ def status_table(data: Path) -> Table:
     reader = LogReader(data)
     table = plain_table("reader", "log position", "rows behind")
     cursors = dict(reader.query("SELECT consumer, position FROM cursors ORDER BY consumer"))
-    cursors.pop(PUBLISHER, None)  # it follows the ledger, not the log
-    cursors["history"] = _archived(data / "history")
+    for name in (PUBLISHER, FEED):  # they follow the ledger and the grid, not the log
+        cursors.pop(name, None)
+    query = "SELECT 'snapshot of ' || connection, position FROM snapshots ORDER BY connection"
+    stands = [*cursors.items(), *reader.query(query), ("history", _archived(data / "history"))]
     if (data / LEDGER_FILE).exists():
         with Ledger.open(data) as ledger:
-            cursors["ledger"] = ledger.cursor()[0]
-    for name, position in cursors.items():
-        table.add_row(name, str(position), str(reader.rows_after(position)))
-    for connection, position in reader.query("SELECT connection, position FROM snapshots ORDER BY connection"):
-        table.add_row(f"snapshot of {connection}", str(position), str(reader.rows_after(position)))
+            stands.append(("ledger", ledger.cursor()[0]))
+    ((first,),) = reader.query("SELECT coalesce(min(position), 0) FROM log")
+    for name, position in stands:
+        gone = position + 1 < first and name not in ("history", "ledger")  # the log has not waited for it
+        behind = "gone from the configuration" if gone else str(reader.rows_after(position))
+        table.add_row(name, str(position), behind)
     reader.close()
     return table
 

@@ -25,6 +25,7 @@ from tanflow.soundness import problems
 from tanflow.web.inside.health import program_version
 
 TAR: Final = ".tar"
+_ARCHIVES: Final = (TAR, ".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z")  # no names of a directory
 Progress = Callable[[str], None]
 
 
@@ -34,6 +35,9 @@ def take(folder: Path, target: Path, tell: Progress = lambda _: None) -> Manifes
     Raises GatewayError when the target is there already, cannot be written, or is not sound in the end; then nothing is
     left of it.
     """
+    if target.suffix != TAR and target.suffix.lower() in _ARCHIVES:
+        plain = target.with_name(f"{target.name.partition('.')[0]}{TAR}")
+        raise GatewayError(f"a backup is a directory, or a file ending in {TAR} which is not packed: write {plain}")
     if target.exists():
         raise GatewayError(f"{target} exists; choose another name, or move it away")
     if target.resolve().is_relative_to(folder.resolve()):

@@ -8,6 +8,7 @@ who books waits for milliseconds; whether each holds what the other goes by is l
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -185,5 +186,9 @@ def copy_log(log: sqlite3.Connection, target: Path) -> None:
     made = sqlite3.connect(target)
     try:
         log.backup(made, pages=_PAGES)  # in pieces, so that it can be interrupted
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:  # who reads needs no room: it is the target's disk
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+        raise
     finally:
         made.close()

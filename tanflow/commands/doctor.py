@@ -56,7 +56,7 @@ def _conclude(found: list[Finding], known: dict[str, object], now_ns: int, as_js
         for finding in found:
             out.print(_words(finding, now_ns))
         for name, last_ns in (known.get("last_reading_ns") or {}).items():  # type: ignore[attr-defined]
-            when = f"{span((now_ns - last_ns) / 1e9)} ago" if last_ns else "none lately"
+            when = f"{span(max(0, now_ns - last_ns) / 1e9)} ago" if last_ns else "none lately"
             out.print(f"  {name}: last reading {when}")
         out.print(f"{wrong} things are wrong" if wrong > 1 else "1 thing is wrong" if wrong else "nothing is wrong")
     if wrong:
@@ -67,6 +67,6 @@ def _words(finding: Finding, now_ns: int) -> str:
     mark = "WRONG" if finding.wrong else "note "
     since = ""
     if finding.since_ns:
-        since = f" (since {at(finding.since_ns)}, {span((now_ns - finding.since_ns) / 1e9)})"
+        since = f" (since {at(finding.since_ns)}, {span(max(0, now_ns - finding.since_ns) / 1e9)})"
     do = f"\n        → {visible(finding.do)}" if finding.do else ""
     return f"{mark} {finding.about}: {visible(finding.what)}{since}{do}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,28 @@ def test_what_a_backup_says_of_itself_colours_no_terminal(
     answer = said(monkeypatch, capsys, "restore", tmp_path / "b", "--data", tmp_path / "y")
     assert "\\x1b[31mred is missing" in answer.err
     assert not {"\x1b", "\x07"} & {*answer.err, *answer.out}
+
+
+@pytest.mark.parametrize("name", ["b.tar.gz", "b.TAR", "b.tgz", "b.zip"])
+def test_a_name_of_another_archive_becomes_no_directory(earlier: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(GatewayError, match=r"not packed: write .*/b\.tar$"):
+        take(earlier, tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+def test_a_full_disk_of_the_target_is_told_as_that(
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database of the copy may grow to two pages only, which SQLite tells as a full disk."""
+    connect = sqlite3.connect
+
+    def small(*what: Any, **how: Any) -> sqlite3.Connection:
+        made: sqlite3.Connection = connect(*what, **how)
+        if ".part" in str(what[0]):
+            made.execute("PRAGMA max_page_count=2")
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(GatewayError, match=r"/b cannot be written: No space left on device"):
+        take(earlier, tmp_path / "b")
+    assert {path.name for path in tmp_path.iterdir()} == {"data"}

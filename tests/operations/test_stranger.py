@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -114,3 +115,21 @@ def test_a_backup_to_and_from_a_place_that_may_not_be_looked_into(still: Still, 
         assert words.startswith(f"tanflow: {closed} may not be used by"), line + words
         assert words.endswith("\nexit 1\n"), line + words
     assert not (tmp_path / "again").exists()
+
+
+def test_a_limit_of_the_size_of_files_is_a_sentence(tmp_path: Path) -> None:
+    """`ulimit -f`: the ballast is the first file that is too large."""
+    config = tmp_path / "gateway.yaml"
+    config.write_text("version: 1\nsite: {name: s, region: CN-GD}\nconnections: {}\nareas: {}\napi: null\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "tanflow", "run", "-c", str(config)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20)),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "`ulimit -f`" in done.stderr
+    assert "Traceback" not in done.stderr

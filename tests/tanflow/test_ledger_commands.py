@@ -226,3 +226,13 @@ def test_mistakes_are_told_and_change_nothing(
     assert said.code != 0
     assert words in " ".join(said.err.replace("│", " ").split())
     assert tanflow("ledger", "head").out == head
+
+
+def test_where_there_is_no_ledger_nothing_was_changed(tmp_path: Path, tanflow: Tanflow) -> None:
+    """Unless a head is held: then there was one."""
+    (tmp_path / "empty").mkdir()
+    answer = tanflow("ledger", "verify", "--data", tmp_path / "empty")
+    assert (answer.code, "holds no ledger yet" in answer.err) == (1, True)
+    assert "not as it was written" not in answer.err
+    answer = tanflow("ledger", "verify", "--data", tmp_path / "empty", "--head", "0" * 64)
+    assert "not as it was written" in answer.err
