@@ -14,13 +14,12 @@ from carbon.books import Books
 from carbon.entries import MICRO, Entries, Line
 from carbon.ledger import Block, Ledger
 from config.bindings import series_key
-from config.errors import GatewayError
 from config.quantities import QUANTITIES
 from pipeline.batch import LEDGER, WINDOW, Batch, Header, make
 from pipeline.clock import Clock, to_beat_s
 from pipeline.counters import Counters
 from pipeline.heartbeat import GATEWAY
-from pipeline.log.log import Log
+from pipeline.log.log import Log, LogReader
 from pipeline.log.writer import Cursor, Entry
 from pipeline.series import Kind, Like, Spec
 
@@ -67,6 +66,12 @@ def account_specs(books: Books) -> Iterator[Spec]:
         yield Spec(key, tags, Like(LEDGER, "health", "1", Kind.GAUGE, "gateway", f"ledger_{name}_count"))
 
 
+def published(log: LogReader) -> int:
+    """Return the last block of the ledger whose rows are in the log, 0 for none."""
+    state = log.cursor(PUBLISHER).state
+    return int(orjson.loads(state)["seq"]) if state else 0
+
+
 @dataclass(slots=True)
 class Publisher:
     """Follows the ledger; how far it has come is written with the rows it appends."""
@@ -80,13 +85,7 @@ class Publisher:
     seq: int = field(init=False)
 
     def __post_init__(self) -> None:
-        state = self.log.reader.cursor(PUBLISHER).state
-        self.seq = orjson.loads(state)["seq"] if state else 0
-        if (last := self.ledger.head().seq) < self.seq:
-            raise GatewayError(
-                f"ledger.db ends at block {last}, but block {self.seq} has been published: this is not the ledger the "
-                "log belongs to; put the right ledger.db back"
-            )
+        self.seq = published(self.log.reader)
 
     async def run(self) -> None:
         """Follow the ledger for ever."""

@@ -16,7 +16,7 @@ from pipeline.log.directory import DataDirectory
 from pipeline.log.log import Log
 from pipeline.trust import boot_clock
 from sinks.history import History
-from tanflow.belonging import belong_together
+from tanflow.belonging import belong_together, nothing_is_gone
 from tanflow.missing import missing
 
 logger = logging.getLogger("tanflow")
@@ -44,6 +44,7 @@ async def open_ground(data: Data, base: Path = Path(), clock: Clock | None = Non
     path = base / data.dir
     with ExitStack() as held:
         directory = held.enter_context(DataDirectory(path, data.ballast_mb))
+        nothing_is_gone(path)
         clock = clock or boot_clock(path)
         ledger = held.enter_context(Ledger.open(path, write=True, now_ns=clock.now_ns))
         booked = held.enter_context(Ledger.open(path))
@@ -52,7 +53,7 @@ async def open_ground(data: Data, base: Path = Path(), clock: Clock | None = Non
         try:
             await log.open_boot()
             await history.open()
-            belong_together(path, log.reader.last_position(), history.cursor, ledger)
+            belong_together(path, log.reader, history.cursor, ledger)
             for words in missing(path, log.reader):
                 logger.error("%s", words)
             history.skip(log.reader.first_position() - 1)

@@ -21,7 +21,7 @@ from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import Reader
 from sinks.history_rollup import PARTIAL
 from sinks.parquet_check import changed
-from tanflow.belonging import belong_together
+from tanflow.belonging import belong_together, is_blank, nothing_is_gone
 
 _PUT_BACK: Final = "put a sound copy back (tanflow restore)"
 
@@ -100,7 +100,7 @@ def _differs(file: File, rows: Columns, level: Level) -> str:
 
 def of_ledger(folder: Path) -> Iterator[str]:
     """Yield what `tanflow ledger verify` finds wrong; a directory without a ledger has nothing wrong with it."""
-    if (folder / LEDGER_FILE).exists():
+    if not is_blank(folder / LEDGER_FILE):
         yield from verify(folder).problems
 
 
@@ -110,9 +110,10 @@ def of_each_other(folder: Path) -> Iterator[str]:
     reader = LogReader(folder)
     try:
         archived = Reader(history).cursor() if (history / "raw").is_dir() else 0
-        if (folder / LEDGER_FILE).exists():
+        nothing_is_gone(folder)
+        if not is_blank(folder / LEDGER_FILE):
             with Ledger.open(folder) as ledger:
-                belong_together(folder, reader.last_position(), archived, ledger)
+                belong_together(folder, reader, archived, ledger)
     except GatewayError as error:
         yield str(error)
     finally:

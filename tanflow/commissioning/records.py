@@ -24,6 +24,7 @@ from config.explain import explain, nearest
 from config.meters import Meter, on_day
 from config.model import Gateway
 from config.strict import Strict
+from tanflow.belonging import is_blank
 
 TYPE: Final = "commissioning"
 FRESH_NS: Final = 15 * 60 * 1_000_000_000  # a display is compared with what was read within this time
@@ -155,7 +156,7 @@ def keep(data: Path, record: dict[str, Any], now_ns: Callable[[], int] = time.ti
 
 def kept(data: Path) -> list[dict[str, Any]]:
     """Return all records, oldest first; none where there is no ledger yet."""
-    if not (data / FILE).exists():
+    if is_blank(data / FILE):
         return []
     with Ledger.open(data) as ledger:
         return [said for said in ledger.documents() if said.get("type") == TYPE]

@@ -14,6 +14,7 @@ from config.errors import GatewayError
 from pipeline.clock import SECOND_NS
 from pipeline.log.schema import FILE as LOG_FILE
 from sinks.history_query import Reader
+from tanflow.belonging import is_blank, nothing_is_gone
 from tanflow.commissioning import records as commissioning
 from tanflow.doctor.place import read_only
 from tanflow.doctor.visit import Finding, Visit
@@ -39,12 +40,15 @@ def sound(visit: Visit, *, thorough: bool = False) -> Iterator[Finding]:
 def _no_log(visit: Visit) -> Iterator[Finding]:
     """Yield why there is no log to read: a directory nobody has used yet is well."""
     do = "restore a backup: tanflow restore FILE --data …"
+    try:
+        nothing_is_gone(visit.folder)
+    except GatewayError as error:
+        yield Finding("log", str(error), do)
+        return
     if (visit.folder / LOG_FILE).exists():
         if read_only(visit.folder):  # SQLite makes a file beside it even to read
             do = "it is not to blame: ask again once its file system can be written to"
         yield Finding("log", f"the log cannot be read: {visit.unreadable}", do)
-    elif (visit.folder / LEDGER_FILE).exists() or (visit.folder / "history" / "raw").is_dir():
-        yield Finding("log", f"the log is gone: {visit.folder} holds history or ledger, but no {LOG_FILE}", do)
 
 
 def _size(folder: Path) -> int:
@@ -59,7 +63,7 @@ def _at_the_end(visit: Visit) -> Iterator[str]:
     try:
         if visit.reader is not None:
             visit.reader.read_raw(visit.reader.last_position() - 1)
-        if (visit.folder / LEDGER_FILE).exists():
+        if not is_blank(visit.folder / LEDGER_FILE):
             with Ledger.open(visit.folder, write=False) as ledger:
                 ledger.cursor()
     except GatewayError as error:

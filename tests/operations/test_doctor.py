@@ -151,7 +151,7 @@ def test_what_the_history_lost_is_told(still: Still) -> None:
 
 def test_history_of_another_log_is_told(still: Still) -> None:
     (still.data / "log.db").unlink()
-    assert "restore" in finding(still.ask(), "the log is gone")["do"]
+    assert "restore" in finding(still.ask(), "log.db is gone")["do"]
     open_writer(still.data).close()
     said = still.ask()
     assert wrong(said, "records"), said["findings"]
