@@ -75,11 +75,12 @@ def script(plant: Plant, influx: Influx, directory: Path, *, style: str, every_s
 @contextmanager
 def node_red(plant: Plant, influx: Influx, directory: Path, *, wide: bool, steady: bool) -> Iterator[Working]:
     port = free_port()
+    url = f"http://127.0.0.1:{port}/written"
 
     def written() -> int:
         try:
-            answer = urllib3.request("GET", f"http://127.0.0.1:{port}/written", timeout=60, retries=False)
-        except urllib3.exceptions.HTTPError:
+            answer = urllib3.request("GET", url, timeout=60, retries=False, headers={"Connection": "close"})
+        except urllib3.exceptions.NewConnectionError:
             return 0  # it is starting
         return int(answer.data) if answer.status == 200 else 0
 
