@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 import uvloop
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from config.errors import GatewayError, Rejected, Unavailable
 from config.explain import nearest, visible
@@ -57,32 +57,35 @@ def resend(
         _warn(past, wanted, zone)
         began = time.monotonic()
         with bar() as progress:
-            task = progress.add_task(f"to {name}", total=past.estimate(wanted) or None)
-            told = _Told(lambda rows: progress.update(task, completed=rows))
+            told = _Told(progress, progress.add_task(f"to {name}", total=past.estimate(wanted) or None))
             try:
                 sent = uvloop.run(resent(past, name, gateway.sinks[name], wanted, rate, told))
             except Unavailable as error:
-                raise GatewayError(f"{error}; {told.written:,} rows were written before; call it again then") from None
+                raise GatewayError(f"{error}. {told.written:,} rows were written before it ended") from None
     _conclude(name, sent, time.monotonic() - began)
 
 
 class _Told:
     """Says what a database refuses, and why it takes nothing, once each; without a terminal how far it has come."""
 
-    def __init__(self, advance: Callable[[int], None]) -> None:
-        self._advance, self._said, self._next_s = advance, set[str](), time.monotonic() + _PACE_S
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+        self._said, self._next_s = set[str](), time.monotonic() + _PACE_S
         self.written = 0
 
     def __call__(self, sent: Sent) -> None:
-        self._advance(sent.rows)
+        self._progress.update(self._task, completed=sent.rows)
+        console = self._progress.console  # which writes above the bar
         self.written = sent.rows - sent.refused
         for words in (f"waiting: {sent.away}" if sent.away else "", *(f"refused: {why}" for why in sent.reasons)):
             if words and words not in self._said and len(self._said) < _REASONS:
                 self._said.add(words)
-                err.print(visible(words))
-        if not err.is_terminal and time.monotonic() >= self._next_s:
+                console.print(visible(words), markup=False)
+        if not console.is_terminal and time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + _PACE_S
-            err.print(f"{sent.rows:,} rows so far, {sent.refused:,} of them refused, {sent.retried} attempts in vain")
+            console.print(
+                f"{sent.rows:,} rows so far, {sent.refused:,} of them refused, {sent.retried} attempts in vain"
+            )
 
 
 def _named(sinks: dict[str, InfluxSink], name: str) -> str:
