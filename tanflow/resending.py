@@ -38,7 +38,7 @@ _LONGEST_NS: Final = 367 * 86_400 * SECOND_NS  # of an entry of the account
 _EVER: Final = 2**62
 _PATIENCE_S: Final = 300.0  # with a database that is away
 _FIRST_BACKOFF_S: Final = 0.5
-_FIRST_ROWS: Final = 500  # of a request; the rows that are refused among them are found within seconds
+_FIRST_ROWS: Final = 20  # of a request: where all are refused, which takes two more requests a row, it is soon told
 _HEADER: Final = Header("resend", 0, "", 0, 0)
 
 
@@ -208,7 +208,7 @@ async def resend(
 ) -> Sent:
     """Write a stretch of the past to one database, `rate` rows a second at most; the same points replace themselves.
 
-    `tell` is called with each request's outcome: a first one small, as behind every refusal, then ever larger ones.
+    `tell` is called with each request's outcome: a first one small, as behind one refused whole, then ever larger.
     Raises Unavailable when the database is away for five minutes, or until somebody puts it right: whatever was written
     stands, and may be sent again.
     """
@@ -223,7 +223,8 @@ async def resend(
                     refused = await _written(sink, piece, config.backoff_max_s, sent, tell)
                     sent.refuse(refused)
                     sent.rows, at = sent.rows + len(piece), at + len(piece)
-                    most = min(_FIRST_ROWS if refused else 2 * most, config.batch_rows)
+                    whole = sum(len(refusal.rows) for refusal in refused) == len(piece)
+                    most = min(_FIRST_ROWS if whole else 2 * most, config.batch_rows)
                     tell(sent)
                     await asyncio.sleep(max(0.0, began + sent.rows / rate - time.monotonic()))
     return sent

@@ -61,7 +61,7 @@ def resend(
             try:
                 sent = uvloop.run(resent(past, name, gateway.sinks[name], wanted, rate, told))
             except Unavailable as error:
-                raise GatewayError(f"{error}. {told.written:,} rows were written before it ended") from None
+                raise GatewayError(f"{error}; {told.written:,} rows were written before") from None
     _conclude(name, sent, time.monotonic() - began)
 
 
