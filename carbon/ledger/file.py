@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from carbon.ledger.codec import DamagedLedger
 from config.errors import GatewayError, Unavailable
+from pipeline.log.directory import check_format
 
 FILE: Final = "ledger.db"
 FORMAT: Final = 1
@@ -116,6 +117,7 @@ class LedgerFile:
     """An open ledger file. Every mistake of SQLite leaves as a sentence."""
 
     def __init__(self, folder: Path, write: bool) -> None:
+        check_format(folder)
         self.path = folder / FILE
         if write and not self.path.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -63,8 +63,8 @@ class DataDirectory:
         path = self.path / "format"
         if not path.exists():
             self._begin(path)
-        elif (found := path.read_text()) != FORMAT:
-            raise GatewayError(f"{path} says {found.strip()!r}; this version reads {FORMAT.strip()!r}")
+        else:
+            check_format(self.path)
 
     def _begin(self, path: Path) -> None:
         """Write the format version, whole or not at all: an empty one would be foreign after a power cut."""
@@ -110,6 +110,16 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def check_format(folder: Path) -> None:
+    """Raise GatewayError for data this version does not know; whoever opens a data directory, to read too, asks it."""
+    path = folder / "format"
+    if path.exists() and (found := path.read_text(errors="replace")) != FORMAT:
+        raise GatewayError(
+            f"{path} says {found.strip()[:40]!r}; this version reads {FORMAT.strip()!r}: run the version that "
+            "wrote it, or restore a backup of this one"
+        )
 
 
 def _own(lock: int) -> None:

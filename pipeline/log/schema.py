@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from config.errors import GatewayError, Unavailable
+from pipeline.log.directory import check_format
 
 FORMAT: Final = "1"
 FILE: Final = "log.db"
@@ -77,8 +78,10 @@ def open_writer(directory: Path) -> sqlite3.Connection:
 def open_reader(directory: Path) -> sqlite3.Connection:
     """Open the log for reading, from this process or another; never checkpoints, never writes.
 
-    Raises GatewayError where there is no log, Unavailable where it is being made or its making was cut short.
+    Raises GatewayError where there is no log, or for data of another format, Unavailable where it is being made or its
+    making was cut short.
     """
+    check_format(directory)
     path = directory / FILE
     if not path.exists():
         raise GatewayError(f"no gateway has written to {directory} yet: {path} does not exist")

@@ -14,6 +14,7 @@ from rich.console import Console
 from config.errors import GatewayError
 from config.load import load
 from config.protocols.opcua import OpcuaConnection
+from pipeline.log.directory import check_format
 from tanflow.commands.options import plain_table
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def certs_folder(config: Path | None, data: Path | None) -> Path:
     """Return where the certificates lie: below --data, else where the configuration says, else below ./data."""
     if data is None and (config is not None or Path("gateway.yaml").exists()):
         data = load(config or Path("gateway.yaml")).gateway.data.dir
+    check_format(data or Path("data"))
     return (data or Path("data")) / "certs"
 
 

@@ -10,7 +10,6 @@ from typing import Final
 
 from pipeline.clock import SECOND_NS
 from pipeline.heartbeat import FREE_KEY
-from pipeline.log.directory import FORMAT
 from sinks.history_query import Question, Reader
 from tanflow.backup.origin import Restored
 from tanflow.backup.view import left_over
@@ -32,7 +31,8 @@ def place(visit: Visit) -> Iterator[Finding]:
         yield Finding(_ABOUT, f"{folder} does not exist", f"start the gateway: tanflow run -c {visit.loaded.path}")
         return
     yield from _rights(folder)
-    yield from _format(folder)
+    if visit.foreign:
+        yield Finding(_ABOUT, visit.foreign, "nothing in it is looked at by this version")
     yield from _room(visit)
     yield from _left_over(folder)
     yield from _growth(visit)
@@ -72,16 +72,6 @@ def _mount(folder: Path) -> Path:
     while not path.is_mount():
         path = path.parent
     return path
-
-
-def _format(folder: Path) -> Iterator[Finding]:
-    try:
-        found = (folder / "format").read_text().strip()
-    except OSError:
-        return
-    if found != FORMAT.strip():
-        words = f"{folder} is of format '{found}', this version reads '{FORMAT.strip()}'"
-        yield Finding(_ABOUT, words, "run the version that wrote it, or restore a backup of this one")
 
 
 def _room(visit: Visit) -> Iterator[Finding]:

@@ -29,6 +29,8 @@ _LATE_S: Final = 3_600.0  # of the history, beyond what it cuts by
 
 def sound(visit: Visit, *, thorough: bool = False) -> Iterator[Finding]:
     """Yield where log, history or ledger are damaged; everything is read where that is little, or asked for."""
+    if visit.foreign:
+        return
     if visit.reader is None:
         yield from _no_log(visit)
         return
@@ -113,6 +115,8 @@ def behind(visit: Visit) -> Iterator[Finding]:
 
 def unproven(visit: Visit) -> Iterator[Finding]:
     """Yield what a verifier will ask for."""
+    if visit.foreign:
+        return
     devices = list(bind(visit.config, visit.loaded.templates))
     register = commissioning.Register.of(visit.config, visit.now_ns)
     if words := commissioning.summary(visit.folder, devices, register):

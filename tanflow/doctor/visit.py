@@ -18,7 +18,7 @@ from config import secrets
 from config.errors import GatewayError
 from config.load import Loaded
 from config.model import Api, Gateway
-from pipeline.log.directory import owner
+from pipeline.log.directory import check_format, owner
 from pipeline.log.log import LogReader
 
 _ANSWER_S: Final = 5.0  # a gateway that takes longer is not well
@@ -51,6 +51,15 @@ class Visit:
     @property
     def config(self) -> Gateway:
         return self.loaded.gateway
+
+    @property
+    def foreign(self) -> str:
+        """Return why this version does not know the data directory's format; "" where it does."""
+        try:
+            check_format(self.folder)
+        except GatewayError as error:
+            return str(error)
+        return ""
 
     def component(self, name: str) -> dict[str, Any]:
         """Return what the running gateway counts of a component; empty where it says nothing."""

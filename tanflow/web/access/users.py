@@ -22,6 +22,7 @@ from pydantic import Field, ValidationError
 from carbon.papers.register import same_person
 from config.errors import GatewayError
 from config.strict import Strict
+from pipeline.log.directory import check_format
 from tanflow.web.access.roles import PERMISSIONS, Role
 
 logger = logging.getLogger("tanflow.api")
@@ -96,8 +97,10 @@ def check_password(name: str, password: str) -> None:
 def read(path: Path) -> dict[str, User]:
     """Return the users by name, none where there is no file.
 
-    Raises GatewayError for a file that cannot be understood, or that others than its owner may read.
+    Raises GatewayError for a file that cannot be understood, or that others than its owner may read, and for data of
+    another format.
     """
+    check_format(path.parent)
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_mode & 0o077:
