@@ -83,9 +83,8 @@ class _Told:
                 console.print(visible(words), markup=False)
         if not console.is_terminal and time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + _PACE_S
-            console.print(
-                f"{sent.rows:,} rows so far, {sent.refused:,} of them refused, {sent.retried} attempts in vain"
-            )
+            waits = f", {sent.retried} attempts in vain" if sent.retried else ""
+            console.print(f"{sent.rows:,} rows so far, {sent.refused:,} of them refused{waits}")
 
 
 def _named(sinks: dict[str, InfluxSink], name: str) -> str:
