@@ -31,9 +31,8 @@ def missing(folder: Path, log: LogReader) -> list[str]:
             raw, upto = files, max(first - 1, max((f.upto for f in files), default=0))
         for hole in holes(files, upto):
             found.setdefault(hole, []).append(level.name)
-    beyond = (log.received_ns(first - 1) or 0) if first > 1 else 0
     return [
-        f"{', '.join(f'history/{name}' for name in names)}: {_what(hole, raw, beyond)}, and the log begins at {first}. "
+        f"{', '.join(f'history/{name}' for name in names)}: {_what(hole, raw, log)}, and the log begins at {first}. "
         "Is its disk mounted? Stop the gateway and put the missing files back, or restore a backup (tanflow restore)"
         for hole, names in sorted(found.items())[:_MOST]
     ]
@@ -45,10 +44,10 @@ def missing_in(folder: Path) -> list[str]:
         return missing(folder, log)
 
 
-def _what(hole: tuple[int, int], raw: Sequence[File], beyond_ns: int) -> str:
+def _what(hole: tuple[int, int], raw: Sequence[File], log: LogReader) -> str:
     after, upto = hole
     since = max((f.to_ns for f in raw if f.rows and f.upto <= after), default=0)
-    until = min((f.from_ns for f in raw if f.rows and f.after >= upto), default=beyond_ns)
+    until = min(filter(None, [log.received_ns(upto), *(f.to_ns for f in raw if f.rows and f.after >= upto)]), default=0)
     times = [*([f"after {at(since)}"] if since else []), *([f"before {at(until)}"] if until else [])]
     during = f" ({', '.join(times)})" if times else ""
     return f"the rows of log positions {after + 1} to {upto} are missing{during}"

@@ -100,7 +100,7 @@ def _growth(visit: Visit) -> Iterator[Finding]:
     """Say when the disk is full, if it goes on as in the last week."""
     reader = visit.reader
     found = reader.query("SELECT id FROM series WHERE key = ?", (FREE_KEY,)) if reader else []
-    if not found or not (visit.folder / "history" / "1h").is_dir():
+    if not found or not all((visit.folder / "history" / level).is_dir() for level in ("raw", "1h")):
         return
     asked = Question((int(found[0][0]),), visit.now_ns - _WEEK_NS, visit.now_ns, _HOUR_NS, "mean")
     answer = Reader(visit.folder / "history").answer(asked)

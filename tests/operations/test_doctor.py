@@ -19,6 +19,7 @@ import pytest
 
 from config.load import load
 from pipeline.clock import SECOND_NS
+from pipeline.heartbeat import FREE_KEY
 from pipeline.log.schema import open_writer
 from tests.operations.asking import doctor, finding, wrong
 from tests.operations.certificate import ending
@@ -143,6 +144,9 @@ def test_what_the_history_lost_is_told(still: Still) -> None:
     """Without reading it through as well."""
     shutil.rmtree(still.data / "history" / "1m")
     assert "restore" in finding(still.ask(), "history/1m: the rows of log positions 1 to ")["do"]
+    shutil.rmtree(still.data / "history" / "raw")
+    still.put("INSERT OR IGNORE INTO series (key) VALUES (?)", FREE_KEY)
+    assert not [w for w in wrong(still.ask()) if "could not be looked at" in w]
     shutil.rmtree(still.data / "history")
     with closing(open_writer(still.data)) as log:
         assert log.execute("DELETE FROM log WHERE position < 7").rowcount

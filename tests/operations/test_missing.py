@@ -67,7 +67,7 @@ def first(history: Path) -> None:
             middle,
             ["history/raw: the rows of log positions 11 to 15 are missing (after 2026-03-01 00:00:10 UTC, before"],
         ),
-        (first, ["history/raw: the rows of log positions 1 to 5 are missing (before 2026-03-01 00:00:06 UTC)"]),
+        (first, ["history/raw: the rows of log positions 1 to 5 are missing (before 2026-03-01 00:00:10 UTC)"]),
         (lambda history: shutil.rmtree(history / "1h"), ["history/1h: the rows of log positions 1 to 35 are missing"]),
     ],
     ids=["nothing", "history", "file", "oldest", "roll-ups"],
