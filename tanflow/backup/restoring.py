@@ -19,10 +19,12 @@ from pipeline.log.schema import FILE as LOG_FILE
 from tanflow.backup import manifest
 from tanflow.backup.manifest import Manifest
 from tanflow.backup.origin import MARK
+from tanflow.backup.view import PINNED
 from tanflow.missing import missing_in
 from tanflow.soundness import problems
 
-_PART: Final = ".part"  # of the name of what is not whole yet; in a directory that is there, all of it
+_PART: Final = ".part"  # of the name of what is not whole yet
+_WITHIN: Final = f"{PINNED}restore"  # its name in a directory that is there; no part of any backup of it
 _OF_EVERY_DISK: Final = "lost+found"  # in the root of a file system that is otherwise empty
 _FOLDERS: Final = ("history/raw", "history/1m", "history/1h")
 
@@ -34,7 +36,7 @@ def restore(source: Path, folder: Path, tell: Callable[[str], None] = lambda _: 
     version does not read; then nothing is left behind.
     """
     folder = Path(os.path.realpath(folder))  # "." has no name to make another of, and a link is not to be replaced
-    draft = folder / _PART if folder.exists() else folder.with_name(f"{folder.name}{_PART}")
+    draft = folder / _WITHIN if folder.exists() else folder.with_name(f"{folder.name}{_PART}")
     if draft.exists():
         raise GatewayError(f"{draft} is left of a restore that was cut off, or of one under way; remove it first")
     if folder.exists() and (not folder.is_dir() or any(path.name != _OF_EVERY_DISK for path in folder.iterdir())):

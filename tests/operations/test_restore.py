@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +59,28 @@ def test_a_backup_is_restored_into_an_empty_directory_wherever_it_is(
     for made in (disk, plain, missing, tmp_path / "here"):
         assert wanted <= {path.name for path in made.iterdir()}
         assert held(made) == held(earlier)
-        assert not (made / ".part").exists()
+        assert not [*made.glob(".*")]
     with pytest.raises(GatewayError, match="is not empty"):
         restore(tmp_path / "b.tar", plain)
+
+
+def test_a_restore_killed_in_an_empty_directory_is_named(earlier: Path, tmp_path: Path) -> None:
+    take(earlier, tmp_path / "b")
+    place = tmp_path / "x"
+    place.mkdir()
+    script = f"""
+import os, pathlib
+from tanflow.backup.restoring import restore
+pathlib.Path.rename = lambda *_: os._exit(9)
+restore(pathlib.Path({str(tmp_path / "b")!r}), pathlib.Path({str(place)!r}))
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+    (left,) = place.iterdir()
+    with pytest.raises(GatewayError, match=rf"{left} is left of a restore that was cut off.*remove it first"):
+        restore(tmp_path / "b", place)
+    shutil.rmtree(left)
+    restore(tmp_path / "b", place)
+    assert held(place) == held(earlier)
 
 
 @pytest.mark.parametrize(
