@@ -1,9 +1,10 @@
-"""Log and names of the history's files → the log positions whose rows are in neither, in sentences."""
+"""Log and names of the history's files → the log positions whose rows are in neither, or twice, in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +12,11 @@ from pipeline.log.log import LogReader
 from sinks.history_files import LEVELS, RAW, File, holes, live, scan
 from tanflow.doctor.words import at
 
-_MOST: Final = 20  # sentences
+_MOST: Final = 20  # sentences of a kind
 
 
 def missing(folder: Path, log: LogReader) -> list[str]:
-    """Return what was kept once and is not there any more, though it is not too old. Raises OSError.
+    """Return what was kept once and is not there any more, though it is not too old, or is there twice. Raises OSError.
 
     The log's rows begin where the history's end, and each level of the history tells of all positions before. A gateway
     may run: the log is looked at first, raw files next; what is written meanwhile only fills more.
@@ -23,6 +24,7 @@ def missing(folder: Path, log: LogReader) -> list[str]:
     first = log.first_position()
     found: dict[tuple[int, int], list[str]] = {}
     raw: list[File] = []
+    twice: list[str] = []
     upto = 0
     for level in LEVELS:
         place = folder / "history" / level.name
@@ -31,17 +33,28 @@ def missing(folder: Path, log: LogReader) -> list[str]:
             raw, upto = files, max(first - 1, max((f.upto for f in files), default=0))
         for hole in holes(files, upto):
             found.setdefault(hole, []).append(level.name)
-    return [
+        twice += _twice(files)
+    gone = [
         f"{', '.join(f'history/{name}' for name in names)}: {_what(hole, raw, log)}, and the log begins at {first}. "
         "Is its disk mounted? Stop the gateway and put the missing files back, or restore a backup (tanflow restore)"
-        for hole, names in sorted(found.items())[:_MOST]
+        for hole, names in sorted(found.items())
     ]
+    return [*gone[:_MOST], *twice[:_MOST]]
 
 
 def missing_in(folder: Path) -> list[str]:
     """Return the same of a directory whose log nobody has open."""
     with closing(LogReader(folder)) as log:
         return missing(folder, log)
+
+
+def _twice(files: Sequence[File]) -> list[str]:
+    return [
+        f"{b.path} tells of log positions {b.after + 1} to {a.upto}, and so does {a.path.name}: their rows count twice. Was "
+        "a history put back beside what was written since? Stop the gateway and move one of the two away"
+        for a, b in pairwise(files)
+        if b.after < a.upto
+    ]
 
 
 def _what(hole: tuple[int, int], raw: Sequence[File], log: LogReader) -> str:

@@ -105,3 +105,9 @@ async def test_backup_and_restore_keep_what_is_left_and_say_what_is_missing(
     [missing] = missing_in(data)
     assert [words for words in said if words.startswith("warning")] == [f"warning: {missing}"] * 2
     assert missing_in(data.parent / "restored") == [missing]
+
+
+async def test_a_history_put_back_beside_what_was_written_since_is_told(data: Path) -> None:
+    (data / "history" / "raw" / "0_1_33_40_1.parquet").touch()
+    *_, words = missing_in(data)
+    assert "0_1_33_40_1.parquet tells of log positions 34 to 35, and so does" in words
