@@ -50,8 +50,8 @@ def missing_in(folder: Path) -> list[str]:
 
 def _twice(files: Sequence[File]) -> list[str]:
     return [
-        f"{b.path} tells of log positions {b.after + 1} to {a.upto}, and so does {a.path.name}: their rows count twice. Was "
-        "a history put back beside what was written since? Stop the gateway and move one of the two away"
+        f"{b.path} tells of log positions {b.after + 1} to {a.upto}, and so does {a.path.name}: rows count twice. "
+        "Was a history put back beside what was written since? Stop the gateway and move one of the two away"
         for a, b in pairwise(files)
         if b.after < a.upto
     ]

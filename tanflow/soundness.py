@@ -110,6 +110,7 @@ def of_each_other(folder: Path) -> Iterator[str]:
     reader = LogReader(folder)
     try:
         archived = Reader(history).cursor() if (history / "raw").is_dir() else 0
+        yield from _unborne(history, archived)
         nothing_is_gone(folder)
         if not is_blank(folder / LEDGER_FILE):
             with Ledger.open(folder) as ledger:
@@ -118,3 +119,13 @@ def of_each_other(folder: Path) -> Iterator[str]:
         yield str(error)
     finally:
         reader.close()
+
+
+def _unborne(history: Path, archived: int) -> Iterator[str]:
+    """Yield why the history would not open: roll-ups of more than the one write that may not have come to its end."""
+    places = [history / level.name for level in LEVELS if level.step_ns]
+    rollups = [f for place in places if place.is_dir() for f in live(scan(place))[0]]
+    reach = max((f.upto for f in rollups if f.upto > archived and f.after != archived), default=0)
+    if reach and not ((history / "raw").is_dir() and Reader(history).cursor() != archived):  # it was cut meanwhile
+        words = f"roll-ups reach log position {reach}, raw files only {archived}: raw files are missing"
+        yield f"{history}: {words}; {_PUT_BACK}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from config.errors import Unavailable
 from config.model import Data
 from pipeline.batch import Batch, Header, make
 from pipeline.clock import SECOND_NS, Clock
@@ -21,6 +22,7 @@ from tanflow.backup.restoring import restore
 from tanflow.backup.taking import take
 from tanflow.ground import open_ground
 from tanflow.missing import missing_in
+from tanflow.soundness import problems
 
 START = 1_772_323_200 * SECOND_NS  # 2026-03-01
 
@@ -111,3 +113,13 @@ async def test_a_history_put_back_beside_what_was_written_since_is_told(data: Pa
     (data / "history" / "raw" / "0_1_33_40_1.parquet").touch()
     *_, words = missing_in(data)
     assert "0_1_33_40_1.parquet tells of log positions 34 to 35, and so does" in words
+
+
+async def test_raw_files_gone_from_the_end_stop_the_start_and_are_told(data: Path) -> None:
+    """Their roll-ups would count them twice once the log's rows were cut again."""
+    for name in ("*_25_30_*", "*_30_35_*"):
+        next((data / "history" / "raw").glob(name)).unlink()
+    with pytest.raises(Unavailable, match="roll-ups reach log position 35, raw files only 25"):
+        async with open_ground(Data(dir=data, ballast_mb=1)):
+            pass
+    assert "roll-ups reach log position 35, raw files only 25" in problems(data)[0]
