@@ -8,7 +8,7 @@ from typing import Final
 
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
-_LARGE: Final = 1 << 17  # arrays and buffers above this go back as soon as they are freed, and leave no holes
+_LARGE: Final = 1 << 18  # arrays and buffers above this go back as soon as they are freed, and leave no holes
 
 
 def tame_malloc() -> None:
