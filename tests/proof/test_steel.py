@@ -87,6 +87,9 @@ class Lapsed(Clock):
     def monotonic_ns(self) -> int:
         return self.elapsed_ns
 
+    def at(self, monotonic_s: float) -> int:
+        return self.now_ns()
+
 
 class Meter(Unit):
     """The plant's meter; each read of it is half an hour after the one before. The first is before the year."""

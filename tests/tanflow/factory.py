@@ -20,12 +20,14 @@ from tanflow.running import DEMO_SCENARIO, add_page
 from tests.services.ports import free_port
 from tests.waiting import until
 
+NOON_NS = 1_781_582_400_000_000_000  # of 2026-06-16 in Shanghai, so that the sun shines on its PV
+
 
 @asynccontextmanager
 async def read_factory(data: Path, *keys: str) -> AsyncIterator[tuple[Gateway, httpx.AsyncClient]]:
     """Run both, its data in `data`, from when each of some series has a value."""
     loaded = load(DEMO_SCENARIO.parent / "factory.yaml")
-    scenario, clock, stop = Scenario.load(DEMO_SCENARIO), Clock(), asyncio.Event()
+    scenario, clock, stop = Scenario.load(DEMO_SCENARIO), Clock(anchor_ns=NOON_NS), asyncio.Event()
     devices, step = scenario.devices()
     async with serve(loaded.gateway, loaded.templates, devices, step=step, free_ports=True) as served:
         api = Api(port=free_port())
