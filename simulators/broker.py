@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Self
+from typing import Final, Self
 
 from amqtt.broker import Broker as AmqttBroker
 from amqtt.plugins.base import BaseAuthPlugin
 from amqtt.session import Session
+
+_PATIENCE_S: Final = 5.0
 
 for _chatty in ("amqtt", "transitions"):
     logging.getLogger(_chatty).setLevel(logging.CRITICAL)
@@ -42,4 +44,8 @@ class Broker:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._broker is not None
-        await self._broker.shutdown()
+        # It may wait for ever for a client that has connected and said nothing yet.
+        ending = asyncio.ensure_future(self._broker.shutdown())
+        _, late = await asyncio.wait({ending}, timeout=_PATIENCE_S)
+        for task in late:
+            task.cancel()
