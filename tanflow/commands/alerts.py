@@ -31,6 +31,7 @@ from config.type_alerts import origin
 from pipeline.alerts.context import Context
 from pipeline.alerts.expected import learned_of
 from pipeline.alerts.stage import STAGE, Alerts
+from pipeline.batch import Batch
 from pipeline.compile import compile_plan
 from pipeline.log.schema import FILE
 from tanflow.commands.alert_words import duration, limit, watched
@@ -93,13 +94,14 @@ def dry_run(
     first, last = _period(start, end, plant.zone)
     past = Past(_folder(loaded, data))
     run = DryRun.of(plant.config, plant.devices, with_new(past.ids, plant.ids), lambda alert: _named(alert, rule))
-    firings, counted = Firings(first), [0]
-    rows = _counting(past.rows(run.needed, first - _warm_up(run.alerts), last), counted)
+    firings, seen = Firings(first), _Seen(time.time_ns())
+    rows = seen.through(past.rows(run.needed, first - _warm_up(run.alerts), last))
     begun = time.perf_counter()
     told = _Printer(format_, firings, plant.zone)
     told.each(firings.through(run.through(rows)))
+    last = max(first, min(last, seen.newest_ns))  # what is yet to come is no part of the past
     told.each(firings.end(last))
-    told.summary([Rate.of(a, firings.every, first, last) for a in run.alerts], counted[0], time.perf_counter() - begun)
+    told.summary([Rate.of(a, firings.every, first, last) for a in run.alerts], seen.rows, time.perf_counter() - begun)
 
 
 # ── what is meant ─────────────────────────────────────────────────────────────────────────────────
@@ -190,10 +192,19 @@ def _warm_up(alerts: Iterable[Alert[Rule]]) -> int:
     return int(max(days, default=0)) * _DAY_NS + _DAY_NS
 
 
-def _counting(batches: Iterable[Any], counted: list[int]) -> Iterator[Any]:
-    for batch in batches:
-        counted[0] += len(batch)
-        yield batch
+@dataclass(slots=True)
+class _Seen:
+    """How many rows there were, and until when it is known what happened: now, or the newest row of a faster clock."""
+
+    newest_ns: int
+    rows: int = 0
+
+    def through(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            self.rows += len(batch)
+            if len(batch):
+                self.newest_ns = max(self.newest_ns, int(batch.time_ns.max()))
+            yield batch
 
 
 # ── what is told ──────────────────────────────────────────────────────────────────────────────────

@@ -142,6 +142,20 @@ def test_only_part_of_the_past(factory: Path, tanflow: Tanflow) -> None:
     assert json.loads(said)["firings"] == []
 
 
+def test_what_is_yet_to_come_counts_for_nothing(
+    factory: Path, tanflow: Tanflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour after the last row 40 kW were exceeded for 73 hours, by 110 kW in four of them and 10 kW else."""
+    monkeypatch.setattr(alerts.time, "time_ns", lambda: (FIRST + 3 * DAY + HOUR) * 10**9)
+    period = ("--from", "2026-03-01", "--to", "2026-05-01", "--rule", "peak", "--set", "above=40")
+    _, said = tanflow("test", *period, "--format", "json")
+    (firing,), (rate,) = (json.loads(said)[name] for name in ("firings", "rules"))
+    assert firing["until"] is None
+    assert firing["kwh"] == pytest.approx(4 * 110 + 69 * 10, rel=0.001)
+    assert rate["share"] == pytest.approx(1, abs=0.001)
+    assert rate["a_week"] == pytest.approx(7 * 24 / 73)
+
+
 def test_another_limit_is_tried_without_editing(factory: Path, tanflow: Tanflow) -> None:
     def fired(*arguments: str) -> int:
         code, said = tanflow("test", *PERIOD, "--format", "json", "--rule", "busy", *arguments)
