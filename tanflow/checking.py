@@ -69,13 +69,18 @@ def summary(loaded: Loaded) -> str:
     devices = list(bind(gateway, loaded.templates))
     points = sum(len(d.points) for d in devices)
     assets = sum(len(a.assets) for a in gateway.areas.values())
-    counts = f"{assets} assets, {len(devices)} devices, {points} points, {len(gateway.connections)} connections"
+    many = (assets, "asset"), (len(devices), "device"), (points, "point"), (len(gateway.connections), "connection")
+    counts = ", ".join(_count(*one) for one in (*many, (len(gateway.sinks), "sink")))
     known = {spec.key for spec in compile_plan(gateway, devices, loaded.path.parent).specs}
     found = figures(gateway, points_of(devices), known)
     register = records.Register.of(gateway, time.time_ns())
     to_compare = records.summary(loaded.path.parent / gateway.data.dir, devices, register)
-    valid = f"{loaded.path}: valid — {counts}, {len(gateway.sinks)} sinks"
+    valid = f"{loaded.path}: valid — {counts}"
     return "\n".join([valid, *_buses(loaded, devices), *_figures(found), *([to_compare] if to_compare else [])])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _figures(found: Figures) -> Iterator[str]:

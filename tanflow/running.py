@@ -102,7 +102,7 @@ async def run_simulators(path: Path | None, seconds: float | None) -> int:
     scenario = Scenario.load(path or DEMO_SCENARIO)
     stop = stop_on_signals()
     async with scenario.open(Clock()) as served:
-        logger.info("%d devices are served", len(served.placed))
+        logger.info("devices served: %d", len(served.placed))
         await wait(stop, seconds)
     return 0
 

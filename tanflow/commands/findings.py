@@ -35,4 +35,4 @@ def findings(
         found = told(books, ledger, *period, now_ns=time.time_ns())
     for kind, sentence in found:
         out.print(f"{kind.replace('_', ' ')}: {sentence}", markup=False)
-    out.print(f"{len(found)} findings" if found else "nothing to be told")
+    out.print(f"{len(found)} finding{'s' * (len(found) > 1)}" if found else "nothing to be told")
