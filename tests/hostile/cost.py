@@ -12,8 +12,11 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 ROOT = Path(__file__).parents[2]
+
+TRAPPED_S: Final = 120.0  # processor time of whoever is caught by a trap: it would take hours; others, seconds
 
 
 class Cost:
@@ -38,7 +41,7 @@ def measured() -> Iterator[Cost]:
         tracemalloc.stop()
 
 
-def limited(code: str, *arguments: str, memory_bytes: int, cpu_s: int = 120) -> str:
+def limited(code: str, *arguments: str, memory_bytes: int, cpu_s: int = int(TRAPPED_S)) -> str:
     """Run code in a process of its own that may not hold more memory or take more time; return what it printed.
 
     Anything but a clean end is an AssertionError: the kernel refuses what is beyond the limits.

@@ -8,10 +8,10 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from tests.waiting import until_sync
 UNIT = ROOT / "systemd" / "tanflow.service"
 MOST_EXPOSED = 1.4  # of 10, by systemd-analyze 252: the network, the machine's root, asking for the clock's state
 INTERVAL_S = 0.4  # between two signs of life that the test asks for
+SO_TIMESTAMPNS = 35  # socket(7), on the processors this runs on
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,9 +60,17 @@ def test_the_guide_names_the_unit_and_repeats_none_of_it() -> None:
 def systemd(tmp_path: Path) -> Iterator[socket.socket]:
     """The end of sd_notify(3) that systemd listens on."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         listener.bind(str(tmp_path / "notify"))
         listener.settimeout(300)
         yield listener
+
+
+def heard(systemd: socket.socket) -> tuple[float, str]:
+    """Return when the next words were said [s], however late they are heard here, and the words."""
+    words, ((_, _, stamp),), *_ = systemd.recvmsg(4096, 64)
+    seconds, nanoseconds = struct.unpack("qq", stamp)
+    return seconds + nanoseconds / 1e9, words.decode()
 
 
 def test_it_tells_systemd_that_it_is_ready_lives_hangs_and_stops(tmp_path: Path, systemd: socket.socket) -> None:
@@ -79,26 +88,23 @@ def test_it_tells_systemd_that_it_is_ready_lives_hangs_and_stops(tmp_path: Path,
     env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": str(int(INTERVAL_S * 1e6))}
     hang_s = 10 * INTERVAL_S
     with started([sys.executable, "-c", hangs, config, str(hang_s)], tmp_path / "said", env) as process:
-        heard: list[tuple[float, str]] = []
-
-        def hear(until: str) -> None:
-            while not heard or heard[-1][1] != until:
-                heard.append((time.monotonic(), systemd.recv(4096).decode()))
-
-        hear("READY=1")
-        heard += [(time.monotonic(), systemd.recv(4096).decode()) for _ in range(6)]
-        alive = [at for at, words in heard if words == "WATCHDOG=1"]
-        assert len(alive) >= 6
+        while heard(systemd)[1] != "READY=1":
+            pass
+        said = [heard(systemd) for _ in range(6)]
+        assert {words for _, words in said} == {"WATCHDOG=1"}
+        alive = [at for at, _ in said]
         mean_s = (alive[-1] - alive[0]) / (len(alive) - 1)
         assert mean_s > INTERVAL_S / 4  # half the interval, never a flood
         process.send_signal(signal.SIGUSR1)
         gaps = [at - before for before, at in itertools.pairwise(alive)]
         while max(gaps) < hang_s - INTERVAL_S:  # the loop hangs: no sign of life until it runs again
-            assert systemd.recv(4096) == b"WATCHDOG=1"
-            alive.append(time.monotonic())
+            at, words = heard(systemd)
+            assert words == "WATCHDOG=1"
+            alive.append(at)
             gaps.append(alive[-1] - alive[-2])
         process.terminate()
-        hear("STOPPING=1")
+        while heard(systemd)[1] != "STOPPING=1":
+            pass
         assert process.wait(300) == 0
 
 
