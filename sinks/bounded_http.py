@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import select
 import socket
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.wait import wait_for_read
 
 MOST_BYTES: Final = 65_536  # of an answer: an error's words
 _CHUNK: Final = 8_192
@@ -73,7 +73,7 @@ class Posts:
         connection, whole = self._connection, False
         deadline_s = time.monotonic() + self._timeout_s
         if connection.sock is not None:
-            if select.select([connection.sock], [], [], 0)[0]:
+            if wait_for_read(connection.sock, 0):
                 connection.close()  # the other side has hung up, or says what nobody asked for
             else:
                 connection.sock.settimeout(self._timeout_s)

@@ -113,15 +113,29 @@ class Past:
         eras = revision.eras(self.reader)
         if not eras:
             raise GatewayError(f"{self.folder}: no gateway has run here yet")
-        first = [0, *(max(1, era.position or self._reaching(era.at_ns)) for era in eras[1:]), _EVER]
-        first = np.maximum.accumulate(first).tolist()
+        first = [0]
+        for era in eras[1:]:
+            first.append(max(first[-1] + 1, era.position or self._begun(era)))
+        first.append(_EVER)
         edges = tuple(zip(first[1:], (era.at_ns for era in eras[1:]), strict=False))
         return [Part(era.table, *at, edges) for era, at in zip(eras, pairwise(first), strict=True)]
 
-    def _reaching(self, at_ns: int) -> int:
-        """Return the first position of the first file that reaches an instant; the end of the history for none."""
-        files = self._files(0)
-        return next((f.after + 1 for f in files if f.rows and f.to_ns >= at_ns), files[-1].upto + 1 if files else 0)
+    def _begun(self, era: revision.Era) -> int:
+        """Return where a revision of an earlier version began: in the first file that reaches its time, or in the log.
+
+        Not at a file's first position: what it holds of before is the revision's that was in force then.
+        """
+        position = 0
+        for f in self._files(0):
+            if f.rows and f.to_ns >= era.at_ns:
+                return min(f.after + 2, f.upto)
+            position = f.upto
+        while windows := self.reader.read(position, _PIECE_ROWS):
+            for w in windows:
+                if any(b.header.revision >= era.table.revision for b in w.batches):
+                    return w.position
+            position = windows[-1].position
+        return position + 1
 
     def oldest_ns(self) -> int:
         """Return from when on rows are kept; older ones are roll-ups only."""

@@ -112,13 +112,16 @@ async def test_what_an_untrusted_boot_adopted_is_not_sent_before_its_clock_is_se
     assert sent(tmp_path) == [(1, 0.0)]
 
 
-async def test_the_log_of_an_earlier_version_tells_by_time_alone(tmp_path: Path) -> None:
-    async with boot(tmp_path, config({"e1": counter()}), Clock(START)) as life:
-        await read(life, 0)
-        first = life.log.reader.last_position()
-    async with boot(tmp_path, config({"e1": counter(scale=10)}), Clock(START + HOUR_NS)) as life:
-        await read(life, 0.1)
-        await archive(tmp_path, [first, life.log.reader.last_position()])
+@pytest.mark.parametrize("files", [[], [2], [1, 2], [0, 2], [0, 1, 2], [0], [1]])
+async def test_an_earlier_versions_data_is_divided_by_time_alone(tmp_path: Path, files: list[int]) -> None:
+    """Revisions in files of their own, in one file, in the log: whose tags a row is sent with is always told."""
+    ends = []
+    for hour in range(3):
+        async with boot(tmp_path, config({"e1": counter(scale=10**hour)}), Clock(START + hour * HOUR_NS)) as life:
+            await read(life, hour / 10**hour)
+            await read(life, (hour + 0.5) / 10**hour)
+            ends.append(life.log.reader.last_position())
+    await archive(tmp_path, [ends[n] for n in files])
     with closing(open_writer(tmp_path)) as log:
         log.execute("DROP TABLE adopted")
-    assert sent(tmp_path) == [(1, 0.0), (2, 1.0)]
+    assert sent(tmp_path) == list(zip([1, 1, 2, 2, 3, 3], [0, 0.5, 1, 1.5, 2, 2.5], strict=True))

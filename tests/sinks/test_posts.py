@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
+import resource
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -62,6 +64,23 @@ def test_a_connection_the_server_has_closed_meanwhile_is_made_anew() -> None:
         assert carrier.recv(1, socket.MSG_PEEK) == b""
         assert posts.post(b"2")[0] == 204
         posts.close()
+    assert len(heard) == 2
+
+
+def test_a_connection_may_have_any_descriptor() -> None:
+    """A gateway of a thousand devices has a thousand connections before this one: more than select(2) can take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4_096), hard))
+    try:
+        with answering([STORED, STORED]) as (url, heard):
+            posts = Posts(url, {}, 30.0)
+            posts.post(b"1")
+            with closing(posts._connection.sock) as low:
+                posts._connection.sock = socket.socket(fileno=fcntl.fcntl(low, fcntl.F_DUPFD, 2_000))
+            assert posts.post(b"2")[0] == 204
+            posts.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert len(heard) == 2
 
 
