@@ -23,7 +23,7 @@ from tanflow.opening import open_gateway
 from tanflow.running import DEMO_SCENARIO
 from tanflow.web.server import serve
 from tests.services.ports import free_port
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 FIRES, WARNS, WAITS = "site-draws-power", "compressor-runs", "chiller-runs"
 _BEGUN_NS = 75 * SECOND_NS
@@ -51,7 +51,7 @@ class Plant:
     async def answer(self) -> None:
         """Serve page and API, and return when they answer."""
         self._serving = asyncio.create_task(serve(self.gateway, self.api), name="page")
-        async with asyncio.timeout(60), httpx.AsyncClient() as client:
+        async with asyncio.timeout(DEADLINE_S), httpx.AsyncClient(timeout=DEADLINE_S) as client:
             while True:
                 with contextlib.suppress(httpx.HTTPError):
                     await client.get(self.base)
@@ -83,8 +83,8 @@ async def running(data: Path, speed: float = 10.0) -> AsyncIterator[Plant]:
             plant = Plant(gateway, api, data)
             try:
                 await plant.answer()
-                await until(lambda: {FIRES, WARNS} <= {e.name for e in gateway.desk.open.values()}, 60, "open alerts")
-                await until(lambda: clock.monotonic_ns() > _BEGUN_NS, 60, "a whole minute of the flow of energy")
+                await until(lambda: {FIRES, WARNS} <= {e.name for e in gateway.desk.open.values()}, what="open alerts")
+                await until(lambda: clock.monotonic_ns() > _BEGUN_NS, what="a whole minute of the flow of energy")
                 yield plant
             finally:
                 await plant.fall_silent()

@@ -36,7 +36,7 @@ async def test_the_tree_lives(look: Look) -> None:
     await view.show("#/assets", POWER)
     before = await view.text(POWER)
     await view.page.wait_for_function(
-        "([at, before]) => document.querySelector(at).textContent !== before", arg=[POWER, before], timeout=60_000
+        "([at, before]) => document.querySelector(at).textContent !== before", arg=[POWER, before]
     )
 
 
@@ -161,7 +161,7 @@ async def test_a_reading_shows_its_trend_and_its_live_value(look: Look) -> None:
     at = ".readings tr:has(button[title$='power.power']) td"
     before = await view.text(at)
     await view.page.wait_for_function(
-        "([at, before]) => document.querySelector(at).innerText !== before", arg=[at, before], timeout=60_000
+        "([at, before]) => document.querySelector(at).innerText !== before", arg=[at, before]
     )
 
 

@@ -83,6 +83,6 @@ async def test_who_is_put_out_is_asked_again(look: Look, guarded: Plant) -> None
     await sign_in(view, "chen")
     await view.page.wait_for_selector(".strip")
     await view.page.context.clear_cookies()
-    await view.page.wait_for_selector(".sign-in", timeout=60_000)
+    await view.page.wait_for_selector(".sign-in")
     await sign_in(view, "chen")
     await view.page.wait_for_selector(".strip")

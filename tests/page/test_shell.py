@@ -87,7 +87,7 @@ async def test_a_lost_connection_is_shown_and_a_restored_one_goes_on(look: Look,
     await expect(page.locator("#lost")).to_be_hidden()
     await plant.fall_silent()
     try:
-        await expect(page.locator("#lost")).to_contain_text("No connection to the gateway since", timeout=60_000)
+        await expect(page.locator("#lost")).to_contain_text("No connection to the gateway since")
         assert "lost" in (await page.locator("html").get_attribute("class") or "")
         age = await view.text("#lost")
         await expect(page.locator("#state")).to_have_text("unknown")
@@ -96,7 +96,7 @@ async def test_a_lost_connection_is_shown_and_a_restored_one_goes_on(look: Look,
         await view.accessible()
     finally:
         await plant.answer()
-    await expect(page.locator("#lost")).to_be_hidden(timeout=60_000)
+    await expect(page.locator("#lost")).to_be_hidden()
     assert "lost" not in (await page.locator("html").get_attribute("class") or "")
 
 

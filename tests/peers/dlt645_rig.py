@@ -59,7 +59,7 @@ class Run(Driven):
         ids = ids_of(devices)
         self.counters = Counters()
         connection = Dlt645Connection.model_validate(
-            {"protocol": "dlt645", "every_s": 0.3, "timeout_s": 0.3, "serial": {"baudrate": 115_200}, **manners}
+            {"protocol": "dlt645", "every_s": 0.3, "timeout_s": 2.0, "serial": {"baudrate": 115_200}, **manners}
         )
         self.collector = Dlt645Collector(origin(), connection, devices, ids, self.counters)
         super().__init__(self.collector, ids)

@@ -88,7 +88,7 @@ class Influxd:
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=1) as answer:
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=10) as answer:
                 return bool(answer.status == 204)
         except OSError:
             return False

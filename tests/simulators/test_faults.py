@@ -31,10 +31,12 @@ def script(*faults: dict[str, Any]) -> list[Fault]:
 class Meter:
     """The meter of the small plant, read with pymodbus after every step."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, timeout_s: float) -> None:
         self.served = served
         (server,) = served.network.modbus.values()
-        self.client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=0.2, retries=0, reconnect_delay=0)
+        self.client = AsyncModbusTcpClient(
+            "127.0.0.1", port=server.port, timeout=timeout_s, retries=0, reconnect_delay=0
+        )
 
     async def __aenter__(self) -> Meter:
         await self.client.connect()
@@ -63,12 +65,12 @@ class Meter:
         return seen
 
 
-async def read_meter(count: int, *faults: dict[str, Any]) -> tuple[list[Any], Ramp]:
+async def read_meter(count: int, *faults: dict[str, Any], timeout_s: float = 60) -> tuple[list[Any], Ramp]:
     device = Ramp("meter")
     config = gateway(furnace={}, inverter={})
     async with (
         serve(config, {}, {"meter": device}, faults=script(*faults), free_ports=True) as served,
-        Meter(served) as meter,
+        Meter(served, timeout_s) as meter,
     ):
         seen = await meter.over(count)
     assert device.readings["energy_import"] == count
@@ -78,7 +80,7 @@ async def read_meter(count: int, *faults: dict[str, Any]) -> tuple[list[Any], Ra
 
 @pytest.mark.parametrize("how", ["close", "silent"])
 async def test_drop(how: str) -> None:
-    seen, _ = await read_meter(4, {"fault": "drop", "device": "meter", "at_s": 2, "for_s": 2, "how": how})
+    seen, _ = await read_meter(4, {"fault": "drop", "device": "meter", "at_s": 2, "for_s": 2, "how": how}, timeout_s=2)
     assert [s and s[2] for s in seen] == [0, None, None, 3]
 
 
@@ -92,7 +94,7 @@ async def test_lag() -> None:
     faults = script({"fault": "lag", "device": "meter", "at_s": 1, "for_s": 1, "lag_s": 0.1})
     async with (
         serve(gateway(), {}, {"meter": device}, faults=faults, free_ports=True) as served,
-        Meter(served) as meter,
+        Meter(served, 60) as meter,
     ):
         loop = asyncio.get_running_loop()
         await steps(served, 1)

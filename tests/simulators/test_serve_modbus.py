@@ -34,7 +34,7 @@ async def server() -> AsyncIterator[ModbusServer]:
 
 @pytest.fixture
 async def client(server: ModbusServer) -> AsyncIterator[AsyncModbusTcpClient]:
-    client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=0.5, retries=0)
+    client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=60, retries=0)
     assert await client.connect()
     yield client
     client.close()

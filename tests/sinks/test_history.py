@@ -22,6 +22,7 @@ from sinks.history_files import RAW, File, holes, live, scan
 from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import SCAN_LIMIT
 from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, Row, S, agree, batch, expected, multiset, opened, stored
+from tests.waiting import DEADLINE_S
 
 DAY_0 = 20_000 * DAY
 
@@ -392,7 +393,7 @@ async def test_queries_go_on_while_it_compacts(tmp_path: Path) -> None:
     for i in range(0, len(rows), 60):
         await history.write(batch(rows[i : i + 60]), i, i + 60)
     compaction = asyncio.create_task(history.compact())
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE_S
     while not compaction.done():
         assert time.monotonic() < deadline
         answer = await history.query([0], DAY_0, DAY_0 + DAY, HOUR, "count", **ALL)

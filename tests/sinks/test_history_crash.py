@@ -23,7 +23,7 @@ from sinks.history_query import Question, Reader
 from sinks.parquet_file import ParquetFile
 from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, Expected, S, agree, expected, multiset, opened, stored
 from tests.sinks.history_writer import PER_POSITION, log, logged
-from tests.waiting import until_sync
+from tests.waiting import DEADLINE_S, until_sync
 
 CUTS = [(0, 3), (3, 10), (10, 40)]
 
@@ -199,7 +199,7 @@ def test_another_process_reads_while_the_gateway_writes_and_compacts(tmp_path: P
         assert process.stdout.readline().startswith("open")
         reader = Reader(tmp_path)
         looks, seen = 0, 0
-        until = time.monotonic() + 30
+        until = time.monotonic() + DEADLINE_S
         while looks < 60 or seen < 500:
             assert time.monotonic() < until, "the writer does not get on"
             before = reader.cursor()

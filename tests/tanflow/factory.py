@@ -18,7 +18,7 @@ from tanflow.gateway import Gateway
 from tanflow.opening import open_gateway
 from tanflow.running import DEMO_SCENARIO, add_page
 from tests.services.ports import free_port
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 NOON_NS = 1_781_582_400_000_000_000  # of 2026-06-16 in Shanghai, so that the sun shines on its PV
 
@@ -39,8 +39,8 @@ async def read_factory(data: Path, *keys: str) -> AsyncIterator[tuple[Gateway, h
             running = asyncio.create_task(gateway.run(stop))
             try:
                 seen = [gateway.table.ids[key] for key in keys]
-                await until(lambda: all(gateway.latest.time_ns[seen] > 0), 30, "a value of every series")
-                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}") as client:
+                await until(lambda: all(gateway.latest.time_ns[seen] > 0), DEADLINE_S, "a value of every series")
+                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}", timeout=DEADLINE_S) as client:
                     yield gateway, client
             finally:
                 stop.set()

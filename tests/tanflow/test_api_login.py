@@ -34,7 +34,7 @@ from tanflow.web.access.users import (
 from tanflow.web.server import serve
 from tests.services.ports import free_port
 from tests.tanflow.web import PASSWORD, Site, open_site
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 
 @dataclass
@@ -234,7 +234,7 @@ async def test_what_cannot_be_meant_is_a_sentence(tmp_path: Path, body: object, 
 async def test_only_json_of_our_own_page_is_taken(tmp_path: Path) -> None:
     async with open_site(tmp_path) as site, site.signed_in("Ann", "operator") as client:
         key = {"cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
-        async with httpx.AsyncClient(base_url=site.origin) as bare:
+        async with httpx.AsyncClient(base_url=site.origin, timeout=DEADLINE_S) as bare:
             without = await bare.post("/api/logout", json={}, headers=key)
             assert (without.status_code, "Origin" in without.json()["error"]) == (403, True)
             for origin in ("https://evil.example", "null", f"http://localhost:{site.port}", f"{site.origin}.evil"):

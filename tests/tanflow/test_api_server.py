@@ -20,7 +20,7 @@ from tanflow.web.server import serve
 from tanflow.web.static_files import static_files
 from tests.services.ports import free_port
 from tests.tanflow.web import open_site
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 TOKEN = "a b-secret/+=ü"
 
@@ -76,7 +76,7 @@ async def test_port_0_takes_a_free_one_and_says_it_once(tmp_path: Path, caplog: 
         serving = asyncio.create_task(serve(site.gateway, Api(port=0)))
         await until(lambda: caplog.messages)
         (told,) = caplog.messages
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=DEADLINE_S) as client:
             assert (await client.get(told.split()[-1] + "api/health")).status_code == 200
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -94,7 +94,7 @@ async def test_it_stops_at_once_whatever_its_connections_do(tmp_path: Path, sent
         if sent.endswith(b"\r\n\r\n"):
             assert b"200 OK" in await reader.readuntil(b"\r\n")  # answered, and kept open
         serving.cancel()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
             with contextlib.suppress(ConnectionResetError):
@@ -114,14 +114,14 @@ async def test_who_only_holds_a_connection_loses_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """Nothing, or half a head: the place is free again; a stream that is being answered keeps its own."""
-    monkeypatch.setattr(server, "_HEAD_S", 0.2)
+    monkeypatch.setattr(server, "_HEAD_S", 1.0)
     port = free_port()
     async with open_site(tmp_path, Api(port=port)):
         streaming, stream = await asyncio.open_connection("127.0.0.1", port)
         stream.write(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         held, holder = await asyncio.open_connection("127.0.0.1", port)
         holder.write(sent)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             assert await held.read() == b""
             await asyncio.sleep(0.5)
             assert b"200 OK" in await streaming.read(100)
@@ -161,7 +161,7 @@ async def test_connections_are_bounded_by_address_and_in_all(tmp_path: Path, mon
         assert await heard("127.0.0.1") == b""
         for _, writer in held:
             writer.close()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             while await heard(places[0]) != b"HTTP/1.1 200":
                 pass  # the gateway has not seen them go yet
 
@@ -173,7 +173,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monke
     async with open_site(tmp_path, Api(port=port)):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head.encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             assert b"400 Bad Request" in await reader.read(100)
         writer.close()
 

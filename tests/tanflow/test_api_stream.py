@@ -25,7 +25,7 @@ from tanflow.web.alerts.alert_list import AlertList
 from tanflow.web.history.series import SeriesList
 from tanflow.web.stream import Streams, Wanted
 from tests.tanflow.web import ENERGY, POWER, PUMP, START_NS, Site, open_site
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ async def test_what_cannot_be_meant_is_refused(site: Site, monkeypatch: pytest.M
 
 async def test_it_ends_when_the_gateway_stops(tmp_path: Path) -> None:
     async with open_site(tmp_path) as site:
-        client = httpx.AsyncClient(base_url=site.origin)
+        client = httpx.AsyncClient(base_url=site.origin, timeout=DEADLINE_S)
         async with client, listening(client) as heard:
             await until(lambda: heard.of("health"), what="the state")
             site.stop()

@@ -26,7 +26,7 @@ from tanflow.web.access.sessions import COOKIE
 from tanflow.web.self_signed import CERTIFICATE, KEY, make
 from tests.services.ports import free_port
 from tests.tanflow.web import open_site
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 TOKEN = "a-token-of-this-test-alone"
 
@@ -62,7 +62,10 @@ async def test_elsewhere_it_speaks_https_to_any_host_name_and_asks_for_the_token
 
 
 async def test_plain_http_gets_no_answer_there(tmp_path: Path) -> None:
-    async with open_site(tmp_path, open_to_all(tmp_path), token=TOKEN) as site, httpx.AsyncClient() as plain:
+    async with (
+        open_site(tmp_path, open_to_all(tmp_path), token=TOKEN) as site,
+        httpx.AsyncClient(timeout=DEADLINE_S) as plain,
+    ):
         with pytest.raises(httpx.TransportError):
             await plain.get(f"http://127.0.0.1:{site.port}/api/health", headers={"authorization": f"Bearer {TOKEN}"})
 

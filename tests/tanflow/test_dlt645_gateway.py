@@ -19,7 +19,7 @@ from simulators.site import Site
 from tanflow.opening import open_gateway
 from tanflow.running import add_page
 from tests.services.ports import free_port
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 PLANT = """\
 version: 1
@@ -90,7 +90,7 @@ async def test_a_gateway_reads_meters_on_both_kinds_of_line(tmp_path: Path) -> N
                 await until(lambda: newest("hall.voltage_l3_n.voltage") > 200)
                 assert abs(newest("hall.voltage_l1_n.voltage") - 230) < 30
                 assert newest("feeder.energy_import.energy_index") > 0
-                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}") as client:
+                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api.port}", timeout=DEADLINE_S) as client:
                     found = (await client.get("/api/commissioning", params={"device": "feeder.m"})).json()
                 power = next(p for p in found["points"] if p["name"] == "power")
                 assert (power["path"], power["raw_hex"], power["value"]) == ("02030000", "00 50 92", -12.5)

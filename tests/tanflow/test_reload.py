@@ -28,7 +28,7 @@ from simulators.registers import Block
 from simulators.serve_modbus import ModbusServer, Unit
 from tanflow.reload import FILE, Outcome
 from tests.services.ports import free_port
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 ROOT = Path(__file__).parents[2]
 EVERY_S = 0.05
@@ -102,7 +102,7 @@ class Plant:
 
     async def components(self) -> dict[str, Any]:
         """Return what /api/health says of each part; the page is away for a moment while it is made anew."""
-        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=20)) as client:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=20), timeout=DEADLINE_S) as client:
             found: dict[str, Any] = (await client.get(f"http://127.0.0.1:{self.port}/api/health")).json()["components"]
             return found
 

@@ -24,7 +24,7 @@ from tanflow.web.access.roles import Role
 from tanflow.web.access.users import User, changing
 from tanflow.web.server import serve
 from tests.services.ports import free_port
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 CONFIG = """
 version: 1
@@ -90,7 +90,7 @@ class Site:
     async def page(self) -> AsyncIterator[httpx.AsyncClient]:
         """Open a browser's client: it keeps cookies and says which page it is."""
         async with httpx.AsyncClient(
-            base_url=self.origin, headers={"origin": self.origin}, verify=self.trusted
+            base_url=self.origin, headers={"origin": self.origin}, verify=self.trusted, timeout=DEADLINE_S
         ) as client:
             yield client
 
@@ -143,7 +143,7 @@ async def open_site(
             headers = {"authorization": f"Bearer {token}"} if token else {}
             url = f"{'https' if api.tls else 'http'}://127.0.0.1:{api.port}"
             trusted = ssl.create_default_context(cafile=api.tls.certificate) if api.tls else True
-            async with httpx.AsyncClient(base_url=url, headers=headers, verify=trusted) as client:
+            async with httpx.AsyncClient(base_url=url, headers=headers, verify=trusted, timeout=DEADLINE_S) as client:
                 site = Site(gateway, client, api.port, tasks[0].cancel, trusted)
                 await _answering(site)
                 yield site
@@ -156,7 +156,7 @@ async def open_site(
 
 
 async def _answering(site: Site) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             with contextlib.suppress(httpx.ConnectError):
                 await site.client.get("/")
