@@ -28,7 +28,7 @@ async def test_a_modbus_write_is_caught(recorder: Recorder) -> None:
     unit = Unit()
     unit.show(_REGISTERS)
     async with ModbusServer(units={1: unit}) as server:
-        client = AsyncModbusTcpClient("127.0.0.1", port=server.port)
+        client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=60)
         assert await client.connect()
         assert (await client.read_holding_registers(0, count=2, device_id=1)).registers == [1, 2]
         assert recorder.forbidden == []
@@ -72,7 +72,7 @@ async def test_an_opcua_write_and_call_are_caught(recorder: Recorder) -> None:
     async with server:
         node = await server.nodes.objects.add_variable(2, "power", 1.0)
         await node.set_writable()
-        async with Client(server.endpoint.geturl()) as client:
+        async with Client(server.endpoint.geturl(), timeout=60) as client:
             assert await client.get_node(node.nodeid).read_value() == 1.0
             assert recorder.forbidden == []
             await client.get_node(node.nodeid).write_value(2.0)

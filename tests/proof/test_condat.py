@@ -145,7 +145,7 @@ async def test_a_heat_meter_with_gaps_agrees_with_its_published_hours(tmp_path: 
             for row, (now_ns, dt_s) in enumerate(device.recording.steps(60.0)):
                 await served.step(now_ns, dt_s)
                 if row % PUSHED == PUSHED - 1 or device.finished:
-                    await until(lambda: arrived(gateway, device), 30, f"row {row} is accepted")
+                    await until(lambda: arrived(gateway, device), what=f"row {row} is accepted")
         power = await stored(gateway, POWER)
         energy = await stored(gateway, ENERGY)
         for point in ("flow_temperature", "return_temperature"):

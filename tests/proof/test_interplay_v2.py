@@ -82,7 +82,7 @@ async def test_all_but_a_refused_row_arrive(influx: Influxd, tmp_path: Path, mon
             async with running(gateway):
                 numbers = gateway.table.ids["pv-1.sequence.count"]
                 first = await first_value(gateway, numbers)
-                await until(lambda: gateway.latest.value[numbers] >= first + 8, 20, "eight seconds of the factory")
+                await until(lambda: gateway.latest.value[numbers] >= first + 8, what="eight seconds of the factory")
             dead = gateway.log.reader.query("SELECT component, reason, raw FROM dead")
             kept, sent = await in_history(gateway), in_database(influx, gateway)
             sink_counters = gateway.board.component("sink.influx")
@@ -102,5 +102,5 @@ async def test_all_but_a_refused_row_arrive(influx: Influxd, tmp_path: Path, mon
 
 async def first_value(gateway: Gateway, series: int) -> float:
     """Return the first accepted value of a series."""
-    await until(lambda: gateway.latest.time_ns[series], 20, "a first reading")
+    await until(lambda: gateway.latest.time_ns[series], what="a first reading")
     return float(gateway.latest.value[series])

@@ -83,7 +83,7 @@ def test_no_value_is_missing_or_twice_after_kills(start_history: Start, tmp_path
     for _ in range(KILLS):
         before = accepted.look()
         process = start(config)
-        until_sync(lambda before=before: accepted.look() > before, 60, "something is accepted")
+        until_sync(lambda before=before: accepted.look() > before, what="something is accepted")
         # The first commits after a start are of what was missed: kills hit those as well as the live values.
         time.sleep(chance.choice([0.0, 0.02, 0.1, 0.5, 1.0]))
         process.kill()

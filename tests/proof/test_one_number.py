@@ -102,9 +102,9 @@ async def delivered(plant: Asked) -> None:
     gateway = plant.gateway
     with Ledger.open(plant.folder) as ledger:
         seq = ledger.head().seq
-    await until(lambda: gateway.publisher.seq >= seq, 30, "the ledger's last block is published")
+    await until(lambda: gateway.publisher.seq >= seq, what="the ledger's last block is published")
     position = gateway.log.position
-    await until(lambda: gateway.deliveries["db"].position >= position, 30, "the database has it")
+    await until(lambda: gateway.deliveries["db"].position >= position, what="the database has it")
 
 
 async def restated(folder: Path) -> None:
@@ -123,7 +123,7 @@ async def test_a_restated_month_is_one_number_everywhere(influx: Influxd, tmp_pa
         for key, rate in ((IMPORT, 123.456789), (GAS, 7.654321), (SUN, 11.1)):
             await plant.steady(key, 0, 2 * DAY_S, rate)
         async with running(plant.gateway):
-            await until(lambda: plant.gateway.accountant.counters.committed > 0, 30, "two days are booked")
+            await until(lambda: plant.gateway.accountant.counters.committed > 0, what="two days are booked")
             await delivered(plant)
             before = await everywhere(plant, influx)
             assert abs(before["scope2_location"] - mg(48 * 123.456789 * GRID)) < 48 * 10

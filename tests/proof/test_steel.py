@@ -165,11 +165,11 @@ async def test_a_year_of_steel_in_influxdb_and_in_the_history(influx: Influxd, t
         meter.map = RegisterMap(bound.points, bound.modbus)
         async with open_gateway(loaded.gateway, loaded.templates, base=tmp_path, clock=clock) as gateway:
             async with running(gateway):
-                await until(lambda: newest(gateway, "plant.sequence.count") >= reads, 120, "the year is read")
-                await until(lambda: booked(gateway)["energy"] >= (KWH - 1) * MICRO, 120, "the year is booked")
+                await until(lambda: newest(gateway, "plant.sequence.count") >= reads, what="the year is read")
+                await until(lambda: booked(gateway)["energy"] >= (KWH - 1) * MICRO, what="the year is booked")
                 account = booked(gateway)
                 restated = restate_july(gateway)
-                await until(lambda: gateway.publisher.seq >= restated, 120, "the restatement is published")
+                await until(lambda: gateway.publisher.seq >= restated, what="the restatement is published")
             energy = await stored(gateway, "plant.energy_import.energy")
             carbon = await stored(gateway, "plant.energy_import.co2e")
             sequence = await stored(gateway, "plant.sequence.count")

@@ -143,7 +143,7 @@ class Changes:
 
 
 async def subscribe(url: str) -> tuple[OpcuaClient, Changes]:
-    client = OpcuaClient(url)
+    client = OpcuaClient(url, timeout=60)
     await client.connect()
     changes = Changes()
     subscription = await client.create_subscription(20, changes)
@@ -198,7 +198,7 @@ async def test_an_opcua_server_off_the_network_and_back() -> None:
         with pytest.raises((OSError, ua.UaError, asyncio.TimeoutError)):
             await OpcuaClient(url, timeout=1).connect()
         await steps(served, 1)
-        async with OpcuaClient(url) as again:
+        async with OpcuaClient(url, timeout=60) as again:
             assert await again.get_node("ns=3;s=Furnace.T1").read_value() == 22.0
         with contextlib.suppress(OSError, ua.UaError, asyncio.TimeoutError):  # its session is gone
             await asyncio.wait_for(client.disconnect(), 60)

@@ -135,7 +135,7 @@ async def test_a_gap_in_the_recording_is_a_node_without_data() -> None:
     device = ReplayDevice("furnace", HEAT, recording)
     async with (
         serve(gateway(meter={}, inverter={}), {}, {"furnace": device}, free_ports=True) as served,
-        OpcuaClient(served.network.opcua["plc"].url) as client,
+        OpcuaClient(served.network.opcua["plc"].url, timeout=60) as client,
     ):
         changes = Changes()
         subscription = await client.create_subscription(20, changes)

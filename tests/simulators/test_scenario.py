@@ -25,7 +25,7 @@ async def test_the_demo_factory_is_served_by_the_clock() -> None:
         port, number = next(
             (server.port, n) for server in served.network.modbus.values() for n, u in server.units.items() if u is unit
         )
-        client = AsyncModbusTcpClient("127.0.0.1", port=port)
+        client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=60)
         assert await client.connect()
         registers = (await client.read_input_registers(52, count=22, device_id=number)).registers
         power, energy = struct.unpack(">f36xf", struct.pack(">22H", *registers))
@@ -79,7 +79,7 @@ demo:
 async def test_a_recording_with_a_fault(tmp_path: Path) -> None:
     async with Scenario.load(files(tmp_path, REPLAY)).open(free_ports=True) as served:
         (server,) = served.network.modbus.values()
-        client = AsyncModbusTcpClient("127.0.0.1", port=server.port)
+        client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=60)
         assert await client.connect()
         seen = []
         for step in (1, 2):

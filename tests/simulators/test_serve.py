@@ -23,7 +23,7 @@ from tests.waiting import until
 async def test_registers_of_the_configured_unit() -> None:
     async with serve(gateway(), {}, {"meter": Ramp("meter")}, free_ports=True) as served:
         (server,) = served.network.modbus.values()
-        client = AsyncModbusTcpClient("127.0.0.1", port=server.port)
+        client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=60)
         assert await client.connect()
         busy = await client.read_holding_registers(10, count=6, device_id=7)
         assert busy.exception_code == 6  # before the first step there is nothing to read, and no zero is made up
@@ -39,7 +39,7 @@ async def test_registers_of_the_configured_unit() -> None:
 async def test_nodes_carry_the_time_of_their_step() -> None:
     async with (
         serve(gateway(), {}, {"furnace": Ramp("furnace")}, free_ports=True) as served,
-        OpcuaClient(served.network.opcua["plc"].url) as client,
+        OpcuaClient(served.network.opcua["plc"].url, timeout=60) as client,
     ):
         node = client.get_node("ns=3;s=Furnace.T1")
         waiting = await node.read_data_value(raise_on_bad_status=False)

@@ -111,7 +111,7 @@ async def test_a_configured_line_is_served_on_a_pseudo_terminal() -> None:
         assert settings is not None
         assert (settings.port, settings.parity) == (path, "N")
         await steps(served, 5)
-        client = AsyncModbusSerialClient(path, baudrate=19_200, parity="N")
+        client = AsyncModbusSerialClient(path, baudrate=19_200, parity="N", timeout=60)
         assert await client.connect()
         registers = (await client.read_holding_registers(10, count=6, device_id=7)).registers
         assert struct.unpack(">fII", struct.pack(">6H", *registers)) == (100_000.0, 500, 4)
@@ -126,7 +126,7 @@ async def test_a_configured_line_is_served_through_a_serial_server() -> None:
         (server,) = served.network.lines.values()
         assert isinstance(server, RtuServer)
         await steps(served, 5)
-        client = AsyncModbusTcpClient("127.0.0.1", port=server.port, framer=FramerType.RTU)
+        client = AsyncModbusTcpClient("127.0.0.1", port=server.port, framer=FramerType.RTU, timeout=60)
         assert await client.connect()
         registers = (await client.read_holding_registers(10, count=6, device_id=7)).registers
         assert struct.unpack(">fII", struct.pack(">6H", *registers)) == (100_000.0, 500, 4)

@@ -207,7 +207,7 @@ async def test_a_collector_that_fails_is_started_again_and_the_others_go_on(
     monkeypatch.setattr(registry, "collector", once_failing)
     clock = Clock(speed=SPEED)
     async with factory(clock) as served, running(placed(served.gateway, tmp_path), clock) as gateway:
-        await until(lambda: all(number >= 0 for number in seen(gateway).values()), 120)
+        await until(lambda: all(number >= 0 for number in seen(gateway).values()))
         assert made == {"floor": 1, "plc": 3, "broker": 1}
         counters = gateway.board.components["collector.plc"]
         assert (counters.restarts, counters.last_error) == (2, "a defect")

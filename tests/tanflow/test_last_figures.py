@@ -18,7 +18,7 @@ async def test_figures_of_closed_windows_are_recalled(tmp_path: Path) -> None:
         await plant.gateway.archivist.cut()
     async with asked_plant(tmp_path, 3 * HOUR_S + 60) as plant:
         gateway, series = plant.gateway, plant.gateway.table.ids[KPI]
-        await until(lambda: gateway.latest.time_ns[series], 10, "the end of the log is read")
+        await until(lambda: gateway.latest.time_ns[series], what="the end of the log is read")
         gateway.latest.time_ns[series] = 0  # as if it were longer ago than what is read again of the log
         await recall(gateway.latest, gateway.history, gateway.table, gateway.clock.now_ns())
         kpi = next(k for k in (await plant.get("/api/assets/press"))["kpis"] if k["key"] == KPI)

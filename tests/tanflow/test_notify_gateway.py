@@ -100,7 +100,7 @@ async def test_from_a_reading_to_the_mail_and_back(
     config = CONFIG.replace("ALERTMANAGER", alertmanager.url)
     async with running(tmp_path, config) as gateway:
         await reads(gateway, 412.4)
-        await until(lambda: box.mails and alertmanager.alerts(), 30, "mail and Alertmanager are told")
+        await until(lambda: box.mails and alertmanager.alerts(), what="mail and Alertmanager are told")
         (episode,) = gateway.desk.open.values()
         assert (episode.asset, episode.name, episode.excess_kw) == ("press", "peak", pytest.approx(62.4))
         cost = gateway.costs.of("press", 62.4, episode.fired_ns)
@@ -112,7 +112,7 @@ async def test_from_a_reading_to_the_mail_and_back(
     async with running(tmp_path, config) as gateway:
         assert list(gateway.desk.open) == [episode.id]
         await reads(gateway, 200.0)
-        await until(lambda: len(box.mails) == 2 and not alertmanager.alerts(), 30, "both are told that it is over")
+        await until(lambda: len(box.mails) == 2 and not alertmanager.alerts(), what="both are told that it is over")
         assert [e.id for e in gateway.desk.ended(gateway.log.reader, 0, time.time_ns())] == [episode.id]
     first, second = (mail.get_body(("plain",)).get_content() for mail in box.mails)  # type: ignore[union-attr]
     assert box.mails[0]["Subject"] == "【紧急】hall press：超出限值（peak）"
@@ -164,7 +164,7 @@ async def test_no_secret_is_in_log_or_revision(
     with caplog.at_level("DEBUG"):
         async with running(tmp_path, CONFIG.replace("ALERTMANAGER", "http://127.0.0.1:9")) as gateway:
             await reads(gateway, 412.4)
-            await until(lambda: gateway.board.component("notify.shift").retried, 30, "the mail was tried")
+            await until(lambda: gateway.board.component("notify.shift").retried, what="the mail was tried")
             error = gateway.board.component("notify.shift").last_error
             rows = gateway.log.reader.query("SELECT about FROM outbox UNION ALL SELECT config FROM revisions")
     told = f"{caplog.text}{error}{orjson.dumps(rows).decode()}"

@@ -95,11 +95,11 @@ def test_on_a_terminal_the_password_is_asked_twice_and_not_shown(tmp_path: Path)
         shown += os.read(terminal, 4_096)
         return text in shown
 
-    until_sync(lambda: see(b"Password of Ann: "), 60, "the first question")
+    until_sync(lambda: see(b"Password of Ann: "), what="the first question")
     os.write(terminal, PASSWORD.encode() + b"\n")
-    until_sync(lambda: see(b"Once more: "), 60, "the second question")
+    until_sync(lambda: see(b"Once more: "), what="the second question")
     os.write(terminal, PASSWORD.encode() + b"\n")
-    until_sync(lambda: see(b"may sign in as viewer"), 60, "that it is done")
+    until_sync(lambda: see(b"may sign in as viewer"), what="that it is done")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     os.close(terminal)
     assert PASSWORD.encode() not in shown
