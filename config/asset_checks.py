@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from typing import Final
 
@@ -19,8 +20,9 @@ _RISING: Final = (("least_flow_m3_min", "rated_flow_m3_min"), ("unloaded_kw", "l
 
 
 def check_assets(plant: Plant) -> Iterator[Finding]:
-    """Yield everything wrong with facts, roles, members and chosen figures."""
+    """Yield everything wrong with facts, roles, members, chosen figures and what feeds what."""
     hidden, names = untold(plant), {name for _, name, _ in plant.assets()}
+    yield from _feeding(plant, hidden)
     for path, name, asset in plant.assets():
         kind = asset_types.load_all().get(asset.type, AssetType(id="other", title=""))
         for word, why in (*_facts(kind, asset), *_curve(asset)):
@@ -35,6 +37,23 @@ def check_assets(plant: Plant) -> Iterator[Finding]:
         for index, kpi in enumerate(asset.kpis if isinstance(asset.kpis, tuple) else ()):
             if kpi not in kind.kpis:
                 yield (*path, "kpis", index), f"type {asset.type} has no figure '{kpi}'{nearest(kpi, kind.kpis)}"
+
+
+def _feeding(plant: Plant, hidden: Callable[[str], bool]) -> Iterator[Finding]:
+    """Yield assets fed by none there is, and one of each circle: of assets in it nothing would ever be accounted."""
+    assets = {name: (path, asset) for path, name, asset in plant.assets()}
+    above = {name: asset.fed_by for name, (_, asset) in assets.items() if asset.fed_by}
+    for name, feeder in above.items():
+        if feeder not in assets and not hidden(feeder):
+            yield (*assets[name][0], "fed_by"), f"there is no asset '{feeder}'{nearest(feeder, assets.keys() - {name})}"
+    while True:
+        try:
+            return TopologicalSorter({name: [feeder] for name, feeder in above.items()}).prepare()
+        except CycleError as error:
+            circle = [name for name in above if name in error.args[1]]
+            why = f"feeds itself: {' → '.join(reversed(error.args[1]))}; where the supply comes in there is no fed_by:"
+            yield (*assets[circle[0]][0], "fed_by"), why
+            above = {name: feeder for name, feeder in above.items() if name not in circle}
 
 
 def _facts(kind: AssetType, asset: Asset) -> Iterator[tuple[str, str]]:

@@ -124,8 +124,16 @@ class Factors(Strict):
 class Keep(Strict):
     """How much a remote sink may be behind before its oldest rows are given up (counted and recorded)."""
 
-    max_age_h: Annotated[float, Field(gt=0)] | None = None
-    max_mb: Annotated[float, Field(gt=0)] | None = 2_048
+    max_age_h: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    max_mb: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = 2_048
+
+
+def _is_server(url: str) -> bool:
+    try:
+        at = urlsplit(url)
+        return bool(at.hostname) and at.port != 0 and not at.query and not at.fragment
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
 
 
 class InfluxSink(Strict):
@@ -153,8 +161,10 @@ class InfluxSink(Strict):
             raise ValueError("api v1 needs 'database:'")
         if self.api == "v2" and not (self.org and self.bucket and self.token):
             raise ValueError("api v2 needs 'org:', 'bucket:' and 'token:'")
-        if "@" in urlsplit(self.url).netloc:
+        if "@" in self.url.partition("//")[2].partition("/")[0]:
             raise ValueError("no user or password in the url; use username: and password:")
+        if not _is_server(self.url):
+            raise ValueError("the url is that of the server alone, with a port from 1 to 65535: http://10.0.0.5:8086")
         return self
 
     @property
@@ -168,8 +178,8 @@ class History(Strict):
 
     cut_s: Seconds = 300.0
     cut_rows: Annotated[int, Field(ge=1_000, le=5_000_000)] = 1_200_000
-    raw_days: Annotated[int, Field(ge=1)] = 92
-    rollup_days: Annotated[int, Field(ge=1)] = 3_660
+    raw_days: Annotated[int, Field(ge=1, le=100_000)] = 92
+    rollup_days: Annotated[int, Field(ge=1, le=100_000)] = 3_660
 
 
 class Data(Strict):
@@ -178,7 +188,7 @@ class Data(Strict):
     dir: Path = Path("data")
     commit_ms: Annotated[int, Field(ge=10, le=10_000)] = 250
     snapshot_s: Seconds = 60.0
-    min_free_mb: Annotated[int, Field(ge=16)] = 256  # below this nothing more is accepted
+    min_free_mb: Annotated[int, Field(ge=16, le=1_000_000_000)] = 256  # below this nothing more is accepted
     ballast_mb: Annotated[int, Field(ge=1, le=1024)] = 16
     history: History = History()
 

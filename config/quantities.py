@@ -125,12 +125,20 @@ def _registry() -> pint.UnitRegistry[float]:
 
 
 _UNIT: Final = re.compile(r"[A-Za-zµ°%\d/*^()_]{1,60}")
+_LONGEST: Final = 60  # characters of a unit
+# A number or bracket to a power, which none needs: 9**9**9 has 370 million digits.
+_TOWER: Final = re.compile(r"(?:(?<![A-Za-zµ\d.])[\d.]+(?:[eE][-+]?\d+)?|\))\s*(?:\*\*|\^|[⁻⁰¹²³⁴-⁹])")
+
+
+def _is_bounded(text: str) -> bool:
+    """Return whether a text is read as a unit in bounded time."""
+    return len(text) <= _LONGEST and not _TOWER.search(text)
 
 
 @cache
 def unit_of(text: str) -> pint.Unit:
     """Return the unit a text names, e.g. `kWh/m3/K`, `kW/(m3/min)`, `%`, `1`; raises ValueError with a sentence."""
-    if not _UNIT.fullmatch(text):
+    if not _UNIT.fullmatch(text) or not _is_bounded(text):
         raise ValueError(f"'{text}' is no unit; write e.g. kW, kWh/t, m3/h, % or 1")
     try:
         return _registry().Unit("dimensionless" if text == "1" else text)
@@ -155,8 +163,10 @@ def conversion(unit: str, quantity: str) -> tuple[float, float]:
     given, wanted = _decimal(unit), _decimal(canonical)
     if given and wanted and given[0] == wanted[0]:
         return 10.0 ** (given[1] - wanted[1]), 0.0
-    registry = _registry()
     try:
+        if not _is_bounded(unit):
+            raise ValueError(unit)
+        registry = _registry()
         zero, one = (registry.Quantity(v, unit or "1").to(canonical).magnitude for v in (0.0, 1.0))
     except Exception as error:
         raise ValueError(f"'{unit}' is not a unit of {quantity}; write {canonical} or a multiple of it") from error

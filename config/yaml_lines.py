@@ -131,6 +131,8 @@ class _Reader:
         if event.tag is not None:
             self._refuse_tag(event.tag, line)
         text = event.value
+        if "\0" in text:
+            raise Unreadable(line, "a text holds a NUL character (\\0); no name, path or address can have one")
         plain = event.implicit[0] and not event.style
         if self._expects_key():
             self._key(text, line, merge=plain and text == _MERGE)
