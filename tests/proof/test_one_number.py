@@ -89,7 +89,7 @@ async def everywhere(plant: Asked, influx: Influxd) -> Milligrams:
     assert seen[0] == seen[1] == seen[2] == seen[3]
     day = await of_the_day(plant)
     shown = []
-    for _ in range(50):  # an overview may be a few seconds old
+    for _ in range(600):  # an overview may be a few seconds old
         shown.append(await in_overview(plant))
         if shown[-1] == day:
             return seen[0]

@@ -33,11 +33,12 @@ async def test_it_hears_that_an_alert_fires_and_that_it_is_over(alertmanager: Al
     async with channel(alertmanager.url) as there:
         going = sender(log, there, firing=[one])
         await put(log, "firing", one)
+        begun_s = time.time()
         assert await going.step()
         (held,) = alertmanager.alerts()
         assert held["labels"] == LABELS
         assert datetime.fromisoformat(held["startsAt"]).timestamp() == pytest.approx(fired_ns / SECOND_NS, abs=0.001)
-        assert datetime.fromisoformat(held["endsAt"]).timestamp() == pytest.approx(time.time() + 240, abs=30)
+        assert begun_s + 239 <= datetime.fromisoformat(held["endsAt"]).timestamp() <= time.time() + 241
         assert held["generatorURL"] == "http://gateway:8800/#/alerts/furnace.high@7"
         said = held["annotations"]
         assert (said["id"], said["value"], said["limit"], said["unit"]) == ("furnace.high@7", "412.4", "350", "kW")
@@ -66,7 +67,7 @@ async def test_an_absent_one_is_unavailable_and_back_it_hears_everything(
 ) -> None:
     one = episode(fired_ns=time.time_ns())
     alertmanager.stop()
-    async with channel(alertmanager.url, timeout_s=2) as there:
+    async with channel(alertmanager.url, timeout_s=30) as there:
         with pytest.raises(Unavailable, match="cannot be reached"):
             await there.send(message(one))
         alertmanager.start()
