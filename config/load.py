@@ -79,7 +79,7 @@ def _text(path: Path) -> str:
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "unusable path"
-        raise ConfigError([Problem(str(path), 1, "gateway", f"the file cannot be read: {why}")]) from None
+        raise ConfigError([Problem(str(path), 1, "gateway", f"the file cannot be read: {why}")]) from error
     if len(raw) > MAX_BYTES:
         raise Unreadable(1, "the file is larger than 16 MiB")
     try:

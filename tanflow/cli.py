@@ -79,8 +79,8 @@ def _console(*, stderr: bool = False) -> Console:
 
 _SCENARIOS = sorted(path.stem for path in (Path(__file__).parent.parent / "simulators" / "scenarios").glob("*.yaml"))
 
-Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
-# Whether it may be read is told by what reads it, with the user who may.
+# Whether these may be read is told by what reads them, with the user who may.
+Config = Annotated[Path, typer.Option("-c", "--config", readable=False, help="The gateway's configuration.")]
 DataDir = Annotated[Path, typer.Option("--data", readable=False, help="The gateway's data directory.")]
 
 
@@ -236,6 +236,8 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise _ended(f"tanflow: {sentence(error.__cause__)}") from None
         raise _ended("\n".join(map(str, error.problems)), 2) from None
     except GatewayError as error:
         raise _ended(f"tanflow: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import pwd
 from contextlib import suppress
@@ -48,13 +49,32 @@ def _barred(error: PermissionError) -> str:
     me = user(os.geteuid())
     if not isinstance(error.filename, str | os.PathLike):
         return f"user {me} may not do this: {error}"
-    place = _nearest(Path(error.filename).absolute())
-    owner = place.stat().st_uid
-    if owner == os.geteuid():
+    wanted = Path(error.filename).absolute()
+    place = _nearest(wanted)
+    status = place.stat()
+    if status.st_uid == os.geteuid():
         return f"{place} may not be used by user {me}, whose it is; look at its rights: ls -ld {place}: {error}"
-    name = user(owner)
+    name = user(status.st_uid)
+    if wanted.parent == place and os.access(place, os.X_OK):  # it can be seen that nothing is there yet
+        words = f"{place} is of user {name}: user {me} may not make {wanted} there; choose a place that is {me}'s own"
+        return "; ".join([words, *getattr(error, "__notes__", ())])
+    name = _also(status) or name
     who = f"'#{name}'" if name.isdecimal() else name
-    return f"{place} is of user {name} and may not be used by user {me}; run this as {name}: sudo -u {who} tanflow …"
+    return (
+        f"{place} is of user {user(status.st_uid)} and may not be used by user {me}; "
+        f"run this as {name}: sudo -u {who} tanflow …"
+    )
+
+
+def _also(status: os.stat_result) -> str:
+    """Return the user whom root let in by the group that has the same name, as a service's; "" where there is none."""
+    if status.st_uid or not status.st_gid or not status.st_mode & 0o040:
+        return ""
+    try:
+        name = grp.getgrgid(status.st_gid).gr_name
+        return name if pwd.getpwnam(name) else ""
+    except KeyError:
+        return ""
 
 
 def _nearest(path: Path) -> Path:

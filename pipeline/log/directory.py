@@ -20,7 +20,10 @@ FORMAT: Final = "tanflow data 1\n"
 
 @dataclass(slots=True)
 class DataDirectory:
-    """An owned data directory; entering takes the lock, leaving gives it back."""
+    """An owned data directory; entering takes the lock, leaving gives it back.
+
+    Entering raises GatewayError for a place that cannot be one, PermissionError for one that is another user's.
+    """
 
     path: Path
     ballast_mb: int = 16
@@ -32,9 +35,13 @@ class DataDirectory:
             if self.path.stat().st_mode & 0o077 and self.path.stat().st_uid == os.geteuid():
                 self.path.chmod(0o700)  # whoever made it: what a plant does is not for every user of the machine
             self._lock = os.open(self.path / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError as error:  # it names its place itself
+            error.add_note("data: {dir: …} in gateway.yaml says where")
+            raise
         except OSError as error:
             raise GatewayError(
-                f"{self.path} cannot be the data directory: {error.strerror or error}; choose another, or its rights"
+                f"{self.path} cannot be the data directory: {error.strerror or error}; choose another: "
+                "data: {dir: …} in gateway.yaml"
             ) from error
         try:
             _own(self._lock)

@@ -18,7 +18,7 @@ from config.load import load
 from config.model import Asset, Gateway
 from pipeline.dispatch import Choice, Machine, best, together
 from pipeline.station import station as machines_of
-from tanflow.commands.options import DataFolder
+from tanflow.commands.options import ConfigFile, DataFolder
 from tanflow.last_flows import Now, now
 
 out = Console(highlight=False, soft_wrap=True)
@@ -41,7 +41,7 @@ def advise(
     flow: Annotated[
         float | None, typer.Option(help="Free air wanted [m3/min]; default: the station's last reading.", min=0.001)
     ] = None,
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     data: DataFolder = None,
 ) -> None:
     """Show which compressors of a station should run for a flow: those that deliver it with the least power."""

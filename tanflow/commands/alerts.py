@@ -35,7 +35,7 @@ from pipeline.batch import Batch
 from pipeline.compile import compile_plan
 from pipeline.log.schema import FILE
 from tanflow.commands.alert_words import duration, limit, watched
-from tanflow.commands.options import DataFolder, day, plain_table
+from tanflow.commands.options import ConfigFile, DataFolder, day, plain_table
 from tanflow.dry_run import DryRun, with_new
 from tanflow.firings import Firing, Firings, Rate
 from tanflow.past import Past
@@ -44,7 +44,6 @@ app = typer.Typer(no_args_is_help=True, help="Alerts: all there are, and a dry r
 out = Console(highlight=False, soft_wrap=True)
 _DAY_NS: Final = 86_400 * 10**9
 
-Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
 Rules = Annotated[
     list[str] | None, typer.Option("--rule", help="Only this alert, as name or asset.name; may be given several times.")
 ]
@@ -56,7 +55,7 @@ Format = Annotated[Literal["table", "json"], typer.Option("--format", help="How 
 
 @app.command("list")
 def list_(
-    config: Config = Path("gateway.yaml"), data: DataFolder = None, rule: Rules = None, format_: Format = "table"
+    config: ConfigFile = Path("gateway.yaml"), data: DataFolder = None, rule: Rules = None, format_: Format = "table"
 ) -> None:
     """Show every alert: what it watches, at what it fires, where it comes from, and what it has learned."""
     loaded = load(config)
@@ -80,7 +79,7 @@ def list_(
 
 @app.command("test")
 def dry_run(
-    config: Config = Path("gateway.yaml"), data: DataFolder = None,
+    config: ConfigFile = Path("gateway.yaml"), data: DataFolder = None,
     start: Annotated[str, typer.Option("--from", help="First day; default: seven days before --to.")] = "",
     end: Annotated[str, typer.Option("--to", help="Day after the last one; default: now.")] = "",
     rule: Rules = None, set_: Set = None, format_: Format = "table",

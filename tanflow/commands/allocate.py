@@ -22,7 +22,7 @@ from config.errors import GatewayError
 from config.load import load
 from tanflow.commands.differences import print_json, show
 from tanflow.commands.ledger import bar, err
-from tanflow.commands.options import day
+from tanflow.commands.options import ConfigFile, day
 
 out = Console(highlight=False, soft_wrap=True)
 _MWH = MICRO * 1_000
@@ -32,7 +32,7 @@ def allocate(
     year: Annotated[int, typer.Option(help="Calendar year on the site's clock.", min=1990, max=2100)],
     by: Annotated[str, typer.Option(help="Who allocates.")],
     deadline: Annotated[str, typer.Option(help="Last day certificates may have been cancelled, e.g. 2026-06-30.")] = "",
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     data: Annotated[Path | None, typer.Option(help="Data directory; default: the configuration's.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be covered, write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the difference as JSON.")] = False,

@@ -15,7 +15,7 @@ from config.errors import GatewayError
 from config.load import load
 from config.protocols.opcua import OpcuaConnection
 from pipeline.log.directory import check_format
-from tanflow.commands.options import plain_table
+from tanflow.commands.options import ConfigFile, plain_table
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -160,7 +160,7 @@ def export(
 @app.command()
 def check(
     connection: Annotated[str, typer.Argument(help="Only this connection; default: all on OPC UA.")] = "",
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     data: DataDir = None,
 ) -> None:
     """Ask each OPC UA server what it offers and say what is wrong; exit 1 if anything is.

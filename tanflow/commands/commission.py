@@ -18,7 +18,7 @@ from config.errors import Rejected
 from config.load import Loaded, load
 from pipeline.log.directory import owner
 from tanflow.commands import connected
-from tanflow.commands.options import meant, plain_table
+from tanflow.commands.options import ConfigFile, meant, plain_table
 from tanflow.commissioning import records
 from tanflow.commissioning.records import Comparison, Seen, State
 from tanflow.commissioning.seen import newest_in_log
@@ -43,7 +43,7 @@ def commission(
     photo: Annotated[Path | None, typer.Option(help="A picture; its SHA-256 is kept, not the file.")] = None,
     note: Annotated[str, typer.Option(help="What else is to be known.")] = "",
     missing: Annotated[bool, typer.Option("--missing", help="list: only points without a record that holds.")] = False,
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     data: Annotated[Path | None, typer.Option(help="Data directory; default: the configuration's.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the list or the record as JSON.")] = False,
 ) -> None:

@@ -16,13 +16,14 @@ from carbon.ledger import Ledger
 from carbon.money.bill import Bill
 from carbon.money.billing import OwnPart, month_cost
 from config.load import load
+from tanflow.commands.options import ConfigFile
 
 out = Console(highlight=False, soft_wrap=True)
 
 
 def cost(
     month: Annotated[str, typer.Option(help="Month on the site's clock, e.g. 2025-03.")],
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     data: Annotated[Path | None, typer.Option(help="Data directory; default: the configuration's.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:

@@ -36,6 +36,8 @@ def doctor(
         loaded = load(config)
         check_more(loaded)
     except ConfigError as error:
+        if isinstance(error.__cause__, PermissionError):  # that is not the file's fault
+            raise
         wrong = [Finding("configuration", str(p), "correct the file; tanflow check tells more") for p in error.problems]
         _conclude(wrong, {}, 0, as_json)
         return

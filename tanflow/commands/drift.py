@@ -21,7 +21,7 @@ from config.explain import nearest
 from config.load import load
 from config.model import Gateway
 from pipeline.baseline import Baseline
-from tanflow.commands.options import DataFolder, day
+from tanflow.commands.options import ConfigFile, DataFolder, day
 
 out = Console(highlight=False, soft_wrap=True)
 _BY_DAY: Final = 31  # up to so many days each has a row; beyond that each month
@@ -35,7 +35,7 @@ def drift(
     end: Annotated[str, typer.Option("--to", help="Day after the last one; default: today.")] = "",
     energy: Annotated[str, typer.Option(help="Stream of energy; default: the asset's carrier.")] = "",
     product: Annotated[str, typer.Option(help="Stream it depends on; default: the asset's product.")] = "",
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     data: DataFolder = None,
 ) -> None:
     """Show how an asset's daily energy drifts from its own baseline of energy over production (least squares)."""

@@ -20,6 +20,7 @@ from carbon.papers.register import Register
 from carbon.papers.sheets import read_sheet
 from config.errors import ConfigError, Problem, Rejected
 from config.load import load
+from tanflow.commands.options import ConfigFile
 
 out = Console(highlight=False, soft_wrap=True)
 _MOST: Final = 100_000  # documents one approval may name
@@ -27,7 +28,7 @@ _MOST: Final = 100_000  # documents one approval may name
 
 def enter(
     sheet: Annotated[Path | None, typer.Argument(help="CSV or XLSX file, one document a row.")] = None,
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     by: Annotated[str, typer.Option(help="Who enters or approves.")] = "",
     approved_by: Annotated[str, typer.Option(help="Who else looked at it; without, the rows wait for approval.")] = "",
     worksheet: Annotated[str, typer.Option("--sheet", help="Worksheet of an XLSX file; default: the first.")] = "",

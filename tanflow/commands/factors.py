@@ -22,6 +22,7 @@ from config.fuels import FuelRow, biogenic_kg, fuels, kg_by_gas
 from config.gwp import GwpRow, Set, gwp_rows
 from config.load import load
 from config.sourced import Sourced, user_rows
+from tanflow.commands.options import ConfigFile
 
 app = typer.Typer(no_args_is_help=True, help="Emission factors: what is known, and who says so.")
 out = Console(highlight=False)
@@ -88,7 +89,7 @@ def check(files: Annotated[list[Path], typer.Argument(help="Tables, CSV or YAML.
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="A table, CSV or YAML.")],
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
 ) -> None:
     """Check a table, copy it beside the configuration, and say which line to add there."""
     amount = _amount(file)

@@ -15,6 +15,7 @@ from carbon.findings import findings as told
 from carbon.ledger import Ledger
 from carbon.local_time import midnight_ns
 from config.load import load
+from tanflow.commands.options import ConfigFile
 
 out = Console(highlight=False, soft_wrap=True)
 
@@ -22,7 +23,7 @@ out = Console(highlight=False, soft_wrap=True)
 def findings(
     year: Annotated[int, typer.Option(help="Year on the site's clock.", min=1990, max=2100)],
     month: Annotated[int | None, typer.Option(help="Only this month of it.", min=1, max=12)] = None,
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     data: Annotated[Path | None, typer.Option(help="Data directory; default: the configuration's.")] = None,
 ) -> None:
     """Tell what is missing, doubtful or contradictory in a period of the account."""

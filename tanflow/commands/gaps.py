@@ -26,14 +26,13 @@ from config.errors import GatewayError
 from config.explain import nearest
 from config.load import load
 from pipeline.clock import SECOND_NS
-from tanflow.commands.options import DataFolder, plain_table
+from tanflow.commands.options import ConfigFile, DataFolder, plain_table
 
 app = typer.Typer(no_args_is_help=True, help="Gaps in the account: what is missing, and filling it.")
 out = Console(highlight=False, soft_wrap=True)
 _HOUR_NS: Final = 3600 * SECOND_NS
 _MOST: Final = 1e12  # of what a counter goes on by: amounts are kept in integers of 1e-6
 
-Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
 From = Annotated[str, typer.Option("--from", help="First day, e.g. 2025-01-01; default: a year before --to.")]
 To = Annotated[str, typer.Option("--to", help="Day after the last one, e.g. 2026-01-01; default: now.")]
 Check = Annotated[str, typer.Option("--check", help="With one stream: a second meter of the same flow.")]
@@ -55,7 +54,7 @@ class _Period:
 
 @app.command("list")
 def list_(
-    config: Config = Path("gateway.yaml"), data: DataFolder = None, start: From = "", end: To = "",
+    config: ConfigFile = Path("gateway.yaml"), data: DataFolder = None, start: From = "", end: To = "",
     stream: Annotated[str, typer.Option(help="Only this stream, e.g. furnace-1.natural_gas.")] = "",
     check: Check = "", driver: Driver = "", counted: Counted = None,
 ) -> None:  # fmt: skip
@@ -88,7 +87,7 @@ def fill(
     by: Annotated[str, typer.Option(help="Who fills.")],
     approved_by: Annotated[str, typer.Option(help="Who else approved of it.")],
     reason: Annotated[str, typer.Option(help="Why the readings are missing.")],
-    config: Config = Path("gateway.yaml"), data: DataFolder = None, start: From = "", end: To = "",
+    config: ConfigFile = Path("gateway.yaml"), data: DataFolder = None, start: From = "", end: To = "",
     stream: Annotated[str, typer.Option(help="The stream, e.g. furnace-1.natural_gas.")] = "",
     all_: Annotated[bool, typer.Option("--all", help="Every stream.")] = False,
     check: Check = "", driver: Driver = "", counted: Counted = None,

@@ -20,19 +20,18 @@ from config.errors import GatewayError
 from config.explain import nearest
 from config.load import Loaded, load
 from config.meters import Meter, MeterEvent, bypasses, calibrations_due, on_day
-from tanflow.commands.options import DataFolder, day, plain_table
+from tanflow.commands.options import ConfigFile, DataFolder, day, plain_table
 from tanflow.exchanges import settle_all
 
 app = typer.Typer(no_args_is_help=True, help="The meter register: what measures, how surely, and what is due.")
 out = Console(highlight=False, soft_wrap=True)
 
-Config = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
 On = Annotated[str, typer.Option("--on", help="Day to look from, e.g. 2026-01-31; default: today at the site.")]
 Name = Annotated[str, typer.Argument(help="The meter, as it is called under accounting.meters.")]
 
 
 @app.command("list")
-def list_(config: Config = Path("gateway.yaml"), on: On = "") -> None:
+def list_(config: ConfigFile = Path("gateway.yaml"), on: On = "") -> None:
     """List the meters as they stand on a day."""
     loaded = load(config)
     today, register = _day(on, loaded), loaded.gateway.accounting.meters
@@ -57,7 +56,7 @@ def list_(config: Config = Path("gateway.yaml"), on: On = "") -> None:
 
 
 @app.command()
-def show(name: Name, config: Config = Path("gateway.yaml")) -> None:
+def show(name: Name, config: ConfigFile = Path("gateway.yaml")) -> None:
     """Show a meter's whole life: its versions, as entries of the account name them, and what made each."""
     loaded = load(config)
     meter = _named(loaded, name)
@@ -74,7 +73,7 @@ def show(name: Name, config: Config = Path("gateway.yaml")) -> None:
 
 
 @app.command()
-def due(config: Config = Path("gateway.yaml"), on: On = "") -> None:
+def due(config: ConfigFile = Path("gateway.yaml"), on: On = "") -> None:
     """Tell which calibrations are overdue or due within 60 days; exit 1 if any is overdue."""
     loaded = load(config)
     found = calibrations_due(loaded.gateway.accounting.meters, _day(on, loaded))
@@ -87,7 +86,7 @@ def due(config: Config = Path("gateway.yaml"), on: On = "") -> None:
 
 
 @app.command()
-def settle(name: Name, config: Config = Path("gateway.yaml"), data: DataFolder = None) -> None:
+def settle(name: Name, config: ConfigFile = Path("gateway.yaml"), data: DataFolder = None) -> None:
     """Book the hours of a meter's exchanges by its final and initial indexes; a gateway does it by itself too."""
     loaded = load(config)
     _named(loaded, name)

@@ -19,6 +19,7 @@ from pipeline.desk.episode import Cost, Episode
 from pipeline.heartbeat import GATEWAY
 from sinks.notify.message import Message, Telling
 from tanflow import alerting
+from tanflow.commands.options import ConfigFile
 
 app = typer.Typer(no_args_is_help=True, help="Messages about alerts: docs/notifications.md.")
 out = Console(highlight=False, soft_wrap=True)
@@ -33,7 +34,7 @@ def _group() -> None:
 
 @app.command("test")
 def send_test(
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     channel: Annotated[str, typer.Option(help="Only this one; default: every channel.")] = "",
 ) -> None:
     """Send a test message by each channel now, from here; exit 1 where one does not take it."""

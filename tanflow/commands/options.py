@@ -42,8 +42,8 @@ def plain_table(*columns: str) -> Table:
     return made
 
 
-ConfigFile = Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")]
-# Whether it may be read is told by what reads it, with the user who may.
+# Whether these may be read is told by what reads them, with the user who may.
+ConfigFile = Annotated[Path, typer.Option("-c", "--config", readable=False, help="The gateway's configuration.")]
 DataDir = Annotated[Path, typer.Option("--data", readable=False, help="The gateway's data directory.")]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", readable=False, help="Data directory; default: the configuration's.")

@@ -11,6 +11,7 @@ from rich.console import Console
 from carbon.papers import evidence
 from config.errors import ConfigError, GatewayError, Problem
 from config.load import load
+from tanflow.commands.options import ConfigFile
 from tanflow.commissioning.pasted import yaml_of
 from tanflow.commissioning.sheet_plant import Addresses, imported
 from tanflow.commissioning.sheet_read import read_book
@@ -50,7 +51,7 @@ def import_(
 
 @app.command()
 def export(
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     output: To = None,
     chinese: Annotated[bool, typer.Option("--chinese", help="Name sheets and columns in Chinese (点表).")] = False,
 ) -> None:

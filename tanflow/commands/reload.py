@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 from rich.console import Console
@@ -15,6 +15,7 @@ from config.errors import GatewayError
 from config.load import load
 from pipeline.log.directory import owner
 from tanflow.checking import check_more
+from tanflow.commands.options import ConfigFile
 from tanflow.reload import Outcome
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
@@ -23,7 +24,7 @@ _GLANCE_S: Final = 0.05
 
 
 def reload(
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
 ) -> None:
     """Let the running gateway take over its changed configuration; what has not changed goes on undisturbed.
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from config.errors import GatewayError
 from config.load import Loaded, load
+from tanflow.commands.options import ConfigFile
 
 if TYPE_CHECKING:  # what makes reports is imported by those who ask for one: a gateway needs none of it
     from carbon.report.model import Period, Report
@@ -46,7 +47,7 @@ def report(
     format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.html,
     lang: Annotated[Lang, typer.Option(help="Language of the words.")] = Lang.en,
     out: Annotated[Path | None, typer.Option(help="File to write; - for standard output.")] = None,
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     data: Annotated[Path | None, typer.Option(help="Data directory; default: the configuration's.")] = None,
     as_of: Annotated[int | None, typer.Option(help="As the ledger stood at this block.", min=1)] = None,
 ) -> None:

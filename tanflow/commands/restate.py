@@ -17,7 +17,7 @@ from config.load import load
 from tanflow.commands.corrections import new_factors, new_ratio
 from tanflow.commands.differences import print_json, show
 from tanflow.commands.ledger import bar, err
-from tanflow.commands.options import day
+from tanflow.commands.options import ConfigFile, day
 
 
 def restate(
@@ -30,7 +30,7 @@ def restate(
     pt: Annotated[str, typer.Option(help="With --activity: the voltage transformer it has, e.g. 10000/100.")] = "",
     by: Annotated[str, typer.Option(help="Who restates.")] = "",
     approved_by: Annotated[str, typer.Option(help="Who else looked at it.")] = "",
-    config: Annotated[Path, typer.Option("-c", "--config", help="The gateway's configuration.")] = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     data: Annotated[Path | None, typer.Option(help="Data directory; default: the configuration's.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the difference as JSON.")] = False,

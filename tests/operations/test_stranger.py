@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import grp
 import os
+import pwd
 import resource
 import shutil
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 
 from pipeline.log.directory import DataDirectory
 from tanflow.backup.taking import take
-from tanflow.system_errors import user
+from tanflow.system_errors import _also, user
 from tests.operations.test_doctor import Still, still
 
 __all__ = ["still"]
@@ -77,6 +79,7 @@ def test_who_may_not_look_into_a_data_directory_is_told_who_may(barred: Still, t
         f"backup {tmp_path}/b {config}", f"report {config} --year 2025", f"gaps list {config}",
         f"alerts list {config}", f"commission list {config}", f"findings {config} --year 2025", f"status {data}",
         f"tail {data}", f"deadletters {data}", f"ledger head {data}", f"ledger verify {data}",
+        f"run {config}", f"users list {data}", f"users remove Ann {data}", f"users add Ann --role viewer {data}",
     ]  # fmt: skip
     me, owner = user(os.geteuid()), user(barred.data.stat().st_uid)
     for line, words in called(lines).items():
@@ -86,6 +89,51 @@ def test_who_may_not_look_into_a_data_directory_is_told_who_may(barred: Still, t
         if owner != me:
             assert f"sudo -u {owner} tanflow" in words
     assert not [*tmp_path.glob("b*")]
+
+
+def test_whoever_may_not_read_the_configuration_is_told_who_may(still: Still) -> None:
+    config = still.config
+    config.chmod(0)
+    if os.geteuid() == 0:
+        os.chown(config, _NOBODY, -1)
+    owner = user(config.stat().st_uid)
+    for line, words in called([f"{name} -c {config}" for name in ("run", "check", "doctor", "reload")]).items():
+        assert words.startswith(f"tanflow: {config} "), line + words
+        assert words.endswith("\nexit 1\n"), line + words
+        assert f"may not be used by user {user(os.geteuid())}" in words
+        assert f"sudo -u {owner} tanflow" in words or os.geteuid()
+
+
+def test_a_data_directory_where_this_user_may_make_none_is_told_with_what_says_where(
+    still: Still, tmp_path: Path
+) -> None:
+    """As a service that reads /etc/tanflow/gateway.yaml, with nothing in it that says where its data are."""
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    config = etc / "gateway.yaml"
+    shutil.copy(still.config, config)
+    etc.chmod(0o555)
+    if os.geteuid() == 0:
+        os.chown(etc, _NOBODY, -1)
+    try:
+        words = called([f"run -c {config}"])[f"run -c {config}"]
+    finally:
+        etc.chmod(0o755)
+    assert words.startswith(f"tanflow: {etc} "), words
+    assert words.endswith("\nexit 1\n")
+    if os.geteuid() == 0:
+        assert f"may not make {etc}/data there" in words
+        assert "data: {dir: …} in gateway.yaml says where" in words
+
+
+def test_what_root_shares_with_a_service_is_for_the_service() -> None:
+    """/etc/tanflow/gateway.yaml is root's, and may be read by the group of the gateway's user."""
+    group = next((g for g in grp.getgrall() if g.gr_gid and g.gr_name in {u.pw_name for u in pwd.getpwall()}), None)
+    assert group is not None
+    shared = os.stat_result((0o100640, 1, 1, 1, 0, group.gr_gid, 1, 0, 0, 0))
+    assert _also(shared) == group.gr_name
+    for mode, uid, gid in ((0o600, 0, group.gr_gid), (0o640, _NOBODY, group.gr_gid), (0o640, 0, 0)):
+        assert _also(os.stat_result((0o100000 | mode, 1, 1, 1, uid, gid, 1, 0, 0, 0))) == ""
 
 
 def test_a_running_gateway_is_not_told_to_be_started(barred: Still) -> None:

@@ -121,10 +121,12 @@ def read(path: Path) -> dict[str, User]:
 def changing(data: Path) -> Iterator[dict[str, User]]:
     """Yield the users of a data directory to be changed, and write them when that went well; one at a time.
 
-    Raises GatewayError where the directory is not there or cannot be written.
+    Raises GatewayError where the directory is not there or cannot be written, PermissionError where this user may not.
     """
     try:
         folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        raise
     except OSError as error:
         raise GatewayError(f"{data} is no data directory: {error.strerror or error}") from error
     try:
