@@ -17,7 +17,8 @@ from benchmarks.report import ROOT, heading, put_block
 from benchmarks.report import table as markdown
 from pipeline.batch import Batch, Header, make
 from pipeline.quality import INTEGRATED, UNCERTAIN
-from pipeline.series import Like, SeriesTable, Spec
+from pipeline.series import SeriesTable
+from pipeline.spec import Like, Spec
 from sinks.line_protocol import Encoder
 
 NOW_NS = 1_750_000_000_000_000_000

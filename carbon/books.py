@@ -29,7 +29,7 @@ from config.points import DeviceMap
 from pipeline.batch import Times
 from pipeline.clock import SECOND_NS
 from pipeline.compile import compile_plan
-from pipeline.series import Spec
+from pipeline.spec import Spec
 
 _MINUTE_NS: Final = 60 * SECOND_NS
 

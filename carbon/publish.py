@@ -21,7 +21,7 @@ from pipeline.counters import Counters
 from pipeline.heartbeat import GATEWAY
 from pipeline.log.log import Log, LogReader
 from pipeline.log.writer import Cursor, Entry
-from pipeline.series import Kind, Like, Spec
+from pipeline.spec import Kind, Like, Spec
 
 PUBLISHER: Final = "ledger.publisher"  # a name no stage or sink can have
 _POLL_S: Final = 1.0

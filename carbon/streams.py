@@ -14,7 +14,7 @@ from config.model import Asset, Gateway
 from config.points import GasReference, Point, SteamState, WaterState
 from config.processes import Process
 from config.quantities import AMOUNT_OF, QUANTITIES
-from pipeline.series import Kind, Spec
+from pipeline.spec import Kind, Spec
 
 _MADE_ON_SITE: Final = ("solar", "wind", "hydro")
 _MEMO: Final = ("mass", "reactive_energy")  # quantities kept beside the account: production, and what the tariff asks

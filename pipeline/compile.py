@@ -21,7 +21,7 @@ from pipeline.compile_windows import figures_of, window_specs
 from pipeline.heartbeat import FREE_KEY, GATEWAY, TICK_KEY, health_counters, health_key
 from pipeline.keys import Keys
 from pipeline.plan import Plan, tags_of
-from pipeline.series import Kind, Like, Spec
+from pipeline.spec import Kind, Like, Spec
 from pipeline.timelines import grid_timeline
 from pipeline.trust import CLOCK_KEY
 

@@ -24,7 +24,7 @@ from pipeline.gaps import gap_key
 from pipeline.places import Places
 from pipeline.plan import Plan, Tags, tags_of
 from pipeline.ratios import ALWAYS, Steps
-from pipeline.series import NAN, Kind, Like, Spec, ratio
+from pipeline.spec import NAN, Kind, Like, Spec, ratio
 from pipeline.timelines import Counted, content, fuel
 
 _KINDS: Final = {"gauge": Kind.GAUGE, "counter": Kind.COUNTER, "state": Kind.STATE, "delta": Kind.DELTA}

@@ -11,7 +11,7 @@ from config.kpis import Figure, Figures, figures, points_of
 from config.model import Gateway
 from config.quantities import QUANTITIES, unit_of
 from pipeline.batch import WINDOW
-from pipeline.series import Kind, Like, Spec
+from pipeline.spec import Kind, Like, Spec
 
 STAGE = "windows"  # the one stage that computes all figures
 

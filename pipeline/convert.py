@@ -7,7 +7,8 @@ import numpy as np
 from pipeline import quality as q
 from pipeline.batch import Batch, concat, empty, make
 from pipeline.factors import weigh
-from pipeline.series import Product, SeriesTable
+from pipeline.series import SeriesTable
+from pipeline.spec import Product
 
 
 def convert(table: SeriesTable, batch: Batch) -> Batch:

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from pipeline import quality as q
 from pipeline.batch import Batch, Qualities, Series, Times, Values, empty, make
 from pipeline.rounds import rounds, those
-from pipeline.series import Kind, SeriesTable
+from pipeline.series import SeriesTable
+from pipeline.spec import Kind
 
 NEVER: Final = np.iinfo(np.int64).min
 HOUR_NS: Final = 3.6e12

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from pipeline.batch import Batch
 from pipeline.clock import RELEASED_NS, SECOND_NS
 from pipeline.quality import BAD, CLOCK, RANGE, UNCERTAIN, worsen
-from pipeline.series import Kind, SeriesTable
+from pipeline.series import SeriesTable
+from pipeline.spec import Kind
 
 _AHEAD_NS = 3_600 * SECOND_NS  # a device's clock may be this far before ours; more is wrong
 _BEHIND_NS = 3_652 * 86_400 * SECOND_NS  # and this far behind, ten years: no device keeps readings longer

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from config.model import Gateway
 from pipeline.factors import FactorTimeline
-from pipeline.series import Like
+from pipeline.spec import Like
 from pipeline.spec_list import SpecList
 
 Tags = tuple[tuple[str, str], ...]

@@ -16,11 +16,9 @@ import zstandard
 
 from pipeline.factors import FactorTimeline
 from pipeline.ratios import Ratios
-from pipeline.spec import NAN, Kind, Like, Product, Spec, ratio
+from pipeline.spec import NAN, Kind, Like, Spec
 from pipeline.spec_list import SpecList
 from pipeline.specs import Specs
-
-__all__ = ["NAN", "Kind", "Like", "Product", "SeriesTable", "Spec", "ratio"]
 
 
 @dataclass(frozen=True, slots=True)

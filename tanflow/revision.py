@@ -20,7 +20,8 @@ from pipeline.meter import MeterState
 from pipeline.places import is_same
 from pipeline.plan import Plan
 from pipeline.quality import CLOCK, UNCERTAIN
-from pipeline.series import SeriesTable, Spec
+from pipeline.series import SeriesTable
+from pipeline.spec import Spec
 
 _CHUNK_ROWS: Final = 500_000
 # What, when changed, makes an old index meaningless to the new series: its next reading is a new base.

@@ -9,7 +9,8 @@ from itertools import pairwise
 from pipeline.batch import DERIVED, INPUT, LEDGER, Batch
 from pipeline.log.log import Log
 from pipeline.quality import INTEGRATED
-from pipeline.series import SeriesTable, Spec
+from pipeline.series import SeriesTable
+from pipeline.spec import Spec
 from simulators.device import Device, Trace
 
 _CHUNK_ROWS = 50_000

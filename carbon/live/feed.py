@@ -25,7 +25,7 @@ from pipeline.counters import Counters
 from pipeline.heartbeat import GATEWAY
 from pipeline.log.log import Log
 from pipeline.log.writer import Cursor, DeadLetter, Entry
-from pipeline.series import Kind, Like, Spec
+from pipeline.spec import Kind, Like, Spec
 
 FEED: Final = "factors.live"  # a name no stage or sink can have
 COMPONENT: Final = "factors"

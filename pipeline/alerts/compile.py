@@ -18,7 +18,7 @@ from pipeline.alerts.stage import STAGE, Alerts, Slot
 from pipeline.batch import ALERT
 from pipeline.clock import SECOND_NS
 from pipeline.figures import digest
-from pipeline.series import Kind, Like, Spec
+from pipeline.spec import Kind, Like, Spec
 
 # quantity of an alert's series → what it is in the database
 _PARTS = {"alert": "alert_state", "alert_value": "value", "alert_limit": "limit", "alert_excess": "excess_kw"}

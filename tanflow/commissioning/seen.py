@@ -16,7 +16,8 @@ from pipeline.batch import INPUT
 from pipeline.compile import compile_plan
 from pipeline.log.log import LogReader
 from pipeline.quality import BAD
-from pipeline.series import Kind, SeriesTable
+from pipeline.series import SeriesTable
+from pipeline.spec import Kind
 from tanflow.commissioning.records import Seen
 
 _POSITIONS = 5_000  # of the log that are looked through, some twenty minutes

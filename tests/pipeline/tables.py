@@ -9,7 +9,8 @@ import numpy as np
 
 from pipeline.batch import Batch, Header, make
 from pipeline.factors import FactorTimeline, Provenance
-from pipeline.series import Kind, Like, SeriesTable, Spec
+from pipeline.series import SeriesTable
+from pipeline.spec import Kind, Like, Spec
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND

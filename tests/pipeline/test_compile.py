@@ -18,7 +18,8 @@ from config.model import Gateway
 from config.quantities import AMOUNT_OF
 from pipeline.compile import compile_plan
 from pipeline.plan import Plan
-from pipeline.series import Kind, SeriesTable, Spec
+from pipeline.series import SeriesTable
+from pipeline.spec import Kind, Spec
 
 ROOT = Path(__file__).parents[2]
 ON_MODBUS = {"address": 0, "type": "uint32"}

@@ -21,7 +21,8 @@ from pipeline.ingest import Ingest
 from pipeline.log.log import Log
 from pipeline.log.writer import LogFailed
 from pipeline.meter import MeterState
-from pipeline.series import Kind, SeriesTable
+from pipeline.series import SeriesTable
+from pipeline.spec import Kind
 from tanflow import revision
 from tests.pipeline.journal import Row, assert_same_state, held, ingest_of, open_log
 from tests.pipeline.tables import HEADER, SECOND, START, meter_table, readings, spec

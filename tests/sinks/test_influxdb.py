@@ -20,7 +20,8 @@ from config.errors import Unavailable
 from config.model import InfluxSink as Config
 from pipeline.batch import Batch, Header, make
 from pipeline.counters import Counters
-from pipeline.series import Like, SeriesTable, Spec
+from pipeline.series import SeriesTable
+from pipeline.spec import Like, Spec
 from sinks.influxdb import InfluxSink
 from tests.services.influx2_front import Influx2Front
 from tests.services.influxd import Influxd, free_port
@@ -322,6 +323,11 @@ async def test_a_wrong_token_is_told_and_a_right_one_taken(
         (503, {"Retry-After": "2.5"}, 2.5, 2.5),
         (503, {"Retry-After": "a date"}, 60, 120),
         (503, {"Retry-After": "soon"}, None, None),
+        # Not at once: it would be asked hundreds of times a second.
+        *[
+            (503, {"Retry-After": text}, None, None)
+            for text in ("0", "-5", "nan", "inf", "Thu, 01 Jan 1970 00:00:00 GMT")
+        ],
         (500, {}, None, None),
     ],
 )

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from config.errors import GatewayError
 from pipeline.batch import Batch, Header, make
-from pipeline.series import Like, SeriesTable, Spec
+from pipeline.series import SeriesTable
+from pipeline.spec import Like, Spec
 from sinks import line_protocol
 from sinks.line_protocol import Encoder, Lines, encode_point
 

@@ -10,7 +10,7 @@ from pipeline.alerts.context import Context
 from pipeline.alerts.stage import Alerts
 from pipeline.compile import compile_plan
 from pipeline.kpi import Windows
-from pipeline.series import Spec
+from pipeline.spec import Spec
 from tanflow.stages import stages
 
 POINTS = {

@@ -10,7 +10,8 @@ import pytest
 from pipeline import quality as q
 from pipeline.batch import DERIVED, Batch, make
 from pipeline.log.writer import Entry
-from pipeline.series import Kind, SeriesTable, Spec
+from pipeline.series import SeriesTable
+from pipeline.spec import Kind, Spec
 from simulators.device import Device
 from tanflow.tally import Line, Tally, compare
 from tests.pipeline.journal import open_log

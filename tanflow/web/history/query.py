@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from starlette.datastructures import QueryParams
 
 from config.errors import Rejected, Unavailable
-from pipeline.series import Spec
+from pipeline.spec import Spec
 from sinks.history_query import Aggregate, Answer
 from tanflow.web.parameters import alike, choice, only, step_ns, time_ns
 

@@ -13,7 +13,8 @@ from config.model import Gateway as Config
 from pipeline.clock import SECOND_NS
 from pipeline.latest import Latest
 from pipeline.quality import describe
-from pipeline.series import Kind, SeriesTable, Spec
+from pipeline.series import SeriesTable
+from pipeline.spec import Kind, Spec
 from tanflow.web.encode import iso
 from tanflow.web.parameters import Filter
 

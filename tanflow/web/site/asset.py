@@ -30,7 +30,7 @@ from tanflow.web.site.devices import described, devices_by_asset
 from tanflow.web.site.state_words import states
 
 if TYPE_CHECKING:
-    from pipeline.series import Spec
+    from pipeline.spec import Spec
     from tanflow.gateway import Gateway
 
 
