@@ -57,7 +57,7 @@ export function alertLines(context, {alerts, now_ns: nowNs}, most) {
   const {t} = context;
   const open = byGravity(alerts.filter((a) => ["open", "acknowledged"].includes(placeOf(a))))
     .sort((a, b) => Boolean(a.acknowledged) - Boolean(b.acknowledged));
-  if (!open.length) return el("p", {class: "empty"}, t("page.alerts.none_open"));
+  if (!open.length) return el("p", {class: "empty"}, t("page.overview.no_open"));
   const more = open.length > most ? el("p", {class: "small soft"}, t("page.alerts.more", {n: open.length - most})) : null;
   const lines = open.slice(0, most).map((alert) => el("li", {class: alert.acknowledged ? "seen" : ""},
     signOf(context, alert),

@@ -144,7 +144,7 @@ function componentsTable(context, found, caption) {
 
 function componentName(t, name) {
   const [first, ...rest] = name.split(".");
-  const words = t.maybe(`page.gateway.component.${rest.length ? first : name}`, {name: rest.join(".")});
+  const words = t.maybe(`page.gateway.component.${name.replace(".", "_")}`) ?? t.maybe(`page.gateway.component.${first}`, {name: rest.join(".")});
   if (words === undefined) return el("code", {}, name);
   return el("span", {}, words, " ", el("code", {class: "soft"}, name));
 }
