@@ -114,7 +114,9 @@ class Accountant:
                 continue
             self._hear(batch)
             cells, absurd = cut(batch, self.stream_of)
-            self.counters.rejected += absurd
+            if absurd:
+                self.counters.rejected += absurd
+                logger.warning("%d amounts over decades, or larger than any site's, are not accounted for", absurd)
             if len(cells):
                 self._fresh.append(cells)
                 self.counters.received += len(cells)

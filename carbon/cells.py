@@ -17,6 +17,7 @@ from pipeline.batch import Batch, Qualities, Series, Times
 
 QUARTER_NS: Final = 900 * 1_000_000_000
 _LONGEST: Final = 400 * 96  # quarters one interval may lie across: a clock decades off must not open them all
+_MOST: Final = 1e9  # of one interval [kWh, m³, t], what a country takes in weeks; sums of far more would not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _groups(time_ns: Times, stream: Series) -> tuple[npt.NDArray[np.int64], npt.
 
 
 def cut(batch: Batch, stream_of: Series) -> tuple[Cells, int]:
-    """Return (cells of a batch's amounts, rows left out as impossibly long); `stream_of` int32 by series id, −1: none.
+    """Return (cells of a batch's amounts, rows left out as impossible ones); `stream_of` int32 by series id, −1: none.
 
     Each amount is rounded once, to 1e-6 of its unit; what lies in each quarter is the difference of the rounded sums up
     to its edges, so that the parts add up to the whole.
@@ -107,20 +108,20 @@ def cut(batch: Batch, stream_of: Series) -> tuple[Cells, int]:
     end, span, stream = batch.time_ns[rows], batch.span_ns[rows], stream_of[batch.series[rows]]
     value, quality = batch.value[rows], batch.quality[rows]
     first, last = (end - np.maximum(span, 1)) // QUARTER_NS, (end - 1) // QUARTER_NS
-    short = last - first < _LONGEST
-    counts = np.where(short, last - first + 1, 0)
+    sane = (last - first < _LONGEST) & (np.abs(value) < _MOST)
+    counts = np.where(sane, last - first + 1, 0)
     row = np.repeat(np.arange(len(end)), counts)
     step = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
     quarter = (first[row] + step) * QUARTER_NS
     begin = np.maximum(quarter, end[row] - span[row])
     upto = np.minimum(quarter + QUARTER_NS, end[row])
-    whole = np.rint(value * MICRO).astype(np.int64)
+    whole = np.rint(np.where(sane, value, 0.0) * MICRO).astype(np.int64)
     amount = _share(whole[row], upto - end[row] + span[row], span[row])
     amount -= _share(whole[row], begin - end[row] + span[row], span[row])
     amount = np.where(span[row] > 0, amount, whole[row])
     estimated = np.where(quality[row] & np.uint16(q.QUANTITY_ESTIMATED), amount, 0)
     cells = Cells(quarter, stream[row].astype(np.int32), amount, estimated, upto - begin, quality[row])
-    return merge([cells]), int((~short).sum())
+    return merge([cells]), int((~sane).sum())
 
 
 def _booked(batch: Batch, stream_of: Series) -> npt.NDArray[np.intp]:

@@ -112,3 +112,11 @@ def test_an_interval_of_decades_is_left_out_and_counted() -> None:
     cells, absurd = cut(batch([(century_s, century_s, 0, 1.0, 0), (900, 900, 0, 2.0, 0)]), STREAM_OF)
     assert absurd == 1
     assert cells.amount.tolist() == [2 * MICRO]
+
+
+def test_what_no_meter_counts_is_left_out_and_counted() -> None:
+    """Of a glitch of a float register, 1e38 kW for a second; as an integer it would be anything."""
+    data = [(900, 1, 0, 1e38 / 3_600, 0), (900, 1, 1, -2.8e34, 0), (900, 900, 0, 2.0, 0)]
+    cells, absurd = cut(batch(data), STREAM_OF)
+    assert absurd == 2
+    assert cells.amount.tolist() == [2 * MICRO]
