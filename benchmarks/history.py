@@ -23,7 +23,7 @@ from config import model
 from pipeline.batch import COLUMNS, Batch, Header, make
 from sinks.history import History
 from sinks.history_files import HOUR_NS, RAW
-from sinks.history_rollup import sorted_rows
+from sinks.history_rows import sorted_rows
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_767_225_600 * SECOND_NS  # 2026-01-01

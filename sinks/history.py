@@ -37,7 +37,7 @@ from sinks.history_files import (
 from sinks.history_parquet import Parquet
 from sinks.history_query import LIMIT, Aggregate, Answer, Question, Reader
 from sinks.history_retire import retire
-from sinks.history_rollup import sort_rows
+from sinks.history_rows import sort_rows
 
 LOG: Final = logging.getLogger("tanflow.history")
 P = ParamSpec("P")

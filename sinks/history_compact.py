@@ -10,7 +10,8 @@ from typing import Final
 from sinks.history_cut import Growing, types_of
 from sinks.history_files import File, Level, remove
 from sinks.history_parquet import Columns, Parquet
-from sinks.history_rollup import merge, sort_rows
+from sinks.history_rollup import merge
+from sinks.history_rows import sort_rows
 
 _BAND_ROWS: Final = 120_000  # in memory at a time
 

@@ -19,7 +19,8 @@ from pipeline.batch import COLUMNS, DTYPES, Batch
 from pipeline.quality import BAD
 from sinks.history_files import HOURS, MINUTES, RAW, File, Level, live, scan
 from sinks.history_parquet import Columns, Parquet
-from sinks.history_rollup import IN_TIME, is_good, joined, merge, sorted_rows, summarise
+from sinks.history_rollup import IN_TIME, merge, summarise
+from sinks.history_rows import is_good, joined, sorted_rows
 
 Aggregate = Literal["mean", "min", "max", "sum", "first", "last", "count", "integral"]
 

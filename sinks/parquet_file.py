@@ -8,6 +8,7 @@ CRC-32; that of all pages' heads and the file's end stands before the end, where
 
 from __future__ import annotations
 
+import random
 import struct
 import zlib
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from pipeline.log.codec import shuffle
 Column = npt.NDArray[Any]
 
 ROW_GROUP: Final = 30_720  # rows: a reader of one series decodes no more of a file
+_FEW: Final = 8_192  # rows: fewer wait for those that follow, for a row group costs by its columns too
 MAGIC: Final = b"PAR1"
 WRITER: Final = b"tanflow"
 _I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12  # types of Thrift's compact protocol
@@ -34,8 +36,10 @@ _TYPES: Final = {"i4": 1, "i8": 2, "f8": 5, "u2": 1}
 _STORED: Final = {"u2": "i4"}  # there is no type of two bytes
 _MOST: Final = 1 << 16  # values in a dictionary
 # Rows looked at first, by their place in [0, 1): most columns of measured numbers are no dictionary. They are drawn by
-# lot, once and for all, for what comes again and again often does so at even distances.
-_LOOK: Final = np.random.default_rng(1).random(2_048)
+# lot, once and for all, for what comes again and again often does so at even distances. The lot is Python's: that of
+# numpy is 3 MB of libraries nobody else needs.
+_LOOK: Final = np.fromiter(iter(random.Random(1).random, None), np.float64, 2_048)
+_GLANCE, _VARIED = 256, 240  # of so many rows looked at before the rest, more than this are all different
 
 Field = tuple[int, int, bytes]
 
@@ -49,6 +53,7 @@ class ParquetFile:
     def __init__(self, path: Path, types: Mapping[str, Any]) -> None:
         self._types = {name: np.dtype(dtype).str[1:] for name, dtype in types.items()}
         self._file = path.open("wb", buffering=0)
+        self._waiting: list[Mapping[str, Column]] = []
         self._at = 0
         self._groups: list[bytes] = []
         self._rows = 0
@@ -57,14 +62,15 @@ class ParquetFile:
         self._put(MAGIC)
 
     def append(self, columns: Mapping[str, Column]) -> None:
-        """Add rows; the columns are those of the file. Raises OSError."""
-        rows = len(columns[next(iter(self._types))])
-        for start in range(0, rows, ROW_GROUP):
-            self._group({name: columns[name][start : start + ROW_GROUP] for name in self._types})
-        self._rows += rows
+        """Add rows; the columns are those of the file and stay as they are. Raises OSError."""
+        self._waiting.append({name: columns[name] for name in self._types})
+        if sum(map(self._rows_of, self._waiting)) >= _FEW:
+            self._write(_FEW)
 
     def close(self) -> None:
-        """Write the end of the file."""
+        """Write what waits and the end of the file."""
+        if self._waiting:
+            self._write(1)
         schema = [
             _struct(_binary(4, b"rows"), _i32(5, len(self._types))),
             *(_element(*entry) for entry in self._types.items()),
@@ -85,6 +91,24 @@ class ParquetFile:
     def abandon(self) -> None:
         """Leave it as it is."""
         self._file.close()
+
+    def _rows_of(self, columns: Mapping[str, Column]) -> int:
+        return len(columns[next(iter(self._types))])
+
+    def _write(self, least: int) -> None:
+        """Write what waits in row groups of at least so many rows; what is left over waits on."""
+        parts, self._waiting = self._waiting, []
+        columns = (
+            {name: np.concatenate([part[name] for part in parts]) for name in self._types} if parts[1:] else parts[0]
+        )
+        rows, at = self._rows_of(columns), 0
+        while rows - at >= least:
+            group = {name: column[at : at + ROW_GROUP] for name, column in columns.items()}
+            self._group(group)
+            at += self._rows_of(group)
+        if at < rows:
+            self._waiting.append({name: column[at:].copy() for name, column in columns.items()})
+        self._rows += at
 
     def _put(self, data: bytes) -> None:
         left = memoryview(data)
@@ -165,9 +189,14 @@ def _present(column: Column) -> tuple[Column, bytes]:
 def _dictionary(column: Column) -> tuple[Column, Column] | None:
     """Return (the distinct values ordered by their bits, each number's place among them); None for too many."""
     bits = column.view(f"<i{column.itemsize}")
-    if len(bits) and (bits == bits[0]).all():
-        return column[:1], np.zeros(len(bits), np.uint8)
-    values = _distinct(bits[(_LOOK * len(bits)).astype(np.intp)] if len(bits) > len(_LOOK) else bits)
+    changes = np.flatnonzero(bits[1:] != bits[:-1]) + 1
+    if len(bits) and (bits[changes] > bits[changes - 1]).all():  # in order: none comes again later
+        starts = np.append(0, changes)
+        few = len(starts) <= min(len(_LOOK) // 2, len(bits) // 2 + 1)
+        return (column[starts], np.repeat(np.arange(len(starts)), np.diff(starts, append=len(bits)))) if few else None
+    if len(bits) > len(_LOOK) and len(_distinct(_drawn(bits, _LOOK[:_GLANCE]))) > _VARIED:
+        return None
+    values = _distinct(_drawn(bits, _LOOK) if len(bits) > len(_LOOK) else bits)
     if not 0 < len(values) <= len(_LOOK) // 2:
         return None
     at = np.minimum(np.searchsorted(values, bits), len(values) - 1)
@@ -176,6 +205,10 @@ def _dictionary(column: Column) -> tuple[Column, Column] | None:
         at = np.searchsorted(values, looked)[at]
         at[unseen] = np.searchsorted(values, bits[unseen])
     return (values.view(column.dtype), at) if len(values) <= min(_MOST, len(bits) // 2 + 1) else None
+
+
+def _drawn(bits: Column, look: Column) -> Column:
+    return bits[(look * len(bits)).astype(np.intp)]
 
 
 def _distinct(bits: Column) -> Column:

@@ -16,7 +16,8 @@ from pipeline.batch import COLUMNS
 from pipeline.quality import BAD, COMM, LATE, PROFILE_ESTIMATED, UNCERTAIN
 from sinks import history_rollup
 from sinks.history_parquet import Columns
-from sinks.history_rollup import PARTIAL, is_ordered, merge, sorted_rows, summarise
+from sinks.history_rollup import PARTIAL, is_ordered, merge, summarise
+from sinks.history_rows import sorted_rows
 from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, Row, S, agree, batch, expected, multiset, opened, stored
 
 AGGREGATES = ("mean", "min", "max", "sum", "first", "last", "count", "integral")

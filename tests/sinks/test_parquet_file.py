@@ -72,6 +72,16 @@ def test_dictionaries_of_every_size(tmp_path: Path, distinct: int) -> None:
     same(written(tmp_path / "f.parquet", half, rest), rows)
 
 
+def test_few_rows_at_a_time_become_few_row_groups(tmp_path: Path) -> None:
+    rows = columns([(n, n // 7, n / 3, n % 2) for n in range(30_000)])
+    few = [{name: column[at : at + 1_000] for name, column in rows.items()} for at in range(0, 30_000, 1_000)]
+    path = written(tmp_path / "f.parquet", *few)
+    same(path, rows)
+    assert duckdb.execute("SELECT num_row_groups, num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchall() == [
+        (4, 30_000)
+    ]
+
+
 def test_row_groups_tell_what_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_file, "ROW_GROUP", 120_000)
     rows = columns([(n, n // 3, 1.0, 0) for n in range(300_000)])
