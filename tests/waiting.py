@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-DEADLINE_S: Final = 180.0  # guards against hanging for ever; a slow machine is no failure
+DEADLINE_S: Final = 400.0  # guards against hanging for ever; a slow machine is no failure
 
 
 async def until(condition: Callable[[], object], timeout_s: float = DEADLINE_S, what: str = "") -> None:

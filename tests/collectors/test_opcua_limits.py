@@ -54,9 +54,12 @@ async def test_what_is_no_matter_of_size_is_raised() -> None:
     ("mode", "items", "most", "limits"), [("poll", 2_500, 0, HONEST), ("subscribe", 4_000, 30, {})]
 )
 async def test_thousands_of_items_and_their_outage(
-    start_history: Start, mode: str, items: int, most: int, limits: dict[str, int]
+    start_history: Start, mode: str, items: int, most: int, limits: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each item moves every two seconds; all are read, and what they did in an outage is read back."""
+    """Each item moves every two seconds; all are read, and what they did in an outage is read back.
+
+    A server of a loaded machine may not have written its history up to the first live value: that is told.
+    """
     server = start_history("node-opcua", items=items, step_ms=2_000, keep=50, limits=limits, most=most)
     patient = {"stale_s": 60.0, "timeout_s": 30.0, "backfill_max_s": 600}
     plant = Plant(server, items, mode=mode, every_s=1.0, sampling_s=0.5, queue=10, **patient)
@@ -68,10 +71,11 @@ async def test_thousands_of_items_and_their_outage(
         await until(lambda: fewest(plant, driven.batches) >= 3, 480)
         await until(lambda: plant.counters.links["furnace.plc"] == "")
     plant.end(driven)
+    told = "does not reach up to now" in caplog.text
     for item in range(0, items, 97):
         values = plant.values(item)
         assert len(set(values)) == len(values)
-        assert_whole(driven.values(key(item))[:3])
+        assert_whole(driven.values(key(item))[: 2 if told else 3])
     kind = "more than it states is refused" if most else "limits kept"
     rows = sum(map(len, plant.committed))
     saw("OPC UA limits", PEER["node-opcua"], f"{items:,} items, {kind} ({mode})", f"{rows} rows, none twice")

@@ -51,7 +51,7 @@ async def test_the_tree_shows_what_each_asset_takes_and_how_it_runs(tmp_path: Pa
         tree = assets(found)
         press, oven = tree["press"], tree["oven"]
         assert (press["power_kw"], press["fed_by"], press["state"], press["quality"]) == (81.0, "main", "ok", "good")
-        assert press["age_s"] == pytest.approx(2.0, abs=1.5)
+        assert 2.0 <= press["age_s"] < 60  # the clock runs on
         assert press["co2_kg_per_h"] == pytest.approx(81 * GRID)
         assert press["running"] == {"key": "press.state.state", "value": 2.0, "meaning": "loaded"}
         assert oven["power_kw"] == pytest.approx(
