@@ -17,8 +17,7 @@ from typing import Final
 import duckdb
 import numpy as np
 
-from benchmarks.report import ROOT, Target, heading, put_block, target_table
-from benchmarks.report import table as markdown
+from benchmarks.report import ROOT, Target, heading, put_block, table, target_table
 from config import model
 from pipeline.batch import COLUMNS, Batch, Header, make
 from sinks.history import History
@@ -89,7 +88,7 @@ class Table:
 async def measure(folder: Path, rows: int, cuts: int, series: int) -> tuple[Kept, Kept, float]:
     """Return what history and table took, and the longest the loop was held up [s]."""
     rng, total = np.random.default_rng(1), rows * cuts
-    history, table = History(folder / "history", model.History()), Table(folder / "table.duckdb")
+    history, compared = History(folder / "history", model.History()), Table(folder / "table.duckdb")
     await history.open()
     stop = asyncio.Event()
     lag = asyncio.create_task(largest_lag(stop))
@@ -100,7 +99,7 @@ async def measure(folder: Path, rows: int, cuts: int, series: int) -> tuple[Kept
         await history.write(batch, i, i + 1)
         ours.append((time.process_time() - begin) * 1e9 / len(batch))
         begin = time.process_time()
-        await asyncio.to_thread(table.write, batch)
+        await asyncio.to_thread(compared.write, batch)
         theirs.append((time.process_time() - begin) * 1e9 / len(batch))
     await history.compact()
     size = sum(f.stat().st_size for f in (folder / "history" / RAW.name).rglob("*") if f.is_file())
@@ -111,15 +110,15 @@ async def measure(folder: Path, rows: int, cuts: int, series: int) -> tuple[Kept
         await history.query(list(range(series)), START_NS, end_ns, HOUR_NS)
         fast.append((time.perf_counter() - begin) * 1e3)
         begin = time.perf_counter()
-        await asyncio.to_thread(table.hourly_means, START_NS, end_ns)
+        await asyncio.to_thread(compared.hourly_means, START_NS, end_ns)
         slow.append((time.perf_counter() - begin) * 1e3)
     stop.set()
     held_s = await lag
     await history.close()
-    table.close()
+    compared.close()
     return (
         Kept(statistics.median(ours), size / total, statistics.median(fast)),
-        Kept(statistics.median(theirs), table.path.stat().st_size / total, statistics.median(slow)),
+        Kept(statistics.median(theirs), compared.path.stat().st_size / total, statistics.median(slow)),
         held_s,
     )
 
@@ -141,7 +140,7 @@ thread in both. Medians, of the question over {_ASKED} turns on the wall. The lo
 {held_s * 1e3:.0f} ms. The size is that of the raw rows; other programs can read them while the gateway writes, which a
 DuckDB file does not allow.
 
-{markdown(lines)}
+{table(lines)}
 
 {target_table(targets)}"""
 

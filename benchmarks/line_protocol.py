@@ -13,8 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from influxdb_client import Point, WritePrecision
 
-from benchmarks.report import ROOT, heading, put_block
-from benchmarks.report import table as markdown
+from benchmarks.report import ROOT, heading, put_block, table
 from pipeline.batch import Batch, Header, make
 from pipeline.quality import INTEGRATED, UNCERTAIN
 from pipeline.series import SeriesTable
@@ -46,25 +45,25 @@ def readings(devices: int, fields: int) -> Batch:
     return make(Header("floor", 1, "boot", NOW_NS, 0), time_ns, np.arange(devices * fields), value)
 
 
-def points(batch: Batch, table: SeriesTable, fields: int) -> bytes:
+def points(batch: Batch, specs: SeriesTable, fields: int) -> bytes:
     """Return the same wide lines made by influxdb-client."""
     lines = []
     for start in range(0, len(batch), fields):
-        spec = table.spec(int(batch.series[start]))
+        spec = specs.spec(int(batch.series[start]))
         point = Point(spec.like.measurement)
         for key, text in spec.tags:
             point.tag(key, text)
         for row in range(start, start + fields):
-            point.field(table.spec(int(batch.series[row])).like.field, float(batch.value[row]))
+            point.field(specs.spec(int(batch.series[row])).like.field, float(batch.value[row]))
         lines.append(point.time(int(batch.time_ns[start]), WritePrecision.NS).to_line_protocol())
     return "\n".join(lines).encode()
 
 
-def narrow_points(batch: Batch, table: SeriesTable) -> bytes:
+def narrow_points(batch: Batch, specs: SeriesTable) -> bytes:
     """Return one line a value made by influxdb-client, as most scripts do it."""
     lines = []
     for row in range(len(batch)):
-        spec = table.spec(int(batch.series[row]))
+        spec = specs.spec(int(batch.series[row]))
         point = Point(spec.like.measurement).field(spec.like.field, float(batch.value[row]))
         for key, text in spec.tags:
             point.tag(key, text)
@@ -92,7 +91,7 @@ def block(medians: dict[str, float], options: argparse.Namespace) -> str:
 {options.devices:,} devices × {options.fields} fields into InfluxDB's line protocol, medians of {options.repeat} \
 (Point: 5).
 
-{markdown([["encoder", "CPU per value", "÷ tanflow"], *rows])}"""
+{table([["encoder", "CPU per value", "÷ tanflow"], *rows])}"""
 
 
 def main() -> None:
@@ -102,18 +101,18 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=9)
     parser.add_argument("--no-write", action="store_true", help="leave docs/PERFORMANCE.md as it is")
     options = parser.parse_args()
-    table, batch = plant(options.devices, options.fields), readings(options.devices, options.fields)
+    specs, batch = plant(options.devices, options.fields), readings(options.devices, options.fields)
     shuffled = batch.take(np.random.default_rng(1).permutation(len(batch)))
     flagged = make(batch.header, batch.time_ns, batch.series, batch.value, INTEGRATED | UNCERTAIN)
     scattered = make(batch.header, NOW_NS + np.arange(len(batch)) * 1_000, batch.series, batch.value)
-    encoder = Encoder(table)
+    encoder = Encoder(specs)
     runs: dict[str, tuple[Callable[[], object], int]] = {
         "tanflow, wide": (lambda: encoder.encode(batch), options.repeat),
         "tanflow, wide, rows in any order": (lambda: encoder.encode(shuffled), options.repeat),
         "tanflow, wide, every value flagged": (lambda: encoder.encode(flagged), options.repeat),
         "tanflow, every value at its own instant": (lambda: encoder.encode(scattered), options.repeat),
-        "influxdb-client Point, wide": (lambda: points(batch, table, options.fields), 5),
-        "influxdb-client Point, one a value": (lambda: narrow_points(batch, table), 5),
+        "influxdb-client Point, wide": (lambda: points(batch, specs, options.fields), 5),
+        "influxdb-client Point, one a value": (lambda: narrow_points(batch, specs), 5),
     }
     medians = {name: median_us(work, len(batch), repeat) for name, (work, repeat) in runs.items()}
     text = block(medians, options)

@@ -102,15 +102,21 @@ def in_order(path: Path, names: Sequence[str]) -> None:
 
 def circumstances() -> str:
     """Return date, commit and machine in one sentence."""
-    return f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}."
+    return f"{day()}, commit {commit()}, {machine()}."
+
+
+def day() -> str:
+    """Return the date a run was made on."""
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def commit() -> str:
-    """Return the short commit, with a mark when files differ from it."""
+    """Return the short commit, with a mark when files differ from it, pages aside: they are what is being written."""
     try:
         git = ["git", "-C", str(ROOT)]
         name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        status = [*git, "status", "--porcelain", "-uno", "--", ".", ":!docs"]
+        changed = subprocess.run(status, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return name.strip() + (" with changes" if changed.stdout.strip() else "")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from benchmarks.report import commit, day, put_block
 from tests.fuzz.targets import NAMES, ROOT, SEEDS, seeds
 
 RUNS: Final = SEEDS / "runs.json"
 PAGE: Final = ROOT / "docs" / "security.md"
-_MARKS: Final = ("<!-- fuzzing -->", "<!-- /fuzzing -->")
 _HEAD: Final = (
     "| target | seconds | CPU s | executions | edges (API: operations) | seeds | bytes | found | day | commit |\n"
     "|---|---|---|---|---|---|---|---|---|---|"
@@ -30,19 +28,15 @@ def line(told: dict[str, Any]) -> str:
 
 def write(told: dict[str, Any]) -> None:
     """Note a run in place of an earlier one of its target, and write the table anew."""
-    asked = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     runs = json.loads(RUNS.read_text()) if RUNS.exists() else {}
-    runs[told["target"]] = told | {"day": datetime.now(UTC).date().isoformat(), "commit": commit}
+    runs[told["target"]] = told | {"day": day(), "commit": commit()}
     RUNS.write_text(json.dumps(runs, indent=1, sort_keys=True) + "\n")
     show()
 
 
 def show() -> None:
     """Write the table anew."""
-    before, _, rest = PAGE.read_text().partition(_MARKS[0])
-    after = rest.partition(_MARKS[1])[2]
-    PAGE.write_text(f"{before}{_MARKS[0]}\n{table()}\n{_MARKS[1]}{after}")
+    put_block(PAGE, "fuzzing", table())
 
 
 def table() -> str:
