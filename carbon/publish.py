@@ -68,7 +68,11 @@ def account_specs(books: Books) -> Iterator[Spec]:
 
 def published(log: LogReader) -> int:
     """Return the last block of the ledger whose rows are in the log, 0 for none."""
-    state = log.cursor(PUBLISHER).state
+    return published_as(log.cursor(PUBLISHER).state)
+
+
+def published_as(state: bytes | None) -> int:
+    """Return the same of the state that stands with the publisher's cursor, None or empty before the first block."""
     return int(orjson.loads(state)["seq"]) if state else 0
 
 

@@ -20,11 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from carbon.ledger.file import FILE as LEDGER_FILE
 from carbon.ledger.file import GENESIS, Head, LedgerFile
-from carbon.publish import PUBLISHER
+from carbon.publish import PUBLISHER, published_as
 from config.errors import GatewayError
 from pipeline.log.schema import FILE as LOG_FILE
 from pipeline.log.schema import open_reader
@@ -135,7 +133,7 @@ def _look(folder: Path, log: sqlite3.Connection, pinned: Path) -> tuple[View | N
     log.execute("BEGIN")
     first, last = log.execute("SELECT min(position), max(position) FROM log").fetchone()
     row = log.execute("SELECT state FROM cursors WHERE consumer = ?", (PUBLISHER,)).fetchone()
-    published = orjson.loads(row[0])["seq"] if row and row[0] else 0
+    published = published_as(row[0] if row else None)
     needed = min(archived, booked) + 1 if ledger else archived + 1
     is_unfit = (first or needed) > needed or published > head.seq
     seen = View(folder, log, ledger, head, history, archived, last or 0)
