@@ -46,6 +46,8 @@ class Broker:
         assert self._broker is not None
         # It may wait for ever for a client that has connected and said nothing yet.
         ending = asyncio.ensure_future(self._broker.shutdown())
-        _done, late = await asyncio.wait({ending}, timeout=_PATIENCE_S)
+        done, late = await asyncio.wait({ending}, timeout=_PATIENCE_S)
         for task in late:
             task.cancel()
+        for task in done:
+            task.result()

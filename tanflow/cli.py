@@ -20,6 +20,7 @@ from config.errors import ConfigError, GatewayError
 from config.explain import visible
 from config.load import Loaded, load
 from tanflow import log_lines
+from tanflow.commands.options import ConfigFile, DataDir
 from tanflow.memory import hurry, leave
 from tanflow.system_errors import sentence
 
@@ -79,10 +80,6 @@ def _console(*, stderr: bool = False) -> Console:
 
 _SCENARIOS = sorted(path.stem for path in (Path(__file__).parent.parent / "simulators" / "scenarios").glob("*.yaml"))
 
-# Whether these may be read is told by what reads them, with the user who may.
-Config = Annotated[Path, typer.Option("-c", "--config", readable=False, help="The gateway's configuration.")]
-DataDir = Annotated[Path, typer.Option("--data", readable=False, help="The gateway's data directory.")]
-
 
 def duration(text: str) -> float:
     """Return the seconds of `30`, `30s`, `5min` or `2h`; typer.BadParameter for anything else."""
@@ -111,7 +108,7 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
 
 @app.command()
 def run(
-    config: Config = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     verbose: bool = False,
     log_format: Annotated[
         log_lines.Format | None,
@@ -134,7 +131,7 @@ def run(
 
 @app.command()
 def check(
-    config: Config = Path("gateway.yaml"),
+    config: ConfigFile = Path("gateway.yaml"),
     connect: Annotated[bool, typer.Option("--connect", help="Read every point once; it only reads.")] = False,
     deadline: Annotated[str, typer.Option(help="With --connect: how long a connection may take.")] = "20s",
     as_json: Annotated[bool, typer.Option("--json", help="With --connect: write the samples as JSON.")] = False,

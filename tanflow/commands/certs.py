@@ -15,7 +15,7 @@ from config.errors import GatewayError
 from config.load import load
 from config.protocols.opcua import OpcuaConnection
 from pipeline.log.directory import check_format
-from tanflow.commands.options import ConfigFile, plain_table
+from tanflow.commands.options import ConfigFile, DataFolder, plain_table
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -25,9 +25,6 @@ out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Config = Annotated[Path | None, typer.Option("-c", "--config", help="The gateway's configuration.")]
-DataDir = Annotated[
-    Path | None, typer.Option("--data", readable=False, help="Data directory; default: the configuration's.")
-]
 Which = Annotated[str, typer.Argument(help="Thumbprint, or the beginning of one, or a file in DER or PEM.")]
 
 
@@ -67,7 +64,7 @@ def keeps(connection: OpcuaConnection) -> bool:
 
 
 @app.command("list")
-def list_(config: Config = None, data: DataDir = None) -> None:
+def list_(config: Config = None, data: DataFolder = None) -> None:
     """List the gateway's certificate and those of servers: trusted, issuers, rejected."""
     from collectors.opcua_certificates import CERTIFICATE, OWN, common_name, read, thumbprint
     from collectors.opcua_trust import ISSUERS, REJECTED, TRUSTED, TrustList
@@ -88,7 +85,7 @@ def list_(config: Config = None, data: DataDir = None) -> None:
 
 
 @app.command()
-def show(which: Which, config: Config = None, data: DataDir = None) -> None:
+def show(which: Which, config: Config = None, data: DataFolder = None) -> None:
     """Show all a certificate says."""
     from collectors.opcua_trust import TrustList
 
@@ -103,7 +100,7 @@ def trust(
     which: Which,
     issuer: Annotated[bool, typer.Option("--issuer", help="An authority: trust every server it signs.")] = False,
     config: Config = None,
-    data: DataDir = None,
+    data: DataFolder = None,
 ) -> None:
     """Trust a server's certificate, or with --issuer an authority's."""
     from collectors.opcua_certificates import common_name, thumbprint
@@ -119,7 +116,7 @@ def trust(
 
 
 @app.command()
-def reject(which: Which, config: Config = None, data: DataDir = None) -> None:
+def reject(which: Which, config: Config = None, data: DataFolder = None) -> None:
     """Trust a certificate no longer; open sessions last until their connection is opened again."""
     from collectors.opcua_certificates import common_name, thumbprint
     from collectors.opcua_trust import REJECTED, TrustList
@@ -131,7 +128,7 @@ def reject(which: Which, config: Config = None, data: DataDir = None) -> None:
 
 
 @app.command()
-def renew(config: Config = None, data: DataDir = None) -> None:
+def renew(config: Config = None, data: DataFolder = None) -> None:
     """Make the gateway's certificate and key anew; the old ones are kept. Every server must trust the new one."""
     from collectors.opcua_certificates import renew as made_anew
     from collectors.opcua_certificates import thumbprint
@@ -145,7 +142,7 @@ def renew(config: Config = None, data: DataDir = None) -> None:
 def export(
     file: Annotated[Path, typer.Argument(help="Where to write it, in DER.")] = Path("tanflow.der"),
     config: Config = None,
-    data: DataDir = None,
+    data: DataFolder = None,
 ) -> None:
     """Write the gateway's certificate for a server's administrator; its key stays. Made first where there is none."""
     from collectors.opcua_certificates import der, own, thumbprint
@@ -161,7 +158,7 @@ def export(
 def check(
     connection: Annotated[str, typer.Argument(help="Only this connection; default: all on OPC UA.")] = "",
     config: ConfigFile = Path("gateway.yaml"),
-    data: DataDir = None,
+    data: DataFolder = None,
 ) -> None:
     """Ask each OPC UA server what it offers and say what is wrong; exit 1 if anything is.
 

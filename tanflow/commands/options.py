@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.table import Table
 
 from config.errors import Rejected
 from config.load import load
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @contextmanager
@@ -36,6 +38,8 @@ def day(text: str, option: str = "") -> date:
 
 def plain_table(*columns: str) -> Table:
     """Return an empty table without a frame, whose cells are folded rather than cut."""
+    from rich.table import Table  # here: a gateway that runs has these options and prints no table
+
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         made.add_column(name, overflow="fold")

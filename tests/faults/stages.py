@@ -192,6 +192,7 @@ def judge(
         less, more = against_influx(stored, influx, between=between)
         missing, doubled = missing + less, doubled + more
     errors = [error for meter in meters if (error := energy_error(stored, meter)) is not None]
+    assert between != EVER or len(errors) == len(meters), "a meter was not read twice: its energy cannot be judged"
     causes = Counter(Gap(int(v)).name.lower() for (key, _, v), n in logged.items() if key.endswith("-gap.gap"))
     causes.pop("none", None)
     accepted = witness.inputs if between == EVER else sum(n for row, n in logged.items() if row[0].endswith(_MEASURED))
