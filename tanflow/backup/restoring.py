@@ -158,10 +158,13 @@ def _opened(source: Path) -> Iterator[_Folder | _Tar]:
     if source.is_dir():
         yield _Folder(source)
         return
+    if source.exists() and not source.is_file():
+        raise GatewayError(f"{source} is no backup: neither a file nor a directory")
     try:
         with tarfile.open(source) as tar:
             yield _Tar(tar, source)
     except (tarfile.TarError, EOFError) as error:
-        raise GatewayError(f"{source} is no backup, or not a whole one: {error}") from error
+        why = str(error).partition(":")[0]  # of what is no tar each way it was tried follows
+        raise GatewayError(f"{source} is no backup, or not a whole one: {why}") from error
     except FileNotFoundError:
         raise GatewayError(f"{source} does not exist") from None

@@ -164,3 +164,14 @@ def test_a_full_disk_of_the_target_is_told_as_that(
     with pytest.raises(GatewayError, match=r"/b cannot be written: No space left on device"):
         take(earlier, tmp_path / "b")
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+def test_what_is_no_backup_is_told_in_a_line_and_never_waited_for(tmp_path: Path) -> None:
+    """A pipe nobody writes to would be waited for for ever, a device may be read for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "words").write_text("energy,kWh\n" * 1_000)
+    for source in (tmp_path / "pipe", Path("/dev/zero"), tmp_path / "words"):
+        with pytest.raises(GatewayError, match="is no backup") as caught:
+            restore(source, tmp_path / "new")
+        assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("new")] == []
