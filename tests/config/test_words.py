@@ -53,6 +53,14 @@ def test_all_that_asset_types_bring_has_words() -> None:
     assert all(key == sentence for key, sentence in words("en")["alerts"]["advice"].items())
 
 
+def test_all_that_a_type_lets_state_has_words() -> None:
+    """The page has a name for every fact of a machine, and for every word one may be."""
+    facts = [item for kind in asset_types.load_all().values() for item in kind.facts.items()]
+    known = words("en")["page"]["assets"]
+    assert {name for name, _ in facts} == set(known["fact"])
+    assert {one for _, fact in facts for one in fact.one_of} == set(known["fact_value"])
+
+
 def test_advice_of_ours_is_translated_and_a_users_own_is_not() -> None:
     ours = next(iter(words("en")["alerts"]["advice"]))
     assert advice("en", ours) == ours

@@ -137,10 +137,15 @@ function header(context, about) {
   };
 }
 
+const FACT_UNITS = {
+  kw: "kW", mpa: "MPa", bar: "bar", m3_min: "m³/min", celsius: "°C", kwh: "kWh", kwh_t: "kWh/t", t_h: "t/h", kj_kg: "kJ/kg", m2: "m²", k: "K", pct: "%",
+}; // by the end of a fact's name
+const FACT_UNIT = new RegExp(`_(${Object.keys(FACT_UNITS).join("|")})$`);
+
 function factText({t, format}, name, value) {
-  const [, unit = ""] = /_(kw|mpa|bar|m3_min|c)$/.exec(name) ?? [];
+  const [, unit = ""] = FACT_UNIT.exec(name) ?? [];
   const shown = typeof value === "number" ? format.number(value) : t.maybe(`page.assets.fact_value.${value}`) ?? value;
-  return unit ? `${shown} ${{kw: "kW", mpa: "MPa", bar: "bar", m3_min: "m³/min", c: "°C"}[unit]}` : shown;
+  return unit ? `${shown} ${FACT_UNITS[unit]}` : shown;
 }
 
 function stateOf(t, {state, running}) {
