@@ -109,10 +109,11 @@ def test_without_its_end_it_is_no_parquet_file(tmp_path: Path) -> None:
         duckdb.sql(f"SELECT * FROM '{path}'").fetchall()
 
 
-def test_every_bit_that_flips_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [0, 4])
+def test_every_bit_that_flips_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Also those of the structure; but for the writer's name: a file without it says nothing of its bits."""
     monkeypatch.setattr(parquet_file, "ROW_GROUP", 3)
-    path = written(tmp_path / "f.parquet", columns([(n * 10**12, n // 3, n / 7, n) for n in range(4)]))
+    path = written(tmp_path / "f.parquet", columns([(n * 10**12, n // 3, n / 7, n) for n in range(rows)]))
     sound = path.read_bytes()
     name = sound.rindex(WRITER)
     untold = set()
@@ -133,7 +134,10 @@ def test_what_is_cut_short_is_told(tmp_path: Path, cut: int) -> None:
     assert "is no Parquet file" in changed(path)
 
 
-def test_of_a_file_without_check_sums_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [0, 50])
+def test_of_a_file_without_check_sums_nothing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
     """As earlier versions left: DuckDB's own, and the first ones written without it."""
     theirs = tmp_path / "theirs.parquet"
     duckdb.sql(f"COPY (SELECT range % 9 AS series FROM range(50_000)) TO '{theirs}' (ROW_GROUP_SIZE 10_000)")
@@ -144,12 +148,13 @@ def test_of_a_file_without_check_sums_nothing_is_told(tmp_path: Path, monkeypatc
     monkeypatch.setattr(parquet_file, "_struct", lambda *given: fields(*(f for f in given if f[1])))
     earlier = tmp_path / "earlier.parquet"
     file = ParquetFile(earlier, TYPES)
-    file.append(columns([(n, n, 0.5, 0) for n in range(50)]))
+    if rows:
+        file.append(columns([(n, n, 0.5, 0) for n in range(rows)]))
     file.close()
     data = earlier.read_bytes()
     end = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     earlier.write_bytes(data[: end - 4] + data[end:])
-    assert duckdb.sql(f"SELECT count(*) FROM '{earlier}'").fetchall() == [(50,)]
+    assert duckdb.sql(f"SELECT count(*) FROM '{earlier}'").fetchall() == [(rows,)]
     assert changed(earlier) == ""
 
 
