@@ -348,22 +348,21 @@ async def test_dying_at_20_random_moments_loses_and_doubles_nothing(mosquitto: M
     async with plant.run() as driven:
         await until(lambda: plant.collector._link is not None and plant.collector._link.is_open)
 
-    def publish_all() -> None:
-        with publisher(mosquitto) as client:
-            for first in range(1, 4001, 50):
-                publish_numbers(client, first, first + 50)
-                time.sleep(0.02)
-
-    publishing = asyncio.create_task(asyncio.to_thread(publish_all))
-    for _ in range(20):
-        plant.collector = plant.make()
-        plant.collector.resume([batch.token for driven in runs for batch in driven.batches], NOTHING)
-        async with plant.run(commit_s=chance.uniform(0.0, 0.05)) as driven:
-            runs.append(driven)
-            await asyncio.sleep(chance.uniform(0.02, 0.15))
-            driven.hang = chance.choice(["", "before", "after"])
-            await asyncio.sleep(chance.uniform(0.0, 0.05))
-    await publishing
+    with publisher(mosquitto) as client:
+        for life in range(20):
+            first = 1 + 200 * life
+            plant.collector = plant.make()
+            plant.collector.resume([batch.token for driven in runs for batch in driven.batches], NOTHING)
+            async with plant.run(commit_s=chance.uniform(0.0, 0.05)) as driven:
+                runs.append(driven)
+                publishing = asyncio.create_task(asyncio.to_thread(publish_numbers, client, first, first + 190))
+                await asyncio.sleep(chance.uniform(0.02, 0.15))
+                driven.hang = chance.choice(["", "before", "after"])
+                await asyncio.sleep(chance.uniform(0.0, 0.05))
+                await publishing
+                await asyncio.to_thread(publish_numbers, client, first + 190, first + 200)
+                if driven.hang and life % 2:  # however slow the machine, some are met at the very point
+                    await until(lambda d=driven: d.hangs)
     plant.collector = plant.make()
     plant.collector.resume([batch.token for driven in runs for batch in driven.batches], NOTHING)
     async with plant.run() as last:

@@ -81,7 +81,7 @@ def test_each_point_is_read_or_says_why_not(
         text = CONFIG.format(port=server.port, more="", devices=slow_device.format(port=server.port))
         path.write_text(text.replace("timeout_s: 0.3", "timeout_s: 1"))
         before = sorted(tmp_path.rglob("*"))
-        told = said(monkeypatch, capsys, "check", "-c", path, "--connect", "--deadline", "8s", "--json")
+        told = said(monkeypatch, capsys, "check", "-c", path, "--connect", "--deadline", "20s", "--json")
         assert sorted(tmp_path.rglob("*")) == before
         assert not server.write_attempts
         assert set(server.requests) == {3}
@@ -105,7 +105,7 @@ def test_all_well_is_a_table_in_eighty_columns(
     with serving({1: unit(0, [0, 0, 0, 0, 0, 23, 0, 0, 0x4142]), 9: unit(0, [0] * 9)}) as server:
         text = CONFIG.format(port=server.port, more="", devices="").replace("5000", "5").replace("[0, 10]", "[0, 99]")
         path.write_text(text)
-        told = said(monkeypatch, capsys, "check", "-c", path, "--connect", "--deadline", "30s")
+        told = said(monkeypatch, capsys, "check", "-c", path, "--connect", "--deadline", "100s")
     assert told.code == 0, told
     assert "5 of 5 points answered" in told.out
     table = told.out[told.out.index("device ") :]
@@ -129,7 +129,7 @@ def test_lines_of_a_running_gateway_are_left_to_it(
             points: {{c: {{quantity: voltage, unit: V, dlt645: {{data: "02010100"}}}}}}"""
         text = CONFIG.format(port=server.port, more=more, devices=devices).replace("5000", "5").replace("10]", "99]")
         path.write_text(text)
-        call = ("check", "-c", path, "--connect", "--deadline", "30s")
+        call = ("check", "-c", path, "--connect", "--deadline", "100s")
         with DataDirectory(tmp_path / "data"):
             told = said(monkeypatch, capsys, *call)
             kept = orjson.loads(said(monkeypatch, capsys, *call, "--json").out)
