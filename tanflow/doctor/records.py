@@ -25,6 +25,11 @@ from tanflow.soundness import of_each_other, problems
 _DAY_NS: Final = 86_400 * SECOND_NS
 _ALL_UP_TO: Final = 64 << 20  # bytes that are read through without being asked
 _LATE_S: Final = 3_600.0  # of the history, beyond what it cuts by
+# Most of what is found says itself what is to be put back, or moved away: that stays possible, and can be undone.
+_COPY_FIRST: Final = (
+    "keep a copy of this directory before anything in it is changed; a backup is restored beside it: "
+    "tanflow restore FILE --data …"
+)
 
 
 def sound(visit: Visit, *, thorough: bool = False) -> Iterator[Finding]:
@@ -36,7 +41,7 @@ def sound(visit: Visit, *, thorough: bool = False) -> Iterator[Finding]:
         return
     found = problems(visit.folder) if thorough or _size(visit.folder) < _ALL_UP_TO else [*_at_the_end(visit)]
     for words in [*found, *missing(visit.folder, visit.reader)]:
-        yield Finding("records", words, "keep this directory as it is and restore a backup beside it: tanflow restore")
+        yield Finding("records", words, _COPY_FIRST)
 
 
 def _no_log(visit: Visit) -> Iterator[Finding]:

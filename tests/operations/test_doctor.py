@@ -143,7 +143,8 @@ def test_damage_is_found(still: Still, file: str, words: str) -> None:
 def test_what_the_history_lost_is_told(still: Still) -> None:
     """Without reading it through as well."""
     shutil.rmtree(still.data / "history" / "1m")
-    assert "restore" in finding(still.ask(), "history/1m: the rows of log positions 1 to ")["do"]
+    told = finding(still.ask(), "history/1m: the rows of log positions 1 to ")
+    assert told["do"].startswith("keep a copy of this directory before anything in it is changed")
     shutil.rmtree(still.data / "history" / "raw")
     still.put("INSERT OR IGNORE INTO series (key) VALUES (?)", FREE_KEY)
     assert not [w for w in wrong(still.ask()) if "could not be looked at" in w]
