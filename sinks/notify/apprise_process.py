@@ -30,6 +30,9 @@ _ROBOTS: Final = {
 }
 _KINDS: Final = {"critical": "failure", "warning": "warning", "info": "info"}
 _MAIL: Final = re.compile(r"Socket Exception: (.*)", re.DOTALL)
+_POOL: Final = re.compile(r"HTTPS?ConnectionPool\(host='([^']*)', port=(\d+)\): (.*)", re.DOTALL)
+_INNERMOST: Final = re.compile(r"""["']([^"']*)["']\)*$""")
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 _CODE: Final = re.compile(r"\b([45])\d\d\b")
 
 
@@ -52,7 +55,19 @@ class _Ears(logging.Handler):
         found = _MAIL.search(record.getMessage())
         if found:
             code = _CODE.search(found[1])
-            self._heard.append(Heard(found[1], bool(code and code[1] == "5")))
+            self._heard.append(Heard(plain(found[1]), bool(code and code[1] == "5")))
+
+
+def plain(words: str) -> str:
+    """Return what went wrong with a connection without the names of the Python objects it went through."""
+    if not (found := _POOL.match(words)):
+        return words
+    host, port, said = found.groups()
+    if inner := _INNERMOST.search(said):
+        said = inner[1].rpartition(": ")[2].strip()
+    if said.startswith("("):
+        said = said.strip("()")
+    return f"{host}:{port}: {_ERRNO.sub('', said)}"
 
 
 def _answered(response: requests.Response, schema: str) -> Heard | None:

@@ -12,12 +12,13 @@ from typing import Any
 
 import orjson
 import pytest
+import requests
 
 from config.errors import Rejected, Unavailable
 from config.notify import AppriseChannel as Config
 from config.words import Language
 from sinks.notify.apprise_channel import AppriseChannel, hidden
-from sinks.notify.apprise_process import _ROBOTS, _answered
+from sinks.notify.apprise_process import _ROBOTS, _answered, plain
 from tests.services.ports import free_port
 from tests.services.smtp import Mailbox
 from tests.sinks.notify_parts import NOW, episode, message, words
@@ -276,3 +277,34 @@ async def test_a_plant_with_a_chinese_name(
         await mail.send(told)
     assert "空压机" in orjson.loads(receiver.asked[0][3])["message"]
     assert "东莞厂-邮件-1" in text_of(box.mails[0])
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_service_that_is_away_is_told_without_the_objects_it_went_through(scheme: str) -> None:
+    port = free_port()
+    with pytest.raises(requests.ConnectionError) as told:
+        requests.get(f"{scheme}://127.0.0.1:{port}/hook", timeout=10)
+    assert plain(str(told.value)) == f"127.0.0.1:{port}: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "HTTPSConnectionPool(host='h.x', port=443): Max retries exceeded with url: /a (Caused by SSLError("
+            "SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed "
+            "certificate (_ssl.c:1006)')))",
+            "h.x:443: self-signed certificate (_ssl.c:1006)",
+        ),
+        ("HTTPConnectionPool(host='h', port=80): Read timed out. (read timeout=4.0)",
+         "h:80: Read timed out. (read timeout=4.0)"),
+        (
+            "HTTPConnectionPool(host='h', port=80): Max retries exceeded with url: / (Caused by NameResolutionError("
+            "\"HTTPConnection(host='h', port=80): Failed to resolve 'h' ([Errno -2] Name or service not known)\"))",
+            "h:80: Name or service not known",
+        ),
+        ("(535, b'5.7.8 no')", "(535, b'5.7.8 no')"),
+    ],
+)  # fmt: skip
+def test_other_reasons_keep_their_own_words(said: str, told: str) -> None:
+    assert plain(said) == told
