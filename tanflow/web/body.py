@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import orjson
 from pydantic import ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from config.errors import Rejected
 from config.explain import explain
@@ -16,6 +16,7 @@ from config.strict import Strict
 JSON: Final = "application/json"
 _LARGEST: Final = 65_536  # of what a person says [bytes]
 _SAID_S: Final = 30.0
+_SLOWEST: Final = 16_384  # of a body that takes longer [bytes/s]
 M = TypeVar("M", bound=Strict)
 
 
@@ -28,24 +29,27 @@ def media_type(request: Request, *known: str) -> str:
 
 
 async def content(request: Request, most: int) -> bytes:
-    """Return the body's bytes; raises Rejected as soon as there are more than `most`."""
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > most:
-            size = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
-            raise Rejected(f"the body is larger than {size}")
+    """Return the body's bytes; raises Rejected as soon as there are more than `most`, or they come too slowly."""
+    read, began = bytearray(), asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(_SAID_S) as patience:
+            async for chunk in request.stream():
+                read += chunk
+                if len(read) > most:
+                    size = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
+                    raise Rejected(f"the body is larger than {size}")
+                patience.reschedule(began + _SAID_S + len(read) / _SLOWEST)
+    except TimeoutError:
+        raise Rejected(f"the body has not come within {_SAID_S:.0f} s and a second for each 16 KiB") from None
+    except ClientDisconnect:
+        raise Rejected("the body was broken off") from None
     return bytes(read)
 
 
 async def said(request: Request, model: type[M]) -> M:
     """Return a JSON body as the model describes it; raises Rejected with every mistake in words."""
     media_type(request, JSON)
-    try:
-        async with asyncio.timeout(_SAID_S):
-            raw = await content(request, _LARGEST)
-    except TimeoutError:
-        raise Rejected(f"the body has not come within {_SAID_S:.0f} s") from None
+    raw = await content(request, _LARGEST)
     try:
         return model.model_validate(orjson.loads(raw))
     except orjson.JSONDecodeError as error:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
 
-from config.errors import Unavailable
+from config.errors import Rejected, Unavailable
 from config.model import Api
 from config.strict import Secret
 from tanflow.web import body, server
+from tanflow.web.account import documents
 from tanflow.web.server import serve
 from tanflow.web.static_files import static_files
 from tests.services.ports import free_port
@@ -166,16 +168,44 @@ async def test_connections_are_bounded_by_address_and_in_all(tmp_path: Path, mon
                 pass  # the gateway has not seen them go yet
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", ["/api/login", "/api/documents"])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
     monkeypatch.setattr(body, "_SAID_S", 0.2)
     port = free_port()
-    head = "POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
     async with open_site(tmp_path, Api(port=port)):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head.encode())
         async with asyncio.timeout(DEADLINE_S):
             assert b"400 Bad Request" in await reader.read(100)
         writer.close()
+
+
+async def test_a_body_that_is_broken_off_is_no_defect(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A browser that is closed during an upload put forty lines into the log."""
+    port = free_port()
+    head = "POST /api/documents HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: 9\r\n\r\nab"
+    ended: list[BaseException | None] = []
+    read = body.content
+
+    async def watched(request: Request, most: int) -> bytes:
+        try:
+            return await read(request, most)
+        except BaseException as error:
+            ended.append(error)
+            raise
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "content", watched)
+        async with open_site(tmp_path, Api(port=port)):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head.encode())
+            writer.close()
+            await until(lambda: ended)
+    assert isinstance(ended[0], Rejected)
+    assert "Exception" not in caplog.text
 
 
 async def test_signals_stay_the_gateways(tmp_path: Path) -> None:
