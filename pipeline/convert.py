@@ -18,7 +18,7 @@ def convert(table: SeriesTable, batch: Batch) -> Batch:
 
 
 def _apply(table: SeriesTable, product: Product, batch: Batch) -> Batch:
-    wanted = np.flatnonzero(product.series[batch.series] >= 0)  # few of what is measured
+    wanted = np.flatnonzero(product.series.take(batch.series) >= 0)  # few of what is measured
     wanted = wanted[(batch.quality[wanted] & q.SEVERITY) != q.BAD]
     if not len(wanted):
         return empty(batch.header)

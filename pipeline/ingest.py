@@ -117,9 +117,9 @@ class Ingest:
         """Take the times of accepted rows into `newest_ns`; one that is ahead of us would hide all that follow it."""
         ahead = is_ahead(measured)
         sane = ~ahead if ahead.any() else slice(None)
-        series, time_ns = measured.series[sane], measured.time_ns[sane]
-        self.newest_ns[series] = np.maximum(self.newest_ns[series], time_ns)
-        if (self.newest_ns[series] < time_ns).any():  # a series twice in a batch, and its last row not the newest
+        series, time_ns = measured.series[sane].astype(np.intp), measured.time_ns[sane]
+        self.newest_ns[series] = np.maximum(self.newest_ns.take(series), time_ns)
+        if (self.newest_ns.take(series) < time_ns).any():  # a series twice in a batch, and its last row not the newest
             np.maximum.at(self.newest_ns, series, time_ns)
 
     def _entry(self, measured: Batch, derived: Batch) -> Entry:

@@ -53,7 +53,7 @@ class Latest:
         taken: npt.NDArray[Any] = (batch.quality & np.uint16(LATE)) == 0
         taken &= batch.series < self.size
         rows = slice(None) if taken.all() else taken
-        series = batch.series[rows]
+        series = batch.series[rows].astype(np.intp)  # once: numpy would do it at each look-up
         self.time_ns[series] = batch.time_ns[rows]
         self.value[series] = batch.value[rows]
         self.quality[series] = batch.quality[rows]

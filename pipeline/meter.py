@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import quality as q
-from pipeline.batch import Batch, Qualities, Series, Times, Values, empty, make
-from pipeline.rounds import rounds, those
+from pipeline.batch import Batch, Qualities, Times, Values, empty, make
+from pipeline.rounds import Rows, placed, rounds, those
 from pipeline.series import SeriesTable
 from pipeline.spec import Kind
 
@@ -29,6 +29,7 @@ _CREDITED_H: Final = 8_766.0  # a year: over a longer interval a full load expla
 _CARRIED: Final = np.uint16(0xFFFF ^ q.LATE)
 
 Mask = npt.NDArray[np.bool_]
+Series = npt.NDArray[np.intp]  # ids as numpy looks up by them: it would convert others each time
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ def turned_back(state: MeterState, batch: Batch) -> MeterState:
 
     Such readings follow from that base all the same, in the order of the log: their next interval begins right before.
     """
-    ahead = (state.time_ns[batch.series] > batch.header.received_ns) & ((batch.quality & q.CLOCK) == 0)
+    ahead = (state.time_ns.take(batch.series) > batch.header.received_ns) & ((batch.quality & q.CLOCK) == 0)
     if not ahead.any():
         return state
     state = state.copy()
@@ -103,19 +104,17 @@ def fold(table: SeriesTable, state: MeterState, batch: Batch, spare: MeterState 
     quality = batch.quality.copy()
     parts = []
     for rows in rounds(batch.series, len(table)):
-        series, time_ns, known = batch.series[rows], batch.time_ns[rows], quality[rows]
+        series, time_ns, known = batch.series[rows].astype(np.intp), batch.time_ns[rows], quality[rows]
         timed = (known & q.CLOCK) == 0  # the true time of others is not known yet
-        late = timed & (time_ns <= state.time_ns[series])
+        late = timed & (time_ns <= state.time_ns.take(series))
         usable = timed & ~late & ((known & q.SEVERITY) != q.BAD)
         usable &= np.isfinite(batch.value[rows])
         if late.any():
             quality[those(rows, late)] |= np.uint16(q.LATE)
         counter = table.kind[series] == Kind.COUNTER
-        counters, gauges = those(rows, usable & counter), those(rows, usable & ~counter)
-        if len(counters):
-            parts.append(_count(table, state, batch, counters, quality))
-        if len(gauges):
-            parts.append(_integrate(table, state, batch, gauges, quality))
+        for some, work in ((usable & counter, _count), (usable & ~counter, _integrate)):
+            if some.any():
+                parts.append(work(table, state, batch, those(rows, some), quality))
     return Folded(state, _join(table, batch, parts), quality)
 
 
@@ -235,17 +234,16 @@ def _confirm(
     return _Step(np.where(swap, held_ns, step.start_ns), amount, flags, step.first)
 
 
-def _count(
-    table: SeriesTable, state: MeterState, batch: Batch, rows: npt.NDArray[np.int64], quality: Qualities
-) -> _Amounts:
+def _count(table: SeriesTable, state: MeterState, batch: Batch, rows: Rows, quality: Qualities) -> _Amounts:
     """Advance counters by one reading each and return the amounts this completes."""
-    series, time_ns, value = batch.series[rows], batch.time_ns[rows], batch.value[rows]
+    series, time_ns, value = batch.series[rows].astype(np.intp), batch.time_ns[rows], batch.value[rows]
     register = Register.of(table, series, value)
     step = _follow(state, series, time_ns, value, register)
     if step.doubtful.any():
         step = _confirm(state, series, time_ns, value, register, step)
     hold = step.doubtful
-    quality[rows[hold]] = q.worsen(quality[rows[hold]] | np.uint16(q.RANGE), q.UNCERTAIN)
+    held = placed(rows, np.flatnonzero(hold))
+    quality[held] = q.worsen(quality[held] | np.uint16(q.RANGE), q.UNCERTAIN)
     _remember(state, series, time_ns, value, hold)
 
     span_ns = time_ns - step.start_ns
@@ -273,12 +271,10 @@ def _remember(state: MeterState, series: Series, time_ns: Times, value: Values, 
 # ── power ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _integrate(
-    table: SeriesTable, state: MeterState, batch: Batch, rows: npt.NDArray[np.int64], quality: Qualities
-) -> _Amounts:
+def _integrate(table: SeriesTable, state: MeterState, batch: Batch, rows: Rows, quality: Qualities) -> _Amounts:
     """Integrate power by the trapezoid rule: (P₀ + P₁)/2 · Δt [kWh]; a step longer than the hold stays a gap."""
-    series, time_ns, value = batch.series[rows], batch.time_ns[rows], batch.value[rows]
-    metered = np.flatnonzero(table.amount[series] >= 0)  # few of what is measured
+    series, time_ns, value = batch.series[rows].astype(np.intp), batch.time_ns[rows], batch.value[rows]
+    metered = np.flatnonzero(table.amount.take(series) >= 0)  # few of what is measured
     power = series[metered]
     base_ns, base = state.time_ns[power], state.value[power]
     state.time_ns[series], state.value[series] = time_ns, value
@@ -287,5 +283,5 @@ def _integrate(
     span_ns = time_ns - np.where(known, base_ns, time_ns)
     done = known & (span_ns <= table.max_hold_ns[power])
     amount = (base + value) / 2 * (span_ns / HOUR_NS)
-    flagged = (quality[rows[metered]] & _CARRIED) | np.uint16(q.INTEGRATED)
+    flagged = (quality[placed(rows, metered)] & _CARRIED) | np.uint16(q.INTEGRATED)
     return _Amounts(power[done], time_ns[done], span_ns[done], amount[done], flagged[done])

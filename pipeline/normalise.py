@@ -22,16 +22,16 @@ def normalise(table: SeriesTable, batch: Batch) -> Batch:
 
     A gauge of a meter behind transformers is multiplied by their ratio.
     """
-    series = batch.series
-    value = batch.value * table.mul[series] / table.div[series] + table.offset[series]
+    like = table.likes(batch.series)
+    value = batch.value * table.mul.of(like) / table.div.of(like) + table.offset.of(like)
     # Written so that NaN fails it too.
-    inside = (value >= table.low[series]) & (value <= table.high[series])
+    inside = (value >= table.low.of(like)) & (value <= table.high.of(like))
     quality = batch.quality
     if not inside.all():
         quality = np.where(inside, quality, worsen(quality | np.uint16(RANGE), BAD))
     if table.ratios is not None:  # after the range check: what a point declares is of what the device shows
-        gauge = table.kind[series] == Kind.GAUGE
-        value = np.where(gauge, value * table.ratios.at(series, batch.time_ns), value)
+        gauge = table.kind.of(like) == Kind.GAUGE
+        value = np.where(gauge, value * table.ratios.at(batch.series, batch.time_ns), value)
     return replace(batch, value=value, quality=quality)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batch import Series, Times, Values
+from pipeline.batch import Times, Values
 
+Ids = npt.NDArray[np.signedinteger[Any]]
 Steps = tuple[tuple[int, float], ...]  # (from when on [ns], ratio); the first one holds before it too
 ALWAYS: Final = int(np.iinfo(np.int64).min)
 
@@ -31,14 +32,14 @@ class Ratios:
         found = cls(steps)
         return found if found._starts else None
 
-    def at(self, series: Series, time_ns: Times) -> Values:
+    def at(self, series: Ids, time_ns: Times) -> Values:
         """Return the ratio of each row's instant."""
         ratio = np.ones(len(series))
         for course, rows in self._by_course(series):
             ratio[rows] = self._values[course][self._step(course, time_ns[rows])]
         return ratio
 
-    def over(self, series: Series, start_ns: Times, end_ns: Times) -> Values:
+    def over(self, series: Ids, start_ns: Times, end_ns: Times) -> Values:
         """Return the mean ratio of each row's interval; where it changes within, by time: the amount is taken as even.
 
         r = Σ rᵢ · (tᵢ₊₁ − tᵢ) / (end − start)
@@ -55,7 +56,7 @@ class Ratios:
         values = self._values[course][self._step(course, np.array(edges[:-1], np.int64))]
         return float((values * np.diff(edges)).sum()) / (end_ns - start_ns)
 
-    def _by_course(self, series: Series) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    def _by_course(self, series: Ids) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """Yield each course and the rows that follow it."""
         course = self._course[series]
         for number in np.unique(course[course >= 0]).tolist():

@@ -13,7 +13,7 @@ Rows = npt.NDArray[np.int64] | slice  # row numbers; a slice stands for all of t
 def rounds(series: Series, size: int) -> list[Rows]:
     """Split row numbers so that each round has a series, an id below `size`, at most once; mostly one round does."""
     seen = np.zeros(size, bool)
-    seen[series] = True
+    seen[series.astype(np.intp)] = True
     if np.count_nonzero(seen) == len(series):
         return [slice(None)] if len(series) else []
     rows = np.arange(len(series))
@@ -26,6 +26,11 @@ def rounds(series: Series, size: int) -> list[Rows]:
     return [np.flatnonzero(rank == k) for k in range(int(counts.max()))]
 
 
-def those(rows: Rows, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return the numbers of the rows of a round that fit."""
-    return np.flatnonzero(mask) if isinstance(rows, slice) else rows[mask]
+def those(rows: Rows, mask: npt.NDArray[np.bool_]) -> Rows:
+    """Return the rows of a round that fit: mostly all of them."""
+    return rows if mask.all() else placed(rows, np.flatnonzero(mask))
+
+
+def placed(rows: Rows, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the numbers of rows by their places in a round."""
+    return places if isinstance(rows, slice) else rows[places]

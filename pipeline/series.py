@@ -30,7 +30,11 @@ class Column:
 
     def __getitem__(self, series: Any) -> Any:
         """Return the values of an array of ids (or the value of one)."""
-        return self.shared[self.number[series]]
+        return self.of(self.number.take(series))
+
+    def of(self, likes: npt.NDArray[np.intp]) -> Any:
+        """Return the values of what `SeriesTable.likes` found: one look-up serves several columns."""
+        return self.shared.take(likes)
 
 
 class SeriesTable:
@@ -74,6 +78,11 @@ class SeriesTable:
 
     def __len__(self) -> int:
         return len(self.specs)
+
+    def likes(self, series: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+        """Return where the columns of an array of ids stand."""
+        likes: npt.NDArray[np.intp] = self.specs.like.take(series).astype(np.intp)
+        return likes
 
     def spec(self, series: int) -> Spec:
         """Return what is known of an id; raises KeyError for one not in this revision."""
