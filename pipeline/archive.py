@@ -15,7 +15,9 @@ from pipeline.batch import LEDGER, Batch, Window, concat
 from pipeline.clock import SECOND_NS, Clock, to_beat_s
 from pipeline.counters import Counters
 from pipeline.log.log import Log
+from pipeline.log.writer import Cursor
 
+REACHED: Final = "history.reached"  # how far files were ever cut; a name no stage or sink can have
 _POLL_S: Final = 1.0
 _PIECE_ROWS: Final = 20_000
 _BAND_ROWS: Final = 60_000  # rows of a cut sorted and written at a time: two row groups
@@ -72,6 +74,7 @@ class Archivist:
                 await self.archive.write(chunk.batches(), chunk.after, chunk.upto)
             finally:  # a write that was cancelled may have come to its end
                 if self.archive.cursor == chunk.upto:
+                    self.log.ride(Cursor(REACHED, chunk.upto))
                     self.counters.received += chunk.rows
                     self.counters.delivered += chunk.rows
             self.counters.lag_s = (self.clock.now_ns() - chunk.received_ns) / SECOND_NS

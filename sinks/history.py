@@ -36,7 +36,7 @@ from sinks.history_files import (
 )
 from sinks.history_parquet import Parquet
 from sinks.history_query import LIMIT, Aggregate, Answer, Question, Reader
-from sinks.history_retire import retire
+from sinks.history_retire import retire, retired_before
 from sinks.history_rows import sort_rows
 
 LOG: Final = logging.getLogger("tanflow.history")
@@ -66,8 +66,13 @@ class History:
             await self._work(self._open)
 
     def skip(self, position: int) -> None:
-        """Await nothing up to a log position any more: the log has let go of it. No file will claim what is missing."""
+        """Await nothing up to a log position any more: files that are away held it. None will claim what is missing."""
         self.cursor = max(self.cursor, position)
+
+    async def own(self) -> None:
+        """Take over files of an earlier version, which left nothing where it had retired some."""
+        async with self._lock:
+            await self._work(retired_before, self._root)
 
     async def close(self) -> None:
         """Wait for the work in hand; the files need no closing."""

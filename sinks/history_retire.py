@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from sinks.history_cut import Growing
-from sinks.history_files import File, Level, remove
+from sinks.history_files import LEVELS, File, Level, live, remove, scan
 
 
 def retire(root: Path, level: Level, files: Sequence[File], oldest_ns: int, cursor: int) -> list[File]:
@@ -25,3 +25,11 @@ def retire(root: Path, level: Level, files: Sequence[File], oldest_ns: int, curs
             remove(f.path for f in run)
             went += [f for f in run if f.rows]
     return went
+
+
+def retired_before(root: Path) -> None:
+    """Let a file of no rows stand before the first of each level that begins later than the log did; raises OSError."""
+    for level in LEVELS:
+        files = live(scan(root / level.name))[0]
+        if files and files[0].after:
+            Growing(root, level, 0, files[0].after).publish()

@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from carbon.ledger import Ledger
+from config.errors import Unavailable
 from config.model import Data
+from pipeline.archive import REACHED
 from pipeline.clock import Clock
 from pipeline.counters import Board
 from pipeline.log.directory import DataDirectory
 from pipeline.log.log import Log
+from pipeline.log.writer import Cursor
 from pipeline.trust import boot_clock
 from sinks.history import History
 from tanflow.belonging import belong_together, nothing_is_gone
-from tanflow.missing import missing
+from tanflow.missing import goes_on, missing
 
 logger = logging.getLogger("tanflow")
 
@@ -56,8 +59,21 @@ async def open_ground(data: Data, base: Path = Path(), clock: Clock | None = Non
             belong_together(path, log.reader, history.cursor, ledger)
             for words in missing(path, log.reader):
                 logger.error("%s", words)
-            history.skip(log.reader.first_position() - 1)
+            await _go_on(history, log)
             yield Ground(directory, clock, log, history, ledger, booked)
         finally:
             await history.close()
             await log.close()
+
+
+async def _go_on(history: History, log: Log) -> None:
+    """Let the history go on where its files end; where some are missing at the end, behind what those held."""
+    reached = log.reader.cursor(REACHED).position
+    if not reached:
+        try:
+            await history.own()
+        except Unavailable as error:  # its disk is full: readings go on
+            logger.warning("%s", error)
+    history.skip(goes_on(history.cursor, log.reader.first_position(), reached))
+    if history.cursor > reached:
+        log.ride(Cursor(REACHED, history.cursor))

@@ -18,6 +18,7 @@ from carbon.ledger import Ledger
 from carbon.ledger.file import FILE as LEDGER_FILE
 from carbon.live.feed import FEED
 from carbon.publish import PUBLISHER
+from pipeline.archive import REACHED
 from pipeline.batch import Batch
 from pipeline.heartbeat import GATEWAY
 from pipeline.log.log import LogReader
@@ -39,7 +40,7 @@ def status_table(data: Path) -> Table:
     reader = LogReader(data)
     table = plain_table("reader", "log position", "rows behind")
     cursors = dict(reader.query("SELECT consumer, position FROM cursors ORDER BY consumer"))
-    for name in (PUBLISHER, FEED):  # they follow the ledger and the grid, not the log
+    for name in (PUBLISHER, FEED, REACHED):  # they follow the ledger and the grid; the history's files tell themselves
         cursors.pop(name, None)
     query = "SELECT 'snapshot of ' || connection, position FROM snapshots ORDER BY connection"
     stands = [*cursors.items(), *reader.query(query), ("history", _archived(data / "history"))]

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from pipeline.archive import REACHED
 from pipeline.log.log import LogReader
 from sinks.history_files import LEVELS, RAW, File, holes, live, scan
 from tanflow.doctor.words import at
@@ -18,10 +19,11 @@ _MOST: Final = 20  # sentences of a kind
 def missing(folder: Path, log: LogReader) -> list[str]:
     """Return what was kept once and is not there any more, though it is not too old, or is there twice. Raises OSError.
 
-    The log's rows begin where the history's end, and each level of the history tells of all positions before. A gateway
-    may run: the log is looked at first, raw files next; what is written meanwhile only fills more.
+    The log's rows begin where the history's end, and each level of the history tells of all positions before, but for
+    those an earlier version has retired. A gateway may run: the log is looked at first, raw files next; what is written
+    meanwhile only fills more.
     """
-    first = log.first_position()
+    first, reached = log.first_position(), log.cursor(REACHED).position
     found: dict[tuple[int, int], list[str]] = {}
     raw: list[File] = []
     twice: list[str] = []
@@ -30,9 +32,10 @@ def missing(folder: Path, log: LogReader) -> list[str]:
         place = folder / "history" / level.name
         files = live(scan(place))[0] if place.is_dir() else []
         if level is RAW:
-            raw, upto = files, max(first - 1, max((f.upto for f in files), default=0))
+            raw, upto = files, goes_on(max((f.upto for f in files), default=0), first, reached)
         for hole in holes(files, upto):
-            found.setdefault(hole, []).append(level.name)
+            if reached or hole[0] or not files:
+                found.setdefault(hole, []).append(level.name)
         twice += _twice(files)
     gone = [
         f"{', '.join(f'history/{name}' for name in names)}: {_what(hole, raw, log)}, and the log begins at {first}. "
@@ -40,6 +43,15 @@ def missing(folder: Path, log: LogReader) -> list[str]:
         for hole, names in sorted(found.items())
     ]
     return [*gone[:_MOST], *twice[:_MOST]]
+
+
+def goes_on(archived: int, first: int, reached: int) -> int:
+    """Return the log position up to which nothing is to be cut, of files that end at `archived`.
+
+    Where the log, which begins at `first`, has let go of what came next, files are missing: then behind all that was
+    ever cut, so that they fit before what is written since.
+    """
+    return archived if archived >= first - 1 else max(first - 1, reached)
 
 
 def missing_in(folder: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ import pytest
 
 from config.errors import Unavailable
 from config.model import Data
+from pipeline.archive import REACHED, Archivist
 from pipeline.batch import Batch, Header, make
 from pipeline.clock import SECOND_NS, Clock
+from pipeline.counters import Counters
 from pipeline.log.directory import DataDirectory
 from pipeline.log.log import Log
-from pipeline.log.writer import Entry
+from pipeline.log.schema import open_writer
+from pipeline.log.writer import Cursor, Entry
 from sinks.history import History
 from tanflow.backup.restoring import restore
 from tanflow.backup.taking import take
@@ -47,6 +51,7 @@ async def data(tmp_path: Path) -> Path:
             batches = [rows(p) for p in range(after + 1, after + 6)]
             columns = [np.concatenate([getattr(b, c) for b in batches]) for c in ("time_ns", "series", "value")]
             await history.write(make(batches[0].header, *columns), after, after + 5)
+        log.ride(Cursor(REACHED, 35))
         await history.close()
         await log.close()
     return folder
@@ -64,7 +69,7 @@ def first(history: Path) -> None:
     ("take", "expected"),
     [
         (lambda history: None, []),
-        (shutil.rmtree, ["history/raw, history/1m, history/1h: the rows of log positions 1 to 30 are missing"]),
+        (shutil.rmtree, ["history/raw, history/1m, history/1h: the rows of log positions 1 to 35 are missing"]),
         (
             middle,
             ["history/raw: the rows of log positions 11 to 15 are missing (after 2026-03-01 00:00:10 UTC, before"],
@@ -86,7 +91,7 @@ async def test_a_gateway_says_at_each_start_what_is_missing_and_never_covers_it(
         async with open_ground(Data(dir=data, ballast_mb=1)) as ground:
             errors = [r.message for r in caplog.records if r.levelno == logging.ERROR and "missing" in r.message]
             assert errors == said
-            assert ground.history.cursor >= 30
+            assert ground.history.cursor >= 35
             await ground.log.append(Entry([rows(upto)]))
             windows = ground.log.read(ground.history.cursor)
             batch = windows[-1].batches[-1]
@@ -113,6 +118,63 @@ async def test_a_history_put_back_beside_what_was_written_since_is_told(data: Pa
     (data / "history" / "raw" / "0_1_33_40_1.parquet").touch()
     *_, words = missing_in(data)
     assert "0_1_33_40_1.parquet tells of log positions 34 to 35, and so does" in words
+
+
+async def test_a_history_that_comes_back_is_put_together_with_what_was_written_since(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its disk was away for two lives that cut, compacted and let the log go: then every row is there, each once."""
+    away = data.parent / "away"
+    (data / "history").rename(away)
+    await live(data, 41)
+    await live(data, 43)
+    assert [w.partition(" (")[0].split(": ")[1] for w in missing_in(data)] == [
+        "the rows of log positions 1 to 35 are missing"
+    ]
+    for file in away.glob("*/*.parquet"):
+        shutil.move(file, data / "history" / file.parent.name)
+    caplog.clear()
+    await live(data, 44)
+    assert missing_in(data) == []
+    assert [r.message for r in caplog.records if r.levelno == logging.ERROR] == []
+    history = History(data / "history", Data().history)
+    await history.open()
+    answer = await history.query([2], START, START + 100 * SECOND_NS)
+    hours = await history.query([2], START, START + 3_600 * SECOND_NS, 3_600 * SECOND_NS, "count")
+    await history.close()
+    assert answer.value.tolist() == [float(p) for p in range(1, 45)]
+    assert hours.value.tolist() == [44.0]
+
+
+async def live(data: Path, upto: int) -> None:
+    """Run as a gateway does: append up to a position, cut all, compact, let the log go of what was cut."""
+    async with open_ground(Data(dir=data, ballast_mb=1)) as ground:
+        archivist = Archivist(ground.log, ground.history, ground.clock, Counters(), 1e6, 1_000_000)
+        for position in range(ground.log.position + 1, upto + 1):
+            await ground.log.append(Entry([rows(position)]))
+        await archivist.cut()
+        await ground.history.compact()
+        ground.log.writer.floor = upto - 1
+        await ground.log.flushed()
+
+
+async def test_what_an_earlier_version_retired_is_not_told_as_missing(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It unlinked files and left nothing; from the first start on it is known, and what goes then is told."""
+    with closing(open_writer(data)) as log:
+        log.execute("DELETE FROM cursors")
+    for level, upto in (("raw", 20), ("1m", 10)):
+        for n in range(5, upto + 1, 5):
+            next((data / "history" / level).glob(f"*_{n - 5}_{n}_*")).unlink()
+    assert missing_in(data) == []
+    await live(data, 41)
+    assert [r.message for r in caplog.records if r.levelno == logging.ERROR] == []
+    assert missing_in(data) == []
+    assert sorted(p.name for p in (data / "history").glob("*/0_0_0_*")) == ["0_0_0_10_0.parquet", "0_0_0_20_0.parquet"]
+    next((data / "history" / "raw").glob("*_20_*_*")).unlink()
+    [words] = missing_in(data)
+    assert words.startswith("history/raw: the rows of log positions 21 to ")
 
 
 async def test_raw_files_gone_from_the_end_stop_the_start_and_are_told(data: Path) -> None:
