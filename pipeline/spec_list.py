@@ -20,7 +20,7 @@ class Texts:
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._bytes = bytearray()
-        self._ends = array("q", [0])
+        self._ends = array("I", [0])
         self.extend(texts)
 
     def extend(self, texts: Iterable[str]) -> None:

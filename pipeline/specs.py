@@ -30,7 +30,8 @@ class Specs:
         self.known = np.flatnonzero(self._by_id(at, np.ones(len(at), np.int32)) >= 0).astype(np.int32)
         self.likes: list[Like] = given.likes.values
         self.like = self._by_id(at, given.likes.number)  # which of `likes` a series has
-        self._tag_sets: list[tuple[tuple[str, str], ...]] = given.tags.values
+        pairs: dict[tuple[str, str], tuple[str, str]] = {}  # site, carrier and most others stand in many sets
+        self._tag_sets = [tuple(pairs.setdefault(pair, pair) for pair in tags) for tags in given.tags.values]
         self._tags = self._by_id(at, given.tags.number)
         self.amount = self._by_id(at[list(given.amounts)], [ids[key] for key in given.amounts.values()])
         self.amount.setflags(write=False)

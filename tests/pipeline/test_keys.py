@@ -31,7 +31,7 @@ def test_keys_are_found_as_in_a_dictionary(ids: dict[str, int], other: str) -> N
 
 
 def test_keys_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.keys.hash", lambda _: 7, raising=False)
+    monkeypatch.setattr("pipeline.keys._hash", lambda _: 7)
     keys = Keys(["a", "b", "c"], np.array([4, 0, 9], np.int32))
     assert (keys["a"], keys["b"], keys["c"], keys.get("d")) == (4, 0, 9, None)
     with pytest.raises(KeyError):
@@ -73,10 +73,20 @@ def test_specs_come_back_as_they_were_given() -> None:
     assert specs.coded("key")[0] == ["压缩机.e.co2e", "b.p.power", "压缩机.e.energy"]
 
 
-def test_a_key_takes_24_bytes_and_its_text() -> None:
+def test_a_key_takes_16_bytes_and_its_text() -> None:
     names = [f"asset-{n:05}.power.power" for n in range(1_000)]
     keys = Keys(names, np.arange(1_000, dtype=np.int32))
     arrays = [value for value in vars(keys).values() if isinstance(value, np.ndarray)]
     ends = keys._text._ends
-    assert sum(a.nbytes for a in arrays) + (len(ends) - 1) * ends.itemsize == 24 * len(names)
+    assert sum(a.nbytes for a in arrays) + (len(ends) - 1) * ends.itemsize == 16 * len(names)
     assert len(keys._text._bytes) == sum(map(len, names))
+
+
+def test_what_stands_in_many_sets_of_tags_is_kept_once() -> None:
+    names = [f"m{n}" for n in range(3)]
+    given_ = [Spec(f"{name}.p.power", (("asset", name), ("site", "码" + "头")), GIVEN[0].like) for name in names]
+    alone = [replace(one, tags=tuple((key, "".join(value)) for key, value in one.tags)) for one in given_]
+    specs = Specs(alone, {one.key: number for number, one in enumerate(alone)}, ())
+    found = [one.tags for one in specs if one]
+    assert found == [one.tags for one in given_]
+    assert len({id(pair) for tags in found for pair in tags}) == len(names) + 1
