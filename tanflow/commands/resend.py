@@ -21,7 +21,8 @@ from config.model import InfluxSink
 from pipeline.log.log import LogReader
 from tanflow.commands.ledger import bar
 from tanflow.commands.options import ConfigFile, DataFolder, instant
-from tanflow.resending import Past, Sent, Wanted
+from tanflow.kept_rows import KeptRows, Wanted
+from tanflow.resending import Sent
 from tanflow.resending import resend as resent
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
@@ -53,13 +54,13 @@ def resend(
         raise typer.BadParameter("--from must be earlier than --to")
     name = _named(gateway.sinks, sink)
     with closing(LogReader(data or gateway.data.dir)) as reader:
-        past = Past(data or gateway.data.dir, reader)
-        _warn(past, wanted, zone)
+        kept = KeptRows(data or gateway.data.dir, reader)
+        _warn(kept, wanted, zone)
         began = time.monotonic()
         with bar() as progress:
-            told = _Told(progress, progress.add_task(f"to {name}", total=past.estimate(wanted) or None))
+            told = _Told(progress, progress.add_task(f"to {name}", total=kept.estimate(wanted) or None))
             try:
-                sent = uvloop.run(resent(past, name, gateway.sinks[name], wanted, rate, told))
+                sent = uvloop.run(resent(kept, name, gateway.sinks[name], wanted, rate, told))
             except Unavailable as error:
                 raise GatewayError(f"{error}; {told.written:,} rows were written before") from None
     _conclude(name, sent, time.monotonic() - began)
@@ -97,8 +98,8 @@ def _named(sinks: dict[str, InfluxSink], name: str) -> str:
     return name or next(iter(sinks))
 
 
-def _warn(past: Past, wanted: Wanted, zone: ZoneInfo) -> None:
-    oldest_ns = past.oldest_ns()
+def _warn(kept: KeptRows, wanted: Wanted, zone: ZoneInfo) -> None:
+    oldest_ns = kept.oldest_ns()
     if oldest_ns and oldest_ns > wanted.start_ns:
         since = datetime.fromtimestamp(oldest_ns / 1e9, UTC).astimezone(zone).isoformat(timespec="seconds")
         err.print(f"the history's rows begin at {since}; what is older cannot be sent again (data.history.raw_days)")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.log.log import LogReader
-from tanflow.resending import Past, Wanted
+from tanflow.kept_rows import KeptRows, Wanted
 from tests.faults.plant import DATABASE, Plant
 from tests.faults.stages import in_history
 from tests.operations.conftest import started
@@ -116,16 +116,16 @@ def test_what_leaves_the_log_meanwhile_is_sent_from_the_history(
     tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
     """A slow resend: whatever of the log it has still to read is cut into files and let go of before it gets there."""
-    monkeypatch.setattr("tanflow.resending._PIECE_ROWS", 50)
+    monkeypatch.setattr("tanflow.kept_rows._PIECE_ROWS", 50)
     influx.create(DATABASE)
     plant = Plant(tmp_path, influx.url, mosquitto.port, program=("-m", "tests.operations.forgetful"))
     numbers = "meter-1.sequence.count"
     with plant.alive(publishing=False):
         started(plant)
         with closing(LogReader(plant.data)) as reader:
-            past, sent, waits = Past(plant.data, reader), set[int](), 3 if full else 1
-            (part,) = past.parts()
-            for batch in past.batches(part, Wanted(0, 2**62)):
+            kept, sent, waits = KeptRows(plant.data, reader), set[int](), 3 if full else 1
+            (part,) = kept.parts()
+            for batch in kept.batches(part, Wanted(0, 2**62)):
                 sent |= set(batch.time_ns[batch.series == part.table.ids[numbers]].tolist())
                 last = reader.last_position()
                 if waits and len(batch) <= 50:

@@ -15,7 +15,7 @@ from pipeline.heartbeat import TICK_KEY
 from pipeline.log.log import LogReader
 from pipeline.log.schema import open_writer
 from pipeline.quality import CLOCK, UNCERTAIN
-from tanflow.resending import Past, Wanted
+from tanflow.kept_rows import KeptRows, Wanted
 from tests.pipeline.tables import START
 from tests.sinks.history_oracle import opened
 from tests.tanflow.test_revision import Boot, boot, config, counter
@@ -78,10 +78,10 @@ def sent(folder: Path) -> list[tuple[int, float]]:
     """Return (revision, value) of every row of the index, in the order they are sent."""
     found = []
     with closing(LogReader(folder)) as reader:
-        past = Past(folder, reader)
-        for part in past.parts():
+        kept = KeptRows(folder, reader)
+        for part in kept.parts():
             series = part.table.ids["a.e1.energy_index"]
-            for batch in past.batches(part, EVER):
+            for batch in kept.batches(part, EVER):
                 found += [(part.table.revision, v) for v in batch.value[batch.series == series].tolist()]
     return found
 
