@@ -15,6 +15,7 @@ from pipeline.counters import Counters
 from pipeline.deliver import Delivery
 from pipeline.log.directory import DataDirectory
 from pipeline.log.log import Log
+from pipeline.log.writer import LogFailed
 
 logger = logging.getLogger("tanflow.room")
 
@@ -46,7 +47,15 @@ class Room:
             await asyncio.sleep(to_beat_s(_EVERY_S))
 
     async def look(self) -> None:
-        """Do it once; the disk first, for a policy may have to wait for a request under way."""
+        """Do it once; the disk first, for a policy may have to wait for a request under way.
+
+        Raises LogFailed where the directory is no longer where it was: files would be written into another one.
+        """
+        if not self.directory.is_in_place():
+            raise LogFailed(
+                f"{self.directory.path} was moved, deleted or mounted over while the gateway ran on it: nothing more "
+                "is accepted; put it back, or a backup of it, and start the gateway again"
+            )
         self._weigh()
         for delivery, keep in self.remote:
             await self._enforce(delivery, keep)

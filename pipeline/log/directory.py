@@ -84,6 +84,15 @@ class DataDirectory:
         for folder in (self.path, self.path.parent):
             _sync(folder)
 
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to what is owned: it may have been moved, deleted or mounted over."""
+        try:
+            return os.path.samestat(os.fstat(self._lock), os.stat(self.path / "owner"))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # a disk in trouble says nothing about where it is
+            return True
+
     @property
     def ballast(self) -> Path:
         return self.path / "ballast"

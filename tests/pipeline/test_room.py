@@ -19,7 +19,7 @@ from pipeline.counters import Counters
 from pipeline.deliver import Delivery
 from pipeline.log.directory import DataDirectory
 from pipeline.log.log import Log
-from pipeline.log.writer import Entry
+from pipeline.log.writer import Entry, LogFailed
 from pipeline.quality import CLOCK, UNCERTAIN
 from pipeline.room import Room
 from tests.pipeline.journal import held, open_log
@@ -191,3 +191,22 @@ def test_a_start_on_a_full_disk_begins_with_freeing_the_ballast(tmp_path: Path, 
     free[0] = 0.0
     with DataDirectory(tmp_path, ballast_mb=1) as directory:
         assert not directory.ballast.exists()
+
+
+@pytest.mark.parametrize("instead", ["nothing", "another", "a file"])
+async def test_a_directory_that_is_moved_away_ends_the_gateway(tmp_path: Path, instead: str) -> None:
+    """Whoever restores a backup moves the old directory away; its gateway wrote its history into the new one."""
+    place = tmp_path / "data"
+    with DataDirectory(place, ballast_mb=1) as directory:
+        log = await open_log(place)
+        keeper = room(log, directory)
+        await keeper.look()
+        place.rename(tmp_path / "old")
+        if instead == "another":
+            with DataDirectory(place, ballast_mb=1):
+                pass
+        elif instead == "a file":
+            place.touch()
+        with pytest.raises(LogFailed, match="was moved, deleted or mounted over"):
+            await keeper.look()
+        await log.close()
