@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.page.conftest import Look
 from tests.page.plant import ADVICE, FIRES, WAITS, WARNS, Plant
@@ -59,6 +59,27 @@ async def test_why_it_fired_is_a_curve_with_its_limit_and_a_sentence(look: Look,
     await view.show(f"#/alerts/{episode.id}", ".alert-head")
     await view.page.wait_for_selector(".chart canvas")
     assert "Fires when compressor-1.power is above 1 kW; over again below 0.5 kW." in await view.text(".rule")
+
+
+@pytest.mark.parametrize(("unit", "lines"), [("kW", ["Watched value", "Limit"]), ("s", ["Watched value"])])
+async def test_a_limit_is_drawn_among_values_of_its_own_unit_only(
+    look: Look, plant: Plant, unit: str, lines: list[str]
+) -> None:
+    """What is frozen is shown by a power; its limit, 900 s, is no 900 kW."""
+    view = await look()
+    episode = next(e for e in plant.gateway.desk.open.values() if e.name == WARNS)
+
+    async def answer(route: Route) -> None:
+        found = await (await route.fetch()).json()
+        for alert in found["alerts"]:
+            alert["unit"] = unit
+        await route.fulfill(json=found)
+
+    await view.page.route("**/api/alerts*", answer)
+    await view.show(f"#/alerts/{episode.id}", ".alert-head")
+    await view.page.wait_for_selector(".chart canvas")
+    legend = "echarts.getInstanceByDom(document.querySelector('canvas').closest('.chart')).getOption().legend[0].data"
+    assert await view.page.evaluate(f"{legend}.map((one) => one.name)") == lines
 
 
 async def test_an_alert_that_is_not_there_says_so(look: Look) -> None:

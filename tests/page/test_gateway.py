@@ -17,6 +17,7 @@ PARTS = {
     "/commissioning?device=main-meter.meter": ".reading.configured",
     "/commissioning?device=furnace-1.plc": ".commissioning td",
     "/commissioning?device=pv-1.inverter": ".message pre",
+    "/commissioning?device=chiller-1.controller": ".of-records td",  # long names
     "/acts": "[role=status]",
 }
 

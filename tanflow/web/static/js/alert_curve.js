@@ -54,10 +54,11 @@ function options({t, format}, {alert, from, to, nowNs, watched, limit}, ink, sty
   const mark = (ns, word) => ({xAxis: format.wall(ns), label: {formatter: `${t(`page.alerts.${word}`)} ${format.moment(ns, nowNs)}`}});
   const marks = [mark(alert.since_ns, alert.state === "pending" ? "pending_since" : "fired_at"), alert.ended_ns ? mark(alert.ended_ns, "cleared_at") : null].filter(Boolean);
   const grave = ink(alert.severity === "critical" ? "critical-fill" : "warning-fill");
-  const limits = limitLine(alert, limit, from, to, nowNs);
+  const limits = alert.unit === watched.unit ? limitLine(alert, limit, from, to, nowNs) : []; // seconds of silence are no kW
+  const named = [["watched", style.solid], ...(limits.length ? [["limit_line", style.dashed]] : [])];
   return {
     grid: style.grid({top: style.rem * 2.6, right: style.rem * 1.4}),
-    legend: style.legend([{name: t("page.alerts.watched"), icon: style.solid}, {name: t("page.alerts.limit_line"), icon: style.dashed}], {left: style.rem * 3.2, top: 0}),
+    legend: style.legend(named.map(([name, icon]) => ({name: t(`page.alerts.${name}`), icon})), {left: style.rem * 3.2, top: 0}),
     xAxis: style.timeAxis({min: format.wall(from), max: format.wall(to)}),
     yAxis: style.valueAxis(format.unit(watched.unit), {scale: true}),
     tooltip: {trigger: "axis", formatter: (rows) => [format.wallTime(rows[0].axisValue), ...rows.map((r) => `${r.seriesName}  ${format.quantity(r.value[1], watched.unit)}`)].join("\n")},

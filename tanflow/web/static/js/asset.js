@@ -1,5 +1,6 @@
 // One asset by name in; its power, readings, figures, trend, states, carbon, alerts and devices, live, out.
 
+import {titleOf} from "./alert_parts.js";
 import {api} from "./api.js";
 import {figures} from "./bands.js";
 import {el, setText, show, sign, table} from "./dom.js";
@@ -171,7 +172,7 @@ function alertsTable({t, format}, alerts, nowNs) {
   if (!alerts.length) return el("p", {class: "empty"}, t("page.assets.alert.none"));
   const columns = ["name", "state", "since", "ended", "value", "limit"].map((id) => ({label: t(`page.assets.alert.${id}`), number: id === "value" || id === "limit"}));
   const rows = alerts.slice(0, 20).map((a) => [
-    el("span", {class: "named"}, sign(a.severity, t(`page.alerts.severity.${a.severity}`)), el("a", {href: address("alerts", a.id)}, a.name)),
+    el("span", {class: "named"}, sign(a.severity, t(`page.alerts.severity.${a.severity}`)), el("a", {href: address("alerts", a.id)}, titleOf({t}, a))),
     t.maybe(`page.assets.alert.${a.ended ? "over" : a.state}`) ?? a.state,
     format.moment(a.since_ns, nowNs), a.ended ? format.moment(Date.parse(a.ended) * 1e6, nowNs) : "",
     format.quantity(a.value, a.unit), format.quantity(a.limit, a.unit),

@@ -195,7 +195,8 @@ class Trend {
   draw() {
     if (!this.data || this.data.series !== this.series) return;
     const {from, to} = this.shown;
-    const inside = this.data.rows.filter((row) => row.at >= from && row.at <= to);
+    const begins = isFigure(this.series) ? "end" : "at"; // a window that reaches into the stretch is shown, and counts
+    const inside = this.data.rows.filter((row) => row[begins] >= from && row.at <= to);
     const gaps = this.data.gaps.filter((gap) => gap.to > from && gap.from < to);
     const sums = figures(inside);
     const told = this.tell(sums, gaps.length);
