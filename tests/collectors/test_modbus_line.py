@@ -183,7 +183,7 @@ async def test_a_port_that_goes_away_is_opened_again(tmp_path: Path) -> None:
             async with cable, RtuPort(line_at(cable.far), {1: numbered(1)}):
                 before = len(run.values("m.b"))
                 await until(lambda n=before: len(run.values("m.b")) > n + 2)  # type: ignore[misc]
-                assert run.counters.links["m.meter"] == ""
+                await until(lambda: run.counters.links["m.meter"] == "")
             await until(lambda: run.counters.links["m.meter"])
     assert set(run.gaps("m")) <= {Gap.REFUSED, Gap.DISCONNECTED, Gap.TIMEOUT, Gap.BREAKER, Gap.NONE}
     assert {Gap.REFUSED, Gap.NONE} <= set(run.gaps("m"))

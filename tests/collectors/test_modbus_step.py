@@ -180,7 +180,7 @@ async def test_a_serial_server_that_holds_replies_back_is_connected_anew_and_in_
         device = bound("m", f"127.0.0.1:{server.port}/1", TWO)
         async with running([device], framing="rtu", serial=SERIAL, **MANNERS) as run:
             await until(lambda: len(run.values("m.b")) > 5)
-            assert run.counters.links["m.meter"] == ""
+            await until(lambda: run.counters.links["m.meter"] == "")
             assert server.connections == 2
         assert set(run.values("m.a")) == {1000.0}
         assert set(run.values("m.b")) == {1200.0}

@@ -218,5 +218,5 @@ async def test_a_capture_as_answers_never_stops_the_collector(name: str, own_tra
         async with running([device], every_s=0.02, timeout_s=0.05, backoff_max_s=0.02) as run:
             await until(lambda: 42.0 in run.values("m.x"))
             await until(lambda: run.gaps("m")[-1] == Gap.NONE)
+            await until(lambda: run.counters.links["m.meter"] == "")  # a loaded machine may be late for a period
         assert not answers
-        assert run.counters.links["m.meter"] == ""
