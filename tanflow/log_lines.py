@@ -28,6 +28,8 @@ VARIABLE: Final = "TANFLOW_LOG_FORMAT"
 _PRIORITIES: Final = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}  # of syslog(3)
 _NUMBERS: Final = re.compile(r"\d+")
 _KEPT: Final = 4_096  # subjects that are remembered
+_SUBJECT: Final = 200  # characters of one: a topic may have 65,535
+_LONGEST: Final = 4_000  # characters of a line
 
 
 @dataclass(slots=True)
@@ -90,7 +92,8 @@ def _subject(record: logging.LogRecord) -> str:
     """Return whom a line is about: what it names first, or the sentence it is made of, without its numbers."""
     if not isinstance(record.args, tuple) or not record.args:
         return ""
-    return str(record.args[0]) if len(record.args) > 1 else _NUMBERS.sub("#", str(record.args[0]))
+    first = str(record.args[0])[:_SUBJECT]
+    return first if len(record.args) > 1 else _NUMBERS.sub("#", first)
 
 
 class Lines(logging.StreamHandler[TextIO]):
@@ -171,4 +174,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _said(record: logging.LogRecord) -> str:
-    return visible(hide(record.getMessage())) + getattr(record, "note", "")
+    text = visible(hide(record.getMessage()))
+    if len(text) > _LONGEST:  # what went wrong often stands last
+        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 4 :]}"
+    return text + getattr(record, "note", "")

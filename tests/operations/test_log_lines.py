@@ -258,3 +258,15 @@ def writes_json_lines(tmp_path: Path, how: str) -> None:
     process.terminate()
     process.communicate(timeout=300)
     assert {"time", "level", "logger", "message"} <= first.keys()
+
+
+@pytest.mark.parametrize("form", [Text, Journal, Json])
+def test_a_topic_as_long_as_a_book_is_no_book_in_the_log(form: type[Text]) -> None:
+    """Whoever may publish could fill the disk with the names of topics; why they are refused stays to be read."""
+    handler, into = lines(form())
+    topic = "hall/" + "x" * 65_000
+    handler.emit(logging.LogRecord("tanflow.mqtt", logging.WARNING, "", 0, "%s: %s", (topic, "no number"), None))
+    told = into.getvalue()
+    assert len(told) < 5_000
+    assert "hall/xxx" in told
+    assert "no number" in told
