@@ -9,8 +9,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import orjson
 
@@ -29,14 +28,6 @@ _FIRST_BACKOFF_S: Final = 0.5
 _RAW_KEPT: Final = 16_384
 _NUMBERS: Final = re.compile(r"\d+")
 _KINDS: Final = 100
-_MINUTE_NS: Final = 60 * SECOND_NS  # rows are this much older or newer than their commit, or late
-
-
-class _Since(NamedTuple):
-    """What a sink's cursor stands for, kept with it: the log may let go of it while the sink is not configured."""
-
-    rows: int | None = None  # ever accepted up to there; None: the cursor was written by a version that did not say
-    at_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -51,7 +42,8 @@ class Delivery:
     batch_rows: int
     backoff_max_s: float
     position: int = field(init=False)
-    _since: _Since | None = field(init=False)  # None: this sink has never been offered anything
+    _is_new: bool = field(init=False)  # this sink has never been offered anything
+    _rows: int | None = field(init=False)  # ever accepted up to the cursor, kept with it; None: nobody has said so
     _backoff_s: float = _FIRST_BACKOFF_S
     _told: set[str] = field(default_factory=set)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # rows that are being offered are not given up
@@ -59,7 +51,8 @@ class Delivery:
     def __post_init__(self) -> None:
         cursor = self.log.reader.cursor(self.name)
         self.position = cursor.position
-        self._since = _Since(*orjson.loads(cursor.state)) if cursor.state else _Since() if self.position else None
+        self._is_new = not cursor.state and not self.position
+        self._rows = orjson.loads(cursor.state)[0] if cursor.state else None
 
     async def run(self) -> None:
         """Deliver for ever, a commit as soon as it is there; raises only what is a defect."""
@@ -98,36 +91,32 @@ class Delivery:
 
     async def _meet(self, before: int) -> None:
         """Account for what the log no longer holds behind the cursor; a new sink begins where the log does."""
-        if self._since is not None and before <= self.position:
-            return
-        now_ns = self.log.reader.received_ns(before) or self.clock.now_ns()
-        if self._since is None:
+        if self._is_new:
             self.position = before
-            self.log.ride(self._cursor(before, now_ns))
-            return
-        begin, end = _minute(self._since.at_ns - _MINUTE_NS), _minute(now_ns + 2 * _MINUTE_NS)
-        why = (
-            "the log let go of them while this sink was not configured. What the history still holds is sent by: "
-            f"tanflow resend --sink {self.name} --from {begin} --to {end}"
-        )
-        lost = None if self._since.rows is None else self.log.reader.rows_upto(before) - self._since.rows
-        await self._drop(before, lost, why, now_ns)
+            self.log.ride(self._cursor(before))
+        elif before > self.position:
+            why = (
+                "the log let go of them while this sink was not configured. What the history still holds is sent by: "
+                f"tanflow resend --sink {self.name} --positions {self.position + 1}-{before}"
+            )
+            lost = None if self._rows is None else self.log.reader.rows_upto(before) - self._rows
+            await self._drop(before, lost, why)
 
-    def _cursor(self, position: int, at_ns: int) -> Cursor:
-        self._since = _Since(self.log.reader.rows_upto(position), at_ns)
-        return Cursor(self.name, position, orjson.dumps([*self._since]))
+    def _cursor(self, position: int) -> Cursor:
+        self._is_new, self._rows = False, self.log.reader.rows_upto(position)
+        return Cursor(self.name, position, orjson.dumps([self._rows]))
 
-    async def _drop(self, position: int, lost: int | None, why: str, at_ns: int) -> None:
+    async def _drop(self, position: int, lost: int | None, why: str) -> None:
         count = "" if lost is None else f"{lost} "
         reason = f"{count}rows at positions {self.position + 1} to {position} given up: {why}"
         letter = DeadLetter(self.clock.now_ns(), f"sink.{self.name}", "policy", reason, b"")
-        await self.log.append(Entry(cursor=self._cursor(position, at_ns), dead=[letter]))
+        await self.log.append(Entry(cursor=self._cursor(position), dead=[letter]))
         logger.error("%s: %s", self.name, reason)
         self.position = position
         self.counters.rejected += lost or 0
 
     async def _settle(self, batch: Batch, position: int, refusals: Sequence[Refusal]) -> None:
-        cursor = self._cursor(position, batch.header.received_ns)
+        cursor = self._cursor(position)
         refused = sum(len(r.rows) for r in refusals)
         if refusals:
             now = self.clock.now_ns()
@@ -175,9 +164,4 @@ class Delivery:
             if position <= self.position:
                 return
             lost = self.log.reader.rows_after(self.position) - self.log.reader.rows_after(position)
-            await self._drop(position, lost, why, self.log.reader.received_ns(position) or self.clock.now_ns())
-
-
-def _minute(at_ns: int) -> str:
-    """Return an instant as options take it, whole minutes of UTC."""
-    return datetime.fromtimestamp(max(0, at_ns) // SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%MZ")
+            await self._drop(position, lost, why)

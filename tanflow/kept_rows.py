@@ -36,11 +36,22 @@ _HEADER: Final = Header("resend", 0, "", 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which rows: those whose time lies in [start, end), of series whose key matches a pattern."""
+    """Which rows: of series whose key matches a pattern those whose time lies in [start, end), or by their commits.
 
-    start_ns: int
-    end_ns: int
+    Of log positions [first, last] more than these come: whole files of the history, and all of the account, whose rows
+    tell of times long before their commit.
+    """
+
+    start_ns: int = 0
+    end_ns: int = _EVER
     pattern: str = "*"
+    first: int = 1
+    last: int = _EVER
+
+    @property
+    def is_of_positions(self) -> bool:
+        """Return whether it was said by commits."""
+        return self.last < _EVER
 
     def during(self, begin_ns: int, end_ns: int) -> tuple[int, int]:
         """Return what is wanted of [begin, end)."""
@@ -112,22 +123,27 @@ class KeptRows:
             position = windows[-1].position
         return position + 1
 
-    def oldest_ns(self) -> int:
-        """Return from when on rows are kept; older ones are roll-ups only."""
-        files = [f.from_ns for f in self._files(0) if f.rows]
-        return min(files, default=0)
+    def oldest(self) -> tuple[int, int]:
+        """Return from which log position on, and when, rows are kept; older ones are roll-ups only."""
+        files = [f for f in self._files(0) if f.rows]
+        first = min((f.after + 1 for f in files), default=self.reader.first_position())
+        return first, min((f.from_ns for f in files), default=0)
 
     def estimate(self, wanted: Wanted) -> int:
         """Return about how many rows of the history lie in a stretch, of all series."""
-        files = [f for f in self._files(0) if f.overlaps(wanted.start_ns, wanted.end_ns)]
+        files = [f for f in self._within(wanted) if f.overlaps(wanted.start_ns, wanted.end_ns)]
         return sum(round(f.rows * _share(f, wanted)) for f in files)
 
     def batches(self, part: Part, wanted: Wanted) -> Iterator[Batch]:
         """Yield a part's rows, the account's last; those of files that are put together meanwhile may come twice."""
         of = wanted.series(part.table)
-        position = max(0, part.first - 1)
-        while position + 1 < part.beyond:
+        files = self._within(wanted)
+        position = max(part.first, min([wanted.first, *(f.after + 1 for f in files)])) - 1
+        beyond = min(part.beyond, 1 + max([wanted.last, *(f.upto for f in files)]))
+        while position + 1 < beyond:
             if file := next(iter(self._files(position)), None):
+                if file.after + 1 >= beyond:
+                    break  # what lay before it is kept no longer
                 try:
                     yield from self._stored(file, part, wanted, of)
                 except FileNotFoundError:
@@ -137,10 +153,13 @@ class KeptRows:
                 if windows[0].position > position + 1 and self._files(position):
                     continue  # the log has let go of what a new file holds
                 position = windows[-1].position
-                yield _of_log([w for w in windows if w.position < part.beyond], wanted, of)
+                yield _of_log([w for w in windows if w.position < beyond], wanted, of)
             else:
                 break
         yield from self._booked(part, wanted, of)
+
+    def _within(self, wanted: Wanted) -> list[File]:
+        return [f for f in self._files(wanted.first - 1) if f.after < wanted.last]
 
     def _files(self, after: int) -> list[File]:
         folder = self.folder / "history" / RAW.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import closing
 from datetime import UTC, datetime
@@ -32,8 +33,11 @@ _PACE_S: Final = 10.0  # between two lines on how far it is
 
 
 def resend(
-    from_: Annotated[str, typer.Option("--from", help="Begin, e.g. 2025-03-01T00:00 on the site's clock, or …Z.")],
+    from_: Annotated[str, typer.Option("--from", help="Begin, e.g. 2025-03-01T00:00 on the site's clock, or …Z.")] = "",
     to: Annotated[str, typer.Option("--to", help="End, the same way; default: now.")] = "",
+    positions: Annotated[
+        str, typer.Option(help="Instead of times log positions, e.g. 3-8, as a dead letter names them.")
+    ] = "",
     sink: Annotated[str, typer.Option(help="The sink's name; may be left out where there is one.")] = "",
     series: Annotated[str, typer.Option(help="Only series whose key matches, e.g. 'furnace-1.*'.")] = "*",
     rate: Annotated[float, typer.Option(help="Most rows a second.", min=1)] = 20_000,
@@ -44,14 +48,15 @@ def resend(
 
     Rows of the same series and time replace themselves: what is there already stays as it is. Rows older than the raw
     history are not there any more. Exit 1 where the database refused rows.
+
+    Rows of log positions may be of any time; with them come the other rows of their files, and all of the account.
     """
     loaded = load(config)
     gateway = loaded.gateway
     zone = ZoneInfo(gateway.site.zone)
-    end_ns = instant(to, "--to", zone) if to else time.time_ns()
-    wanted = Wanted(instant(from_, "--from", zone), end_ns, series)
-    if wanted.start_ns >= wanted.end_ns:
-        raise typer.BadParameter("--from must be earlier than --to")
+    if bool(from_ or to) == bool(positions):
+        raise typer.BadParameter("say which rows: either --from, or --positions")
+    wanted = _of_positions(positions, series) if positions else _of_times(from_, to, zone, series)
     name = _named(gateway.sinks, sink)
     with closing(LogReader(data or gateway.data.dir)) as reader:
         kept = KeptRows(data or gateway.data.dir, reader)
@@ -64,6 +69,22 @@ def resend(
             except Unavailable as error:
                 raise GatewayError(f"{error}; {told.written:,} rows were written before") from None
     _conclude(name, sent, time.monotonic() - began)
+
+
+def _of_times(from_: str, to: str, zone: ZoneInfo, series: str) -> Wanted:
+    if not from_:
+        raise typer.BadParameter("--to goes with --from")
+    wanted = Wanted(instant(from_, "--from", zone), instant(to, "--to", zone) if to else time.time_ns(), series)
+    if wanted.start_ns >= wanted.end_ns:
+        raise typer.BadParameter("--from must be earlier than --to")
+    return wanted
+
+
+def _of_positions(text: str, series: str) -> Wanted:
+    match = re.fullmatch(r"([1-9]\d{0,17})-([1-9]\d{0,17})", text)
+    if match is None or int(match[1]) > int(match[2]):
+        raise typer.BadParameter(f"--positions: '{text}' is not a stretch of the log; write e.g. 3-8")
+    return Wanted(pattern=series, first=int(match[1]), last=int(match[2]))
 
 
 class _Told:
@@ -99,10 +120,14 @@ def _named(sinks: dict[str, InfluxSink], name: str) -> str:
 
 
 def _warn(kept: KeptRows, wanted: Wanted, zone: ZoneInfo) -> None:
-    oldest_ns = kept.oldest_ns()
-    if oldest_ns and oldest_ns > wanted.start_ns:
+    first, oldest_ns = kept.oldest()
+    since = ""
+    if wanted.is_of_positions and wanted.first < first:
+        since = f"log position {first}"
+    elif not wanted.is_of_positions and oldest_ns > wanted.start_ns:
         since = datetime.fromtimestamp(oldest_ns / 1e9, UTC).astimezone(zone).isoformat(timespec="seconds")
-        err.print(f"the history's rows begin at {since}; what is older cannot be sent again (data.history.raw_days)")
+    if since:
+        err.print(f"the rows that are kept begin at {since}; earlier ones cannot be sent again (data.history.raw_days)")
 
 
 def _conclude(name: str, sent: Sent, seconds: float) -> None:
@@ -114,4 +139,4 @@ def _conclude(name: str, sent: Sent, seconds: float) -> None:
     if sent.refused:
         raise typer.Exit(1)
     if not sent.rows:
-        raise GatewayError("there was nothing to send: no rows of these series in this time; look with tanflow tail")
+        raise GatewayError("there was nothing to send: no rows of these series there; look with tanflow tail")

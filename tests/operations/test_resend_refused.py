@@ -13,21 +13,21 @@ from tests.security.echo import echo
 from tests.tanflow.command import Said, said
 
 __all__ = ["still"]
-Told = Callable[[int], Said]
+Told = Callable[..., Said]
 
 
 @pytest.fixture
 def told(still: Still, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
-    """Send everything to a service that answers a status."""
+    """Send everything, or what options say, to a service that answers a status."""
     monkeypatch.setenv("RESENDING_TOKEN", "a token nobody knows")
 
-    def send(status: int) -> Said:
+    def send(status: int, *options: str) -> Said:
         with echo() as port:
             still.write(
                 f'sinks:\n  db: {{type: influxdb, api: v2, url: "http://127.0.0.1:{port}/{status}", org: o, bucket: b, '
                 "token: {env: RESENDING_TOKEN}, backoff_max_s: 0.1}\n"
             )
-            return said(monkeypatch, capsys, "resend", "-c", still.config, "--from", "2020-01-01")
+            return said(monkeypatch, capsys, "resend", "-c", still.config, *(options or ("--from", "2020-01-01")))
 
     return send
 
