@@ -13,10 +13,10 @@ from dlt645 import Demand, MeterClientService, MeterServerService
 
 from collectors.dlt645_frames import meter_bytes
 from config.protocols.serial import Serial
-from simulators.free_places import free_port
 from simulators.serve_dlt645 import Meter, PortLine, TcpLine
 from tests.interop import saw
 from tests.peers.dlt645_rig import Run, device, point
+from tests.services.ports import free_port
 from tests.waiting import until, until_sync
 
 AREA = "DL/T 645-2007"

@@ -237,18 +237,17 @@ async def test_frames_in_pieces_are_put_together() -> None:
 
 
 async def test_a_server_that_restarts_is_read_again_without_help() -> None:
-    async with serving(counting) as server:
-        async with running([bound("m", f"127.0.0.1:{server.port}", one())]) as run:
-            await until(lambda: run.values("m.x"))
-            await server.stop()
-            await until(lambda: Gap.REFUSED in run.gaps("m"))
-            assert "no connection to 127.0.0.1" in run.counters.links["m.meter"]
-            assert run.counters.state == "down"
-            before = len(run.values("m.x"))
-            await server.start()
-            await until(lambda: len(run.values("m.x")) > before)
-            await until(lambda: run.gaps("m")[-1] == Gap.NONE)
-            await until(lambda: run.counters.links["m.meter"] == "")  # a loaded machine may be late for a period
+    async with serving(counting) as server, running([bound("m", f"127.0.0.1:{server.port}", one())]) as run:
+        await until(lambda: run.values("m.x"))
+        await server.stop()
+        await until(lambda: Gap.REFUSED in run.gaps("m"))
+        assert "no connection to 127.0.0.1" in run.counters.links["m.meter"]
+        assert run.counters.state == "down"
+        before = len(run.values("m.x"))
+        await server.start()
+        await until(lambda: len(run.values("m.x")) > before)
+        await until(lambda: run.gaps("m")[-1] == Gap.NONE)
+        await until(lambda: run.counters.links["m.meter"] == "")  # a loaded machine may be late for a period
 
 
 async def test_a_server_that_never_makes_sense_is_asked_ever_less() -> None:

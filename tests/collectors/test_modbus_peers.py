@@ -48,7 +48,7 @@ def libmodbus(libmodbus_program: Path) -> Iterator[Start]:
 
     yield start
     for server in started:
-        server.communicate(timeout=5)
+        server.communicate(timeout=60)
 
 
 def words(data: bytes) -> list[int]:

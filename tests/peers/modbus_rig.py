@@ -18,6 +18,7 @@ from pipeline.clock import Clock
 from pipeline.counters import Counters
 from pipeline.gaps import Gap, gap_key
 from pipeline.ports import Origin
+from tests.services.ports import free_port
 
 Answer = bytes | None
 Handler = Callable[[int, int, int, int], Answer]
@@ -133,13 +134,12 @@ class Server:
         self.raw: Callable[[bytes], bytes] | None = None
         self.requests: list[bytes] = []
         self.connections = 0
-        self.port = 0
+        self.port = free_port()  # the same again after a stop
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         assert self._server is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.services.ports import free_port
 from tests.waiting import until_sync
 
 CONFIG = """\
@@ -36,13 +36,6 @@ bind-address = "127.0.0.1:{rpc}"
 [continuous_queries]
   enabled = false
 """
-
-
-def free_port() -> int:
-    """Return a loopback TCP port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Influxd:

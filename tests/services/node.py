@@ -76,7 +76,7 @@ class NodeOpcua:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        self._answer("done", 10)
+        self._answer("done", 240)
 
     def freeze(self) -> None:
         """Stop the process where it stands; its sockets stay open."""

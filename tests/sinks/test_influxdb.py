@@ -24,7 +24,8 @@ from pipeline.series import SeriesTable
 from pipeline.spec import Like, Spec
 from sinks.influxdb import InfluxSink
 from tests.services.influx2_front import Influx2Front
-from tests.services.influxd import Influxd, free_port
+from tests.services.influxd import Influxd
+from tests.services.ports import free_port
 
 HEADER = Header("floor", 1, "boot", 0, 0)
 NOW_NS = time.time_ns() // 10**9 * 10**9
