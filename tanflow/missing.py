@@ -11,7 +11,7 @@ from typing import Final
 from pipeline.archive import REACHED
 from pipeline.log.log import LogReader
 from sinks.history_files import LEVELS, RAW, File, holes, live, scan
-from tanflow.doctor.words import at
+from tanflow.instants import at
 
 _MOST: Final = 20  # sentences of a kind
 

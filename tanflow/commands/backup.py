@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from tanflow.backup.origin import Restored
 from tanflow.backup.restoring import restore as restored
 from tanflow.backup.taking import take
 from tanflow.commands.options import ConfigFile, DataFolder, data_folder
+from tanflow.instants import at
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -51,8 +51,9 @@ def restore(
     """Make the data directory out of a backup; one that holds anything already is never overwritten."""
     folder = data_folder(config, data)
     said = restored(source, folder, err.print)
-    made = datetime.fromtimestamp(said.at_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    out.print(f"{folder}: restored as of {made}, {len(said.files)} files, the log up to position {said.position}")
+    out.print(
+        f"{folder}: restored as of {at(said.at_ns)}, {len(said.files)} files, the log up to position {said.position}"
+    )
     if said.head:
         out.print(
             f"ledger head {visible(said.head)}; heads kept elsewhere since then are of blocks this ledger does not have"

@@ -17,7 +17,8 @@ from tanflow.checking import check_more
 from tanflow.commands.options import ConfigFile, DataFolder
 from tanflow.doctor.examine import examine, facts
 from tanflow.doctor.visit import Finding, visit
-from tanflow.doctor.words import at, span
+from tanflow.doctor.words import span
+from tanflow.instants import at
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
 

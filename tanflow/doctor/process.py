@@ -13,7 +13,8 @@ from typing import Final
 from pipeline.clock import BACK_NS, FORWARD_NS, SECOND_NS
 from pipeline.trust import synchronized
 from tanflow.doctor.visit import Finding, Visit
-from tanflow.doctor.words import at, megabytes, span
+from tanflow.doctor.words import megabytes, span
+from tanflow.instants import at
 
 _ABOUT: Final = "process"
 _SILENT_S: Final = 15.0  # it commits a tick every second

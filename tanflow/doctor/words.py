@@ -1,16 +1,10 @@
-"""Times, spans and sizes → the words of a finding."""
+"""Spans and sizes → the words of a finding."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 _UNITS: Final = ((172_800.0, 86_400.0, "days"), (7_200.0, 3_600.0, "h"), (120.0, 60.0, "min"), (0.0, 1.0, "s"))
-
-
-def at(ns: int) -> str:
-    """Return an instant, to the second."""
-    return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def span(seconds: float) -> str:
