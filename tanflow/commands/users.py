@@ -71,6 +71,8 @@ def remove(name: Name, data: DataDir = Path("data")) -> None:
 @app.command(name="list")
 def list_(data: DataDir = Path("data")) -> None:
     """Show the users, their roles and what these may do."""
+    if not data.is_dir():  # of a mistyped one it would be said that nobody need sign in
+        raise GatewayError(f"{data} is no data directory; --data says where it is")
     table = plain_table("user", "role", "may")
     for name, user in sorted(read(data / FILE).items()):
         table.add_row(name, user.role, ", ".join(sorted(PERMISSIONS[user.role])))

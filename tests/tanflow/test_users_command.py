@@ -104,3 +104,11 @@ def test_on_a_terminal_the_password_is_asked_twice_and_not_shown(tmp_path: Path)
     os.close(terminal)
     assert PASSWORD.encode() not in shown
     assert read(tmp_path / FILE)["Ann"].knows(PASSWORD)
+
+
+def test_of_a_directory_that_is_not_there_nothing_is_said(run: Run, tmp_path: Path, capsys: Capture) -> None:
+    tmp_path.rmdir()
+    assert run("list") == 1
+    told = capsys.readouterr()
+    assert "no users" not in told.out
+    assert "is no data directory" in told.err
