@@ -23,8 +23,7 @@ class Account:
     energy_kwh: float = 0.0
     co2e_kg: float = 0.0
     integrated: bool = False
-    first_ns: int = 0  # where the first counted interval begins
-    last_ns: int = 0  # where the last one ends
+    stretches: list[tuple[int, int]] = field(default_factory=list)  # counted intervals, joined where they meet [ns]
     resolution: float = 0.0
     relative: float = 0.0
     index: float = 0.0
@@ -32,7 +31,18 @@ class Account:
 
     def holds(self, start_ns: int) -> bool:
         """Return whether an interval begins within this run: the first after a restart reaches back before it."""
-        return start_ns in self.samples or 0 < self.first_ns <= start_ns
+        return start_ns in self.samples or (bool(self.stretches) and self.stretches[0][0] <= start_ns)
+
+    def count(self, start_ns: int, end_ns: int) -> None:
+        """Note an interval that is counted; power is not integrated over a time in which nobody read it."""
+        if not self.stretches:
+            self.stretches.append((start_ns, end_ns))
+            return
+        begun_ns, last_ns = self.stretches[-1]
+        if start_ns > last_ns and {start_ns, last_ns} <= self.samples.keys():
+            self.stretches.append((start_ns, end_ns))
+        else:
+            self.stretches[-1] = (begun_ns, max(last_ns, end_ns))
 
 
 @dataclass(slots=True)
@@ -90,8 +100,7 @@ class Tally:
             elif spec.like.field == "energy_kwh":
                 account.energy_kwh += value
                 account.integrated |= bool(quality & INTEGRATED)
-                account.first_ns = account.first_ns or time_ns - span_ns
-                account.last_ns = time_ns
+                account.count(time_ns - span_ns, time_ns)
             elif quantity == "co2e":
                 account.co2e_kg += value
             elif quantity in ("energy_index", "volume_index") and _feeds(self.table, spec):
@@ -123,14 +132,15 @@ class Line:
 
 
 def compare(accounts: Mapping[str, Account], devices: Mapping[str, Device]) -> Iterable[Line]:
-    """Yield each simulated asset's account beside the truth between its first and last counted sample."""
+    """Yield each simulated asset's account beside the truth between the samples its counted stretches lie between."""
     for asset, device in devices.items():
         account = accounts.get(asset, Account())
-        first, last = account.samples.get(account.first_ns), account.samples.get(account.last_ns)
-        if first is None or last is None:
+        ends = [(account.samples.get(begin), account.samples.get(end)) for begin, end in account.stretches]
+        steps = [(first, last) for first, last in ends if first is not None and last is not None]
+        if not steps or len(steps) < len(ends):
             yield Line(asset, account.energy_kwh, float("nan"), 0.0, "no sample accepted", account.co2e_kg)
             continue
-        true = device.trace.energy_between(first, last)
+        true = sum(device.trace.energy_between(first, last) for first, last in steps)
         if account.integrated:
             bound, basis = _integration_bound(account, device.trace), "integrated power"
         else:
@@ -154,13 +164,17 @@ def _integration_bound(account: Account, trace: Trace) -> float:
     and the trapezoid over the steps' own times both lie within dt·P_min … dt·P_max, so they differ by at most
     Σ dt·(P_max − P_min). Stamps stretch each interval by at most J = δ_max − δ_min, which moves the sum of
     mean powers times intervals by at most J·(P_first + P_last)/2 + J·Σ|ΔP|/2 (Abel summation), here taken as
-    J·(P_peak + Σ|ΔP|). float32 registers add 2⁻²³ of the energy.
+    J·(P_peak + Σ|ΔP|) for each stretch without a hole. float32 registers add 2⁻²³ of the energy.
     """
-    samples = sorted((t, s) for t, s in account.samples.items() if account.first_ns <= t <= account.last_ns)
-    steps = [s for _, s in samples]
-    delays = [t - trace.time_ns[s] for t, s in samples]
+    held = swing = most_kw = 0.0
+    delays: list[int] = []
+    for begin, end in account.stretches:
+        samples = sorted((t, s) for t, s in account.samples.items() if begin <= t <= end)
+        steps = [s for _, s in samples]
+        delays += [t - trace.time_ns[s] for t, s in samples]
+        powers = [abs(trace.power_kw[s]) for s in steps]
+        swing += sum(abs(b - a) for a, b in pairwise(powers))
+        most_kw = max(most_kw, *powers)
+        held += trace.integration_bound(steps)
     jitter_h = (max(delays) - min(delays)) / 3.6e12
-    powers = [abs(trace.power_kw[s]) for s in steps]
-    swing = sum(abs(b - a) for a, b in pairwise(powers))
-    held = trace.integration_bound(steps)
-    return held + jitter_h * (max(powers) + swing) + 2.0**-23 * account.energy_kwh
+    return held + jitter_h * (len(account.stretches) * most_kw + swing) + 2.0**-23 * account.energy_kwh

@@ -94,6 +94,16 @@ def test_integrated_power_of_a_steady_load_has_no_bound_but_rounding() -> None:
     assert found.bound_kwh == pytest.approx(3 * 2.0**-23)
 
 
+def test_power_nobody_read_is_on_neither_side() -> None:
+    """Integrated from step 2 to 5 and from 9 to 12; between them the gateway was held up: 6 kWh of 10, true 6 of 10."""
+    batches = [*sample(2, 3.0), *sample(5, 6.0, since=2, quality=q.INTEGRATED), *sample(9, 10.0)]
+    found = line(taken(*batches, *sample(12, 13.0, since=9, quality=q.INTEGRATED)))
+    assert (found.energy_kwh, found.true_kwh) == (6.0, pytest.approx(6.0))
+    assert found.bound_kwh == pytest.approx(6 * 2.0**-23)
+    less = line(taken(*batches, make(DERIVED_HEADER, START + 12 * SECOND, [ENERGY], 2.9, q.INTEGRATED, 3 * SECOND)))
+    assert not less.agrees
+
+
 def test_an_asset_without_samples_does_not_agree() -> None:
     found = line(taken())
     assert found.basis == "no sample accepted"
