@@ -54,8 +54,8 @@ def tanflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_gateway_that_runs_does_not_carry_what_it_may_never_need() -> None:
-    unneeded = "{'rich', 'duckdb', 'asyncua', 'paho', 'pymodbus', 'influxdb_client', 'numpy.random', 'pint', 'openpyxl'}"
-    code = f"import sys, tanflow.cli, tanflow.running, sinks.influxdb; print(*{unneeded} & set(sys.modules))"
+    unneeded = {"rich", "duckdb", "asyncua", "paho", "pymodbus", "influxdb_client", "numpy.random", "pint", "openpyxl"}
+    code = f"import sys, tanflow.cli, tanflow.running, sinks.influxdb; print(*{unneeded!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert (done.stdout, done.stderr, done.returncode) == ("\n", "", 0)
 
