@@ -8,6 +8,7 @@ from pathlib import Path
 
 from carbon.ledger import Ledger
 from carbon.ledger.file import FILE as LEDGER_FILE
+from carbon.ledger.file import has_begun
 from carbon.publish import published
 from config.errors import GatewayError, Unavailable
 from pipeline.log.log import LogReader
@@ -15,7 +16,7 @@ from pipeline.log.schema import FILE as LOG_FILE
 from sinks.history_query import Reader
 
 
-def is_blank(file: Path) -> bool:
+def _is_blank(file: Path) -> bool:
     """Return whether there is no such file, or nothing in it: a gateway would begin it anew."""
     return not file.exists() or not file.stat().st_size
 
@@ -25,8 +26,11 @@ def nothing_is_gone(path: Path) -> None:
 
     To be asked before a gateway begins either anew: the right one is to be put back, and nothing stands in its place.
     """
-    for name in (LOG_FILE, LEDGER_FILE):
-        if is_blank(path / name) and (made := _made_of_log(path) if name == LOG_FILE else _made_of_ledger(path)):
+    for name, blank, made_of in (
+        (LOG_FILE, _is_blank(path / LOG_FILE), _made_of_log),
+        (LEDGER_FILE, not has_begun(path), _made_of_ledger),
+    ):
+        if blank and (made := made_of(path)):
             how = "empty" if (path / name).exists() else "gone"
             raise GatewayError(
                 f"{path}: {name} is {how}, but {made}. Put the right {name} back, or restore a backup of the whole "
@@ -37,7 +41,7 @@ def nothing_is_gone(path: Path) -> None:
 def _made_of_log(path: Path) -> str:
     if (path / "history" / "raw").is_dir() and (archived := Reader(path / "history").cursor()):
         return f"the history reaches its position {archived}"
-    if is_blank(path / LEDGER_FILE):
+    if not has_begun(path):
         return ""
     with Ledger.open(path) as ledger:
         booked = ledger.cursor()[0]
@@ -45,7 +49,7 @@ def _made_of_log(path: Path) -> str:
 
 
 def _made_of_ledger(path: Path) -> str:
-    if is_blank(path / LOG_FILE):
+    if _is_blank(path / LOG_FILE):
         return ""
     # A start that did not finish making it, or one that is damaged: whoever opens it says so.
     with suppress(Unavailable, sqlite3.DatabaseError), closing(LogReader(path)) as log:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from carbon.ledger import Ledger
-from carbon.ledger.file import FILE as LEDGER_FILE
+from carbon.ledger.file import has_begun
 from carbon.live.feed import FEED
 from carbon.publish import PUBLISHER
 from pipeline.archive import REACHED
@@ -44,7 +44,7 @@ def status_table(data: Path) -> Table:
         cursors.pop(name, None)
     query = "SELECT 'snapshot of ' || connection, position FROM snapshots ORDER BY connection"
     stands = [*cursors.items(), *reader.query(query), ("history", _archived(data / "history"))]
-    if (data / LEDGER_FILE).exists():
+    if has_begun(data):
         with Ledger.open(data) as ledger:
             stands.append(("ledger", ledger.cursor()[0]))
     ((first,),) = reader.query("SELECT coalesce(min(position), 0) FROM log")

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from carbon.ledger import Ledger, verify
-from carbon.ledger.file import FILE as LEDGER_FILE
+from carbon.ledger.file import has_begun
 from config.errors import GatewayError
 from pipeline.batch import COLUMNS
 from pipeline.log.codec import decode
@@ -21,7 +21,7 @@ from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import Reader
 from sinks.history_rollup import PARTIAL
 from sinks.parquet_check import changed
-from tanflow.belonging import belong_together, is_blank, nothing_is_gone
+from tanflow.belonging import belong_together, nothing_is_gone
 
 _PUT_BACK: Final = "put a sound copy back (tanflow restore)"
 
@@ -100,7 +100,7 @@ def _differs(file: File, rows: Columns, level: Level) -> str:
 
 def of_ledger(folder: Path) -> Iterator[str]:
     """Yield what `tanflow ledger verify` finds wrong; a directory without a ledger has nothing wrong with it."""
-    if not is_blank(folder / LEDGER_FILE):
+    if has_begun(folder):
         yield from verify(folder).problems
 
 
@@ -112,7 +112,7 @@ def of_each_other(folder: Path) -> Iterator[str]:
         archived = Reader(history).cursor() if (history / "raw").is_dir() else 0
         yield from _unborne(history, archived)
         nothing_is_gone(folder)
-        if not is_blank(folder / LEDGER_FILE):
+        if has_begun(folder):
             with Ledger.open(folder) as ledger:
                 belong_together(folder, reader, archived, ledger)
     except GatewayError as error:

@@ -85,8 +85,23 @@ def is_sealed(position: Any, state: Any, seq: Any, digest: Any) -> bool:
         return False
 
 
+class NoLedger(GatewayError):
+    """A directory has none, or only one whose making was cut short."""
+
+
 class _Restless(Exception):
     """The file is written again and again while it is copied."""
+
+
+def has_begun(folder: Path) -> bool:
+    """Return whether a directory has a ledger; what is wrong with the one it has is for whoever opens it to say."""
+    try:
+        with LedgerFile(folder, write=False):
+            return True
+    except NoLedger:
+        return False
+    except GatewayError:
+        return True
 
 
 class _Patience:
@@ -123,7 +138,7 @@ class LedgerFile:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         if not self.path.exists() or not (write or self.path.stat().st_size):
-            raise GatewayError(f"{folder} holds no ledger yet; the gateway begins one with the first accounted hour")
+            raise self._none()
         # Readers open it for writing too: what a killed writer left half done is rolled back by whoever comes next.
         uri = f"{self.path.absolute().as_uri()}?mode=rw"
         with self._speaking():
@@ -146,11 +161,16 @@ class LedgerFile:
                 self._create()
         else:
             self._db.execute("PRAGMA query_only=ON")
+            if not self._tables():  # whoever made it was ended before it was there; that has been rolled back
+                raise self._none()
         found = tuple(self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         if found[0] != APPLICATION:
             raise DamagedLedger(f"{self.path} is not a ledger of tanflow")
         if found[1] != FORMAT:
             raise GatewayError(f"{self.path} is of format {found[1]}; this version reads {FORMAT}")
+
+    def _none(self) -> NoLedger:
+        return NoLedger(f"{self.path.parent} holds no ledger yet; the gateway begins one with the first accounted hour")
 
     def _tables(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])

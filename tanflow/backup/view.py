@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from carbon.ledger.file import FILE as LEDGER_FILE
-from carbon.ledger.file import GENESIS, Head, LedgerFile
+from carbon.ledger.file import GENESIS, Head, LedgerFile, has_begun
 from carbon.publish import PUBLISHER, published_as
 from config.errors import GatewayError
 from pipeline.log.schema import FILE as LOG_FILE
@@ -171,7 +171,7 @@ def _second_name(file: File, folder: Path) -> Path:
 
 def _ledger(folder: Path, pinned: Path) -> tuple[Path | None, Head, int]:
     """Return a copy of the ledger, its head, and how far the log was booked in it."""
-    if not (folder / LEDGER_FILE).exists():
+    if not has_begun(folder):
         return None, Head(0, GENESIS.hex()), 0
     with LedgerFile(folder, write=False) as file:
         file.copy_to(pinned / LEDGER_FILE)

@@ -17,14 +17,13 @@ from zoneinfo import ZoneInfo
 from pydantic import StringConstraints, ValidationError
 
 from carbon.ledger import Ledger
-from carbon.ledger.file import FILE
+from carbon.ledger.file import has_begun
 from config.bindings import BoundDevice
 from config.errors import GatewayError, Rejected
 from config.explain import explain, nearest
 from config.meters import Meter, on_day
 from config.model import Gateway
 from config.strict import Strict
-from tanflow.belonging import is_blank
 
 TYPE: Final = "commissioning"
 FRESH_NS: Final = 15 * 60 * 1_000_000_000  # a display is compared with what was read within this time
@@ -156,7 +155,7 @@ def keep(data: Path, record: dict[str, Any], now_ns: Callable[[], int] = time.ti
 
 def kept(data: Path) -> list[dict[str, Any]]:
     """Return all records, oldest first; none where there is no ledger yet."""
-    if is_blank(data / FILE):
+    if not has_begun(data):
         return []
     with Ledger.open(data) as ledger:
         return [said for said in ledger.documents() if said.get("type") == TYPE]

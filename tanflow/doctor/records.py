@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from carbon.ledger import Ledger
-from carbon.ledger.file import FILE as LEDGER_FILE
+from carbon.ledger.file import has_begun
 from config.bindings import bind
 from config.errors import GatewayError
 from pipeline.clock import SECOND_NS
 from pipeline.log.schema import FILE as LOG_FILE
 from sinks.history_query import Reader
-from tanflow.belonging import is_blank, nothing_is_gone
+from tanflow.belonging import nothing_is_gone
 from tanflow.commissioning import records as commissioning
 from tanflow.doctor.place import read_only
 from tanflow.doctor.visit import Finding, Visit
@@ -70,7 +70,7 @@ def _at_the_end(visit: Visit) -> Iterator[str]:
     try:
         if visit.reader is not None:
             visit.reader.read_raw(visit.reader.last_position() - 1)
-        if not is_blank(visit.folder / LEDGER_FILE):
+        if has_begun(visit.folder):
             with Ledger.open(visit.folder, write=False) as ledger:
                 ledger.cursor()
     except GatewayError as error:
@@ -107,7 +107,7 @@ def behind(visit: Visit) -> Iterator[Finding]:
     reached = (
         {"history": Reader(visit.folder / "history").cursor()} if (visit.folder / "history" / "raw").is_dir() else {}
     )
-    if (visit.folder / LEDGER_FILE).exists():
+    if has_begun(visit.folder):
         with Ledger.open(visit.folder) as ledger:
             reached["ledger"] = ledger.cursor()[0]
     for name, position in reached.items():

@@ -39,7 +39,7 @@ class Way:
 # A commit takes 8 steps and there is a snapshot in every twentieth; a cut takes some 15 and 350 writes, a compaction
 # some 25 and 50 to 150 writes, a delivery 5. A checkpoint that was cut short begins anew with the next start.
 WAYS = (
-    Way("start", Step.DISK, "", range(1, 151, 3), 30, starting=True),
+    Way("every third step of a start", Step.DISK, "", range(1, 151, 3), 30, starting=True),
     Way("commit and snapshot", Step.DISK, "log.db", range(1, 171), 9),
     Way("writes of a checkpoint of the log", Step.WRITE, "/log.db$", range(1, 31), starting=True),
     Way("end of a checkpoint of the log", Step.SYNC, "/log.db$", range(1, 3), starting=True),
