@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from typing import Final
@@ -22,7 +22,7 @@ _RISING: Final = (("least_flow_m3_min", "rated_flow_m3_min"), ("unloaded_kw", "l
 def check_assets(plant: Plant) -> Iterator[Finding]:
     """Yield everything wrong with facts, roles, members, chosen figures and what feeds what."""
     hidden, names = untold(plant), {name for _, name, _ in plant.assets()}
-    yield from _feeding(plant, hidden)
+    yield from (*_feeding(plant, hidden), *_made_of(plant))
     for path, name, asset in plant.assets():
         kind = asset_types.load_all().get(asset.type, AssetType(id="other", title=""))
         for word, why in (*_facts(kind, asset), *_curve(asset)):
@@ -46,14 +46,32 @@ def _feeding(plant: Plant, hidden: Callable[[str], bool]) -> Iterator[Finding]:
     for name, feeder in above.items():
         if feeder not in assets and not hidden(feeder):
             yield (*assets[name][0], "fed_by"), f"there is no asset '{feeder}'{nearest(feeder, assets.keys() - {name})}"
+    for circle in _circles({name: [feeder] for name, feeder in above.items()}):
+        why = f"feeds itself: {' → '.join(reversed(circle))}; where the supply comes in there is no fed_by:"
+        yield (*_first(assets, circle), "fed_by"), why
+
+
+def _made_of(plant: Plant) -> Iterator[Finding]:
+    """Yield one asset of each circle of members."""
+    assets = {name: (path, asset) for path, name, asset in plant.assets()}
+    for circle in _circles({name: [m for m in asset.members if m != name] for name, (_, asset) in assets.items()}):
+        yield (*_first(assets, circle), "members"), f"is made of itself: {' → '.join(reversed(circle))}"
+
+
+def _circles(follows: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Yield circles, each with its first name once more at its end, until there are none without those told."""
     while True:
         try:
-            return TopologicalSorter({name: [feeder] for name, feeder in above.items()}).prepare()
+            return TopologicalSorter(follows).prepare()
         except CycleError as error:
-            circle = [name for name in above if name in error.args[1]]
-            why = f"feeds itself: {' → '.join(reversed(error.args[1]))}; where the supply comes in there is no fed_by:"
-            yield (*assets[circle[0]][0], "fed_by"), why
-            above = {name: feeder for name, feeder in above.items() if name not in circle}
+            circle: list[str] = error.args[1]
+        yield circle
+        follows = {name: after for name, after in follows.items() if name not in circle}
+
+
+def _first(assets: Mapping[str, tuple[Loc, Asset]], circle: Collection[str]) -> Loc:
+    """Return where that of a circle stands which is written first."""
+    return next(path for name, (path, _) in assets.items() if name in circle)
 
 
 def _facts(kind: AssetType, asset: Asset) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ class Vocabulary:
     points: Mapping[str, Mapping[str, Point]]
     known: Collection[str] | None = None
     _cache: dict[tuple[str, str], Meaning] = field(default_factory=dict)
+    _open: set[tuple[str, str]] = field(default_factory=set)  # being told
 
     @classmethod
     def of(
@@ -51,8 +52,14 @@ class Vocabulary:
             asset, word = other, rest
         if asset not in self.assets:
             raise LookupError(f"there is no asset '{asset}'{nearest(asset, self.assets)}")
+        if (asset, word) in self._open:
+            raise LookupError(f"'{asset}' is made of itself")
         if (asset, word) not in self._cache:
-            self._cache[asset, word] = self._own(asset, word)
+            self._open.add((asset, word))
+            try:
+                self._cache[asset, word] = self._own(asset, word)
+            finally:
+                self._open.discard((asset, word))
         return self._cache[asset, word]
 
     def point_of(self, asset: str, word: str) -> str | None:
