@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from config.model import Asset, Device, Gateway
 from config.points import DeviceMap, Point
 from config.protocols.modbus import ModbusDefaults
+
+_PHASES: Final = ("_l1", "_l2", "_l3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,17 @@ class BoundDevice:
     @property
     def key(self) -> str:
         return f"{self.asset_name}.{self.name}"
+
+    @property
+    def power(self) -> str:
+        """The point that shows all the power of the device, "" for none: `power`, else the first that is no phase's.
+
+        A meter's phases often stand before their sum; one of several is never taken for the whole.
+        """
+        powers = [name for name, point in self.points.items() if point.quantity == "power"]
+        whole = [name for name in powers if not name.endswith(_PHASES)]
+        named = self.device.prefix + "power"
+        return named if named in whole else next(iter(whole or (powers if len(powers) == 1 else ())), "")
 
     @property
     def modbus(self) -> ModbusDefaults:

@@ -88,7 +88,7 @@ class DeviceSeries:
         named = [self.bound.device.prefix + n for n in _ACCOUNTED]
         if asset.type in _GENERATORS:
             named = named[::-1]
-        powers = [n for n, p in points.items() if p.quantity == "power"][:1]
+        powers = [self.bound.power] if self.bound.power else []
         registers = [n for n in named if n in counters] + counters + fuels + unsure
         order = {"auto": registers + powers, "counter": registers, "integrate": powers}[asset.energy]
         accounts = set()
@@ -101,8 +101,7 @@ class DeviceSeries:
 
     def _rate(self) -> str:
         """Return the point whose CO₂ rate is shown live, "" for none."""
-        power = [n for n, p in self.bound.points.items() if p.quantity == "power"]
-        return power[0] if power and self.bound.asset.energy != "none" else ""
+        return self.bound.power if self.bound.asset.energy != "none" else ""
 
     def _row(self, point: Point) -> FuelRow | None:
         """Return the factor of what a point counts, None for what is no fuel or bought heat, or has no factor."""

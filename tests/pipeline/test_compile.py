@@ -16,6 +16,7 @@ from config.errors import GatewayError
 from config.load import load
 from config.model import Gateway
 from config.quantities import AMOUNT_OF
+from config.templates import Templates
 from pipeline.compile import compile_plan
 from pipeline.plan import Plan
 from pipeline.series import SeriesTable
@@ -67,6 +68,43 @@ def one(known: Mapping[str, Any], **asset: Any) -> Spec:
     device["points"]["e"] |= known
     found = specs({"a": {"type": "other", "devices": {"m": device}} | asset})
     return next(s for k, s in found.items() if k.startswith("a.e.") and not s.like.stratum)
+
+
+@pytest.mark.parametrize(
+    ("powers", "prefix", "whole"),
+    [
+        (("power_l1", "power_l2", "power_l3", "power"), "", "power"),  # Eastron SDM630: phases first
+        (("dc_power", "power"), "", "power"),  # an inverter
+        (("power_l1", "power_l2", "power_l3", "power"), "ctl-", "ctl-power"),
+        (("power_l1", "power_l2", "power_l3", "p_total"), "", "p_total"),
+        (("power_l1",), "", "power_l1"),
+        (("power_l1", "power_l2", "power_l3"), "", ""),
+    ],
+)
+@pytest.mark.parametrize("energy", ["auto", "integrate"])
+def test_one_phase_is_never_taken_for_the_whole_power(
+    powers: tuple[str, ...], prefix: str, whole: str, energy: str
+) -> None:
+    device = meter(*powers, quantity="power", unit="kW") | {"prefix": prefix}
+    found = specs({"a": {"type": "meter", "energy": energy, "devices": {"m": device}}})
+    rates = {key for key in found if key.endswith(".co2e_rate")}
+    amounts = {key for key in found if key.endswith(".energy")}
+    assert rates == ({f"a.{whole}.co2e_rate"} if whole else set())
+    assert amounts == ({f"a.{whole}.energy"} if whole else set())
+
+
+@pytest.mark.parametrize("template", ["eastron_sdm630", "acrel_adl400", "schneider_pm5000", "siemens_pac3200"])
+def test_a_three_phase_meter_shows_the_rate_of_all_its_phases(template: str) -> None:
+    device = {"connection": "floor", "address": "127.0.0.1/1", "template": template}
+    values = {
+        "version": 1,
+        "site": {"name": "s", "region": "DE"},
+        "connections": {"floor": {"protocol": "modbus"}},
+        "areas": {"hall": {"assets": {"a": {"type": "meter", "rated_kw": 250, "devices": {"m": device}}}}},
+    }
+    gateway = Gateway.model_validate(values)
+    plan = compile_plan(gateway, bind(gateway, Templates({})))
+    assert [s.key for s in plan.specs if s.like.quantity == "co2e_rate"] == ["a.power.co2e_rate"]
 
 
 def test_a_register_meter_becomes_energy_carbon_and_a_rate() -> None:

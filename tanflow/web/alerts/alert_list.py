@@ -196,7 +196,6 @@ def _watched(rule: Rule, context: Context) -> str:
 
 def _first_of(device: str, context: Context) -> str:
     """Return what shows whether a device speaks: its power, else its first point."""
-    points = next((d.points for d in context.devices if d.key == device), {})
-    powers = (name for name, point in points.items() if point.quantity == "power")
-    name = next(powers, next(iter(points), ""))
-    return series_key(device.partition(".")[0], name, points[name].quantity) if name else ""
+    bound = next((d for d in context.devices if d.key == device), None)
+    name = (bound.power or next(iter(bound.points), "")) if bound else ""
+    return series_key(device.partition(".")[0], name, bound.points[name].quantity) if bound and name else ""
