@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 _LARGE: Final = 1 << 18  # arrays and buffers above this go back as soon as they are freed, and leave no holes
+_GIVE_BACK_S: Final = 10.0  # it takes two milliseconds, and as long again to take what is used every second
 
 
 def tame_malloc() -> None:
@@ -43,3 +45,10 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:
         trim(0)
+
+
+async def stay_small(every_s: float = _GIVE_BACK_S) -> None:
+    """Give back for ever: what was needed once, to catch up after a write or an outage, would else be held for good."""
+    while True:
+        await asyncio.sleep(every_s)
+        await asyncio.to_thread(give_back)

@@ -16,7 +16,7 @@ from pipeline.log.writer import LogFailed
 from tanflow.backup.origin import Restored
 from tanflow.checking import check_more
 from tanflow.gateway import Gateway
-from tanflow.memory import leave, settle, tame_malloc
+from tanflow.memory import leave, settle, stay_small, tame_malloc
 from tanflow.opening import open_planned
 from tanflow.reload import Reload
 from tanflow.tasks import cancel, start
@@ -56,11 +56,11 @@ async def run_gateway(loaded: Loaded) -> int:
         async with opened as gateway:
             if (restored := Restored.of(gateway.directory.path)) is not None:
                 logger.warning("%s", restored.sentence())
-            watchdog = start("watchdog", _watchdog())
+            beside = [start("watchdog", _watchdog()), start("memory", stay_small())]
             try:
                 await _live(gateway, reload, stop)
             finally:
-                watchdog.cancel()
+                await cancel(beside)
                 notify("STOPPING=1")
     except LogFailed as error:
         logger.critical("%s", error)
