@@ -34,7 +34,7 @@ def compose(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess
         pytest.fail("docker-compose is missing: scripts/needs docker-compose installs it or says how")
     clean = {key: value for key, value in os.environ.items() if key not in REQUIRED} | env
     command = [*program, "-f", "docker-compose.yml", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_the_file_is_accepted() -> None:

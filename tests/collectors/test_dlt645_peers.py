@@ -63,7 +63,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[str, str]]:
         yield ends
     finally:
         socat.terminate()
-        socat.wait(60)
+        socat.wait(300)
 
 
 async def read_all(run: Run) -> int:

@@ -28,7 +28,7 @@ for _ in range(3):
 
 def on_a_full_disk(call: str, certs: Path) -> list[str]:
     words = [sys.executable, "-B", "-c", FULL.format(call=call), str(certs)]
-    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout.splitlines()
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=600).stdout.splitlines()
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:

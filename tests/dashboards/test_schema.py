@@ -63,7 +63,7 @@ def compiled(node: str, folder: Path, text: str) -> str:
     }
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": ["boards.ts"]}))
     command = [node, str(PEERS / "node_modules" / "typescript" / "bin" / "tsc"), "-p", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False).stdout
 
 
 def test_every_dashboard_is_one_by_grafanas_schema(node: str, tmp_path: Path) -> None:

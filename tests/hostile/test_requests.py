@@ -46,7 +46,7 @@ async def spoken(site: Site, sent: bytes) -> bytes:
     answer = b""
     with contextlib.suppress(ConnectionError):
         writer.write(sent)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             answer = await reader.read(65_536)
     writer.close()
     return answer

@@ -209,7 +209,7 @@ def test_a_reading_of_this_moment_is_of_no_negative_age(
 def test_a_terminal_without_arrows_gets_their_numbers(still: Still) -> None:
     asked = [sys.executable, "-m", "tanflow", "doctor", "-c", str(still.config)]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=600, check=False, env=environment)
     assert (done.returncode, done.stderr) == (1, "")
     assert "\n        \\u2192 " in done.stdout
 

@@ -174,7 +174,7 @@ def test_a_limit_of_the_size_of_files_is_a_sentence(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20)),
         check=False,
     )

@@ -53,7 +53,7 @@ async def played(script: Script, backoff_max_s: float = 60.0) -> Counters:
     """Run a script to its standstill and return what was counted."""
     counters = Counters()
     task = asyncio.create_task(supervise("part", script, counters, backoff_max_s))
-    await asyncio.wait_for(script.running.wait(), 60)
+    await asyncio.wait_for(script.running.wait(), 300)
     assert counters.state == "running"
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -93,7 +93,7 @@ def test_no_value_is_missing_or_twice_after_kills(start_history: Start, tmp_path
     more = accepted.look() + 100 * ITEMS
     until_sync(lambda: accepted.look() > more)
     process.terminate()
-    process.wait(60)
+    process.wait(300)
     accepted.look()
     values = 0
     for item in range(ITEMS):

@@ -65,7 +65,7 @@ def started(
                 process.wait(300)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(60)
+                process.wait(300)
 
 
 def until_it_answers(process: subprocess.Popen[bytes], url: str, said: Path) -> None:

@@ -198,7 +198,7 @@ def watch_children(process: subprocess.Popen[bytes], canaries: Canaries, found: 
 
 def ask_everything(url: str, token: str, canaries: Canaries, *, full: bool) -> None:
     """Keep every answer of the API: with the token, without (in the small dose of one address), and with wrong ones."""
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=600) as client:
         right = {b"authorization": f"Bearer {token}".encode()}
         for path in [path for path, methods in TABLE.items() if "GET" in methods and path != "/api/stream"]:
             for headers in (right, {}) if full or path == "/api/health" else (right,):
@@ -268,7 +268,7 @@ def test_no_secret_is_told_anywhere(ready: tuple[Path, Canaries, dict[str, str]]
         broken.write_text(BROKEN.replace("SECRET", canaries.make("in_the_file", plain=True)))
         canaries.told["tanflow check of secrets in the file"] = told_by("check", "-c", broken, env=env)
         process.send_signal(signal.SIGABRT)  # as the watchdog does: what faulthandler dumps is told too
-        process.wait(60)
+        process.wait(300)
     canaries.told["log"] = said.read_bytes()
     canaries.told["data directory"] = on_disk(data)
     assert b"Fatal Python error" in canaries.told["log"]

@@ -54,7 +54,7 @@ class Alertmanager:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(60)
+            self._process.wait(300)
             self._process = None
 
     def alerts(self) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ class Nats:
     def _end(self, *, kill: bool) -> None:
         if self._process is not None:
             (self._process.kill if kill else self._process.terminate)()
-            self._process.wait(60)
+            self._process.wait(300)
             self._process = None
 
     @property

@@ -34,7 +34,7 @@ async def server() -> AsyncIterator[ModbusServer]:
 
 @pytest.fixture
 async def client(server: ModbusServer) -> AsyncIterator[AsyncModbusTcpClient]:
-    client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=60, retries=0)
+    client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=600, retries=0)
     assert await client.connect()
     yield client
     client.close()
@@ -75,7 +75,7 @@ async def ask(port: int, sent: bytes, size: int) -> bytes:
         for i in range(len(sent)):  # one byte at a time: a request may arrive in any pieces
             writer.write(sent[i : i + 1])
             await writer.drain()
-        return await asyncio.wait_for(reader.readexactly(size) if size else reader.read(), 60)
+        return await asyncio.wait_for(reader.readexactly(size) if size else reader.read(), 300)
     finally:
         writer.close()
 

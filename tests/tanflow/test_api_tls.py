@@ -103,13 +103,13 @@ async def held_in_silence(folder: Path) -> None:
             await handshake(api.port, trusted)
         for _, writer in silent:
             writer.close()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while True:
                 with contextlib.suppress(OSError):  # the gateway has not seen them go yet
                     assert (await handshake(api.port, trusted))[0] == "TLSv1.3"
                     break
             last, writer = await asyncio.open_connection("127.0.0.1", api.port)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         with contextlib.suppress(ConnectionResetError):
             assert await last.read() == b""  # the gateway ends at once
     writer.close()
@@ -117,7 +117,7 @@ async def held_in_silence(folder: Path) -> None:
 
 async def let_go_of_the_silent(folder: Path) -> None:
     api = open_to_all(folder)
-    async with open_site(folder, api, token=TOKEN), asyncio.timeout(60):
+    async with open_site(folder, api, token=TOKEN), asyncio.timeout(300):
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
@@ -194,7 +194,7 @@ async def test_who_never_ends_a_handshake_loses_the_connection(tmp_path: Path, m
     api = open_to_all(tmp_path)
     async with open_site(tmp_path, api, token=TOKEN):
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             assert await reader.read() == b""
         writer.close()
 

@@ -35,7 +35,7 @@ def served(name: str) -> Iterator[int]:
     finally:
         asyncio.run_coroutine_threadsafe(server.__aexit__(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(60)
+        thread.join(300)
         loop.close()
 
 

@@ -34,12 +34,12 @@ def in_thread(made: Callable[[], AbstractAsyncContextManager[Any]]) -> Iterator[
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert ready.wait(60), "the simulator does not come up"
+    assert ready.wait(300), "the simulator does not come up"
     try:
         yield held[0]
     finally:
         stop.set()
-        thread.join(60)
+        thread.join(300)
 
 
 @contextmanager

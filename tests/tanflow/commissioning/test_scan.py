@@ -100,7 +100,7 @@ def test_interrupted_it_shows_what_it_has_found(port_given: bool, tmp_path: Path
         )
         until_sync(lambda: sum(server.requests.values()) >= 2, what="the scan under way")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "holding register 0 is 1" in out
     assert "stopped; " in err
