@@ -126,7 +126,7 @@ class KeptRows:
     def oldest(self) -> tuple[int, int]:
         """Return from which log position on, and when, rows are kept; older ones are roll-ups only."""
         files = [f for f in self._files(0) if f.rows]
-        first = min((f.after + 1 for f in files), default=self.reader.first_position())
+        first = min([self.reader.first_position(), *(f.after + 1 for f in files)])
         return first, min((f.from_ns for f in files), default=0)
 
     def estimate(self, wanted: Wanted) -> int:
@@ -141,22 +141,28 @@ class KeptRows:
         position = max(part.first, min([wanted.first, *(f.after + 1 for f in files)])) - 1
         beyond = min(part.beyond, 1 + max([wanted.last, *(f.upto for f in files)]))
         while position + 1 < beyond:
-            if file := next(iter(self._files(position)), None):
-                if file.after + 1 >= beyond:
-                    break  # what lay before it is kept no longer
+            file = next(iter(self._files(position)), None)
+            if windows := self._held(position, file):
+                if file is None and windows[0].position > position + 1 and self._files(position):
+                    continue  # the log has let go of what a new file holds
+                position = windows[-1].position
+                yield _of_log([w for w in windows if w.position < beyond], wanted, of)
+            elif file is None or file.after + 1 >= beyond:
+                break
+            else:
                 try:
                     yield from self._stored(file, part, wanted, of)
                 except FileNotFoundError:
                     continue  # it is part of a longer one now
                 position = file.upto
-            elif windows := self.reader.read(position, _PIECE_ROWS):
-                if windows[0].position > position + 1 and self._files(position):
-                    continue  # the log has let go of what a new file holds
-                position = windows[-1].position
-                yield _of_log([w for w in windows if w.position < beyond], wanted, of)
-            else:
-                break
         yield from self._booked(part, wanted, of)
+
+    def _held(self, position: int, file: File | None) -> list[Window]:
+        """Return what comes next of the log alone: beyond the files, or where one before the next is missing."""
+        if file is not None and file.after <= position:
+            return []
+        upto = _EVER if file is None else file.after
+        return [w for w in self.reader.read(position, _PIECE_ROWS) if w.position <= upto]
 
     def _within(self, wanted: Wanted) -> list[File]:
         return [f for f in self._files(wanted.first - 1) if f.after < wanted.last]

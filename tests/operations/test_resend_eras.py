@@ -95,6 +95,15 @@ async def test_a_row_is_sent_with_the_tags_of_the_revision_it_was_logged_under(t
     assert sent(tmp_path) == list(zip([1, 2, 2, 3, 3], SEEN, strict=True))
 
 
+@pytest.mark.parametrize("away", [0, 1, 2])
+async def test_of_a_file_that_is_missing_the_log_has_the_rows(tmp_path: Path, away: int) -> None:
+    """As long as it holds them."""
+    ends = await three_lives(tmp_path)
+    await archive(tmp_path, ends)
+    next((tmp_path / "history" / "raw").glob(f"*_*_{[0, *ends][away]}_{ends[away]}_*")).unlink()
+    assert sent(tmp_path) == list(zip([1, 2, 2, 3, 3], SEEN, strict=True))
+
+
 async def test_in_a_file_of_several_revisions_each_row_is_sent_once(tmp_path: Path) -> None:
     """There its time tells: what two revisions claim is the later one's, for the clock was set back between them."""
     ends = await three_lives(tmp_path)
