@@ -7,7 +7,7 @@ import shutil
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -36,15 +36,9 @@ def restore(source: Path, folder: Path, tell: Callable[[str], None] = lambda _: 
     version does not read; then nothing is left behind.
     """
     folder = Path(os.path.realpath(folder))  # "." has no name to make another of, and a link is not to be replaced
-    draft = folder / _WITHIN if folder.exists() else folder.with_name(f"{folder.name}{_PART}")
-    if draft.exists():
-        raise GatewayError(f"{draft} is left of a restore that was cut off, or of one under way; remove it first")
-    if folder.exists() and (not folder.is_dir() or any(path.name != _OF_EVERY_DISK for path in folder.iterdir())):
-        raise GatewayError(f"{folder} is not empty; move it away first: nothing is ever overwritten")
     homes = manifest.homes(folder)
     try:
-        with manifest.private():
-            draft.mkdir(parents=True)
+        with manifest.private(), _draft(folder) as draft:
             said = _unpacked(source, draft)
             if wrong := problems(draft):
                 raise GatewayError(f"{source} is not sound: {wrong[0]}")
@@ -53,30 +47,67 @@ def restore(source: Path, folder: Path, tell: Callable[[str], None] = lambda _: 
             mark = {"host": said.host, "folder": said.folder, "made_ns": said.at_ns, "at_ns": time.time_ns()}
             (draft / MARK).write_bytes(orjson.dumps(mark))
             manifest.synced(draft / MARK)
-        manifest.settled(draft)
-        _named(draft, folder)
-        for home in homes:
-            manifest.synced(home)
+            manifest.settled(draft)
+            _named(draft, folder, homes)
     except PermissionError:  # it names its place itself: that may be the backup
         raise
     except OSError as error:
         raise GatewayError(
             f"{folder} cannot be made: {error.strerror or error}; look at its disk and rights"
         ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return said
 
 
-def _named(draft: Path, folder: Path) -> None:
-    """Give what was made its place; a directory that is there may be a disk of its own, so it is filled."""
-    if not folder.exists():
-        draft.rename(folder)
-        return
-    for path in sorted(draft.iterdir(), key=lambda path: path.name == LOG_FILE):  # no gateway begins without its log
-        path.rename(folder / path.name)
-    draft.rmdir()
-    manifest.synced(folder)
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """Make the place a backup is unpacked to, which is gone in the end; raises GatewayError where it is another's."""
+    is_there = folder.exists()
+    draft = folder / _WITHIN if is_there else folder.with_name(f"{folder.name}{_PART}")
+    if not draft.exists():
+        _is_empty(folder)
+    try:
+        draft.mkdir(parents=True)
+    except FileExistsError:
+        placed = ", ".join(path.name for path in _content(folder) if path != draft) if is_there else ""
+        raise GatewayError(
+            f"{draft} is left of a restore that was cut off, or of one under way; where none runs, remove it first"
+            + (f", and what it has put beside it: {placed}" if placed else "")
+        ) from None
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _content(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name != _OF_EVERY_DISK)
+
+
+def _is_empty(folder: Path, but: Path | None = None) -> None:
+    """Raise GatewayError where something stands in the place of a directory, or in it."""
+    if folder.exists() and (not folder.is_dir() or any(path != but for path in _content(folder))):
+        raise GatewayError(f"{folder} is not empty; move it away first: nothing is ever overwritten")
+
+
+def _named(draft: Path, folder: Path, homes: list[Path]) -> None:
+    """Give what was made its place, all of it or nothing; a directory that is there, maybe a disk's root, is filled."""
+    moves = [(draft, folder)]
+    if draft.parent == folder:
+        _is_empty(folder, but=draft)  # still: a gateway may have begun in it meanwhile
+        made = sorted(draft.iterdir(), key=lambda path: path.name == LOG_FILE)  # no gateway begins without its log
+        moves, homes = [(path, folder / path.name) for path in made], [folder, *homes]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for before, after in moves:
+            before.rename(after)
+            done.append((before, after))
+        for home in homes:
+            manifest.synced(home)
+    except BaseException:
+        for before, after in reversed(done):
+            with suppress(OSError):
+                after.rename(before)
+        raise
 
 
 def _unpacked(source: Path, draft: Path) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -64,23 +65,114 @@ def test_a_backup_is_restored_into_an_empty_directory_wherever_it_is(
         restore(tmp_path / "b.tar", plain)
 
 
-def test_a_restore_killed_in_an_empty_directory_is_named(earlier: Path, tmp_path: Path) -> None:
-    take(earlier, tmp_path / "b")
-    place = tmp_path / "x"
-    place.mkdir()
+def killed_at(rename: int, backup: Path, place: Path) -> bool:
+    """Restore in a process that ends before a rename; return whether there were so many."""
     script = f"""
 import os, pathlib
 from tanflow.backup.restoring import restore
-pathlib.Path.rename = lambda *_: os._exit(9)
-restore(pathlib.Path({str(tmp_path / "b")!r}), pathlib.Path({str(place)!r}))
+left, rename = {rename}, pathlib.Path.rename
+def renamed(source, target):
+    global left
+    left -= 1
+    return rename(source, target) if left else os._exit(9)
+pathlib.Path.rename = renamed
+restore(pathlib.Path({str(backup)!r}), pathlib.Path({str(place)!r}))
 """
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
-    (left,) = place.iterdir()
-    with pytest.raises(GatewayError, match=rf"{left} is left of a restore that was cut off.*remove it first"):
-        restore(tmp_path / "b", place)
-    shutil.rmtree(left)
+    return subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+
+
+def test_a_restore_killed_in_an_empty_directory_is_named(earlier: Path, tmp_path: Path) -> None:
+    """Before each of its renames; no gateway begins on what is left of it, and all that is to be removed is named."""
+    take(earlier, tmp_path / "b")
+    place, rename = tmp_path / "x", 1
+    place.mkdir()
+    while killed_at(rename, tmp_path / "b", place):
+        left = sorted(path.name for path in place.iterdir())
+        assert len(left) == rename
+        assert "log.db" not in left
+        what = ", ".join(left[1:])
+        with pytest.raises(GatewayError, match=rf"{left[0]} is left of a restore that was cut off.*{what}$") as told:
+            restore(tmp_path / "b", place)
+        assert ("put beside it" in str(told.value)) == (rename > 1)
+        for name in left:
+            shutil.rmtree(place / name) if (place / name).is_dir() else (place / name).unlink()
+        rename += 1
+    assert rename > 4
+    assert held(place) == held(earlier)
+
+
+@pytest.mark.parametrize("fails", ["rename", "fsync"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_restore_that_fails_at_its_end_leaves_nothing(
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str, is_there: bool
+) -> None:
+    """The last rename into an existing directory, or the only one of a new one; or the last sync of all."""
+    take(earlier, tmp_path / "b")
+    place = tmp_path / "x"
+    if is_there:
+        place.mkdir()
+    rename, synced = Path.rename, manifest.synced
+
+    def broken_rename(source: Path, target: Path) -> Path:
+        if target in (place, place / "log.db"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(source))
+        return rename(source, target)
+
+    def broken_sync(path: Path) -> None:
+        if path == tmp_path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        synced(path)
+
+    with monkeypatch.context() as patch:
+        if fails == "rename":
+            patch.setattr(Path, "rename", broken_rename)
+        else:
+            patch.setattr(manifest, "synced", broken_sync)
+        with pytest.raises(GatewayError, match="x cannot be made: Input/output error"):
+            restore(tmp_path / "b", place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["b", "data", *(["x"] if is_there else [])])
+    assert not is_there or not [*place.iterdir()]
     restore(tmp_path / "b", place)
     assert held(place) == held(earlier)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_of_two_restores_at_once_one_is_refused_and_touches_nothing(
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    """The other has come between its look and its first step; or is done, and a gateway has begun, before its end."""
+    take(earlier, tmp_path / "b")
+    place = tmp_path / "x"
+    if is_there:
+        place.mkdir()
+    draft = place / ".backup-restore" if is_there else tmp_path / "x.part"
+    mkdir = Path.mkdir
+
+    def late(path: Path, *how: Any, **more: Any) -> None:
+        if path == draft:
+            mkdir(path)
+            (path / "of the other").touch()
+        mkdir(path, *how, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", late)
+        with pytest.raises(GatewayError, match=rf"{draft} is left of a restore that was cut off, or of one under way"):
+            restore(tmp_path / "b", place)
+    assert [path.name for path in draft.iterdir()] == ["of the other"]
+    shutil.rmtree(draft)
+    settled = manifest.settled
+
+    def begun(folder: Path) -> None:
+        settled(folder)
+        place.mkdir(exist_ok=True)
+        (place / "log.db").write_text("of a gateway")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "settled", begun)
+        with pytest.raises(GatewayError, match=r"is not empty|Directory not empty"):
+            restore(tmp_path / "b", place)
+    assert [path.name for path in place.iterdir()] == ["log.db"]
+    assert (place / "log.db").read_text() == "of a gateway"
 
 
 @pytest.mark.parametrize(
