@@ -146,6 +146,16 @@ async def test_a_history_that_comes_back_is_put_together_with_what_was_written_s
     assert hours.value.tolist() == [44.0]
 
 
+async def test_what_the_log_still_holds_is_cut_again(data: Path) -> None:
+    """As of a backup whose log was looked at after a cut more than its history."""
+    with closing(open_writer(data)) as log:
+        log.execute("UPDATE cursors SET position = 40 WHERE consumer = ?", (REACHED,))
+    async with open_ground(Data(dir=data, ballast_mb=1)) as ground:
+        assert ground.history.cursor == 35
+    await live(data, 41)
+    assert missing_in(data) == []
+
+
 async def live(data: Path, upto: int) -> None:
     """Run as a gateway does: append up to a position, cut all, compact, let the log go of what was cut."""
     async with open_ground(Data(dir=data, ballast_mb=1)) as ground:
