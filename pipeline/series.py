@@ -49,6 +49,7 @@ class SeriesTable:
         rules: bytes = b"",
     ) -> None:
         self.revision = revision
+        self.retired: frozenset[int] = frozenset()  # ids no plan has any more; only rows of earlier revisions
         self._rules = rules  # of what is computed over the log: windows, alerts, the site's hours
         self.factors: tuple[FactorTimeline, ...] = tuple(factors.values())
         self.specs = Specs(specs, ids, tuple(factors))

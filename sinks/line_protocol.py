@@ -150,10 +150,14 @@ class Encoder:
         self._check(table)
 
     def _check(self, table: SeriesTable) -> None:
-        """Refuse two series of one head of which one's key, or quality key, is also one of the other's."""
+        """Refuse two series of one head of which one's key, or quality key, is also one of the other's.
+
+        What is retired may have the key of what came after it: of their rows the one ends where the other begins.
+        """
         names = {key: number for number, key in enumerate(self._keys)}
         quality = np.array([names.setdefault(key + QUALITY_SUFFIX, len(names)) for key in self._keys], np.int64)
         known = np.flatnonzero(self._known)
+        known = known[~np.isin(known, list(table.retired))]
         head = self._group[known].astype(np.int64) * len(names)
         taken = np.concatenate([head + self._field[known], head + quality[self._field[known]]])
         order = np.argsort(taken, kind="stable")

@@ -69,7 +69,9 @@ def with_retired(log: Log, table: SeriesTable) -> SeriesTable:
     if not specs:
         return table
     ids = dict(log.reader.query("SELECT key, id FROM series"))
-    return SeriesTable(table.revision, [*specs.values(), *filter(None, table.specs)], ids, factors)
+    whole = SeriesTable(table.revision, [*specs.values(), *filter(None, table.specs)], ids, factors)
+    whole.retired = frozenset(ids[key] for key in specs)
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def eras(reader: LogReader) -> list[Era]:
             break
         specs = list((ever | {s.key: s for s in table.specs if s}).values())
         whole = SeriesTable(table.revision, specs, ids, {f.name: f for f in table.factors})
+        whole.retired = frozenset(ids[s.key] for s in specs if s.key not in table.ids)
         made.append(Era(whole, position, at_ns + offset_ns))
     return made
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from config.bindings import bind
+from config.errors import GatewayError
 from config.model import Gateway
 from pipeline.batch import DERIVED, Header, make
 from pipeline.clock import Clock
@@ -22,6 +23,7 @@ from pipeline.ingest import Ingest
 from pipeline.log.log import Log
 from pipeline.quality import CLOCK, UNCERTAIN
 from pipeline.series import SeriesTable
+from sinks.line_protocol import Encoder
 from tanflow import revision
 from tests.pipeline.tables import SECOND, START
 
@@ -242,6 +244,26 @@ async def test_rows_of_an_earlier_revision_keep_their_series(tmp_path: Path) -> 
         revisions = {b.header.revision for w in life.log.reader.read_raw(0) for b in w.batches}
         assert revisions == {1, 2}
         assert len(life.log.reader.query("SELECT 1 FROM revisions")) == 2
+
+
+async def test_another_point_may_take_over_what_an_asset_is_accounted_by(tmp_path: Path) -> None:
+    """Its amounts go to the field where the earlier one's went; of two that both are configured that is refused."""
+    async with boot(tmp_path, config({"e1": counter()})) as life:
+        await life.read(0, e1=1)
+        first = life.table.ids["a.e1.energy"]
+    async with boot(tmp_path, config({"e2": counter()})) as life:
+        await life.read(5, e2=1)
+        wide = revision.with_retired(life.log, life.table)
+        assert wide.retired >= {first}
+        assert life.table.ids["a.e2.energy"] not in wide.retired
+        assert wide.spec(first).like.field == wide.spec(life.table.ids["a.e2.energy"]).like.field
+        Encoder(wide)
+        last = revision.eras(life.log.reader)[-1].table
+        assert last.retired >= {first}
+        Encoder(last)
+        wide.retired = frozenset()
+        with pytest.raises(GatewayError, match="overwrite each other"):
+            Encoder(wide)
 
 
 def contents(folder: Path) -> list[bytes]:
