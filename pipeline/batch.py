@@ -71,14 +71,11 @@ class Batch:
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Batch:
         """Return the batch of the given rows (mask, indices or slice); header, token and rejects stay."""
-        return replace(
-            self,
-            time_ns=self.time_ns[rows],
-            span_ns=self.span_ns[rows],
-            series=self.series[rows],
-            value=self.value[rows],
-            quality=self.quality[rows],
-        )
+        if isinstance(rows, np.ndarray) and rows.dtype != np.bool_:
+            columns = {name: getattr(self, name).take(rows) for name in COLUMNS}  # quicker than by brackets
+        else:
+            columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return replace(self, **columns)
 
 
 COLUMNS: Final = ("time_ns", "span_ns", "series", "value", "quality")

@@ -177,20 +177,20 @@ class Encoder:
         rows, unknown, unstorable = self._storable(batch)
         if not len(rows):
             return Lines(b"", rows, rows, unstorable, unknown)
-        series, time_ns = batch.series[rows], batch.time_ns[rows]
-        key = _order_key(time_ns, self._rank[series], len(self._rank))
+        if len(rows) < len(batch):
+            batch = batch.take(rows)
+        key = _order_key(batch.time_ns, self._rank.take(batch.series), len(self._rank))
         if (key[1:] < key[:-1]).any():
             order = np.argsort(key, kind="stable")
-            key, rows, series, time_ns = key[order], rows[order], series[order], time_ns[order]
-        group = self._group[series]
+            key, rows, batch = key.take(order), rows.take(order), batch.take(order)
+        group = self._group.take(batch.series)
         last = np.append(key[1:] != key[:-1], True)
-        line_end = np.append((group[1:] != group[:-1]) | (time_ns[1:] != time_ns[:-1]), True)
+        line_end = np.append((group[1:] != group[:-1]) | (batch.time_ns[1:] != batch.time_ns[:-1]), True)
         ends = np.flatnonzero(line_end) + 1
-        instants = time_ns[ends - 1]
+        instants = batch.time_ns[ends - 1]
         if not last.all():
-            rows, ends = rows[last], np.cumsum(last)[ends - 1]
-        sorted_ = batch.take(rows)
-        parts = [self._write(*piece) for piece in _pieces(sorted_, ends, instants)]
+            rows, batch, ends = rows[last], batch.take(last), np.cumsum(last)[ends - 1]
+        parts = [self._write(*piece) for piece in _pieces(batch, ends, instants)]
         return Lines(b"".join(parts), rows, ends, unstorable, unknown)
 
     def _storable(self, batch: Batch) -> tuple[Rows, Rows, int]:
@@ -198,20 +198,21 @@ class Encoder:
         if not len(series):
             return np.arange(0), np.arange(0), 0
         within = (series >= 0) & (series < len(self._known))
-        known = within & self._known[np.where(within, series, 0)] if len(self._known) else within
+        known = within & self._known.take(series, mode="clip") if len(self._known) else within
         finite = np.isfinite(batch.value)
         useful = known & (finite | (batch.quality != 0))
         return np.flatnonzero(useful), np.flatnonzero(~known), int(np.count_nonzero(known & ~finite))
 
     def _write(self, batch: Batch, ends: Rows, time_ns: Times) -> bytes:
         """Return the text of rows that stand in the order of their lines; line i ends before row `ends[i]`."""
-        finite = np.isfinite(batch.value)
-        texts = _texts(batch.value[finite], self._single[batch.series[finite]])
+        finite, text_ends = np.isfinite(batch.value), ends
         codes = (batch.series.astype(np.int64) << 17 | finite.astype(np.int64) << 16 | batch.quality).tobytes()
-        code_ends, text_ends = (ends * 8).tolist(), np.cumsum(finite)[ends - 1].tolist()
+        if not finite.all():
+            batch, text_ends = batch.take(finite), np.cumsum(finite)[ends - 1]
+        texts = _texts(batch.value, self._single.take(batch.series))
         layouts, lines = self._layouts, []
         start = first = 0
-        for end, last, instant in zip(code_ends, text_ends, time_ns.tolist(), strict=True):
+        for end, last, instant in zip((ends * 8).tolist(), text_ends.tolist(), time_ns.tolist(), strict=True):
             code = codes[start:end]
             layout = layouts.get(code) or self._learn(code)
             lines.append(layout % (*texts[first:last], instant))
