@@ -96,7 +96,12 @@ def _collected(folder: Path, draft: Path, tell: Progress) -> Manifest:
             try:
                 files[name] = _one(path, draft / name)
             except FileNotFoundError:  # one of the others went meanwhile; the history's and the ledger's are held
-                if name in seen.history or name == LEDGER_FILE:
+                if name in seen.history:
+                    raise GatewayError(
+                        f"{path} was put together with others before it was copied, and its file system has no hard "
+                        "links to hold it by; take the backup again"
+                    ) from None
+                if name == LEDGER_FILE:
                     raise
         data = (draft / "format").read_text().strip() if "format" in files else ""
         said = Manifest(

@@ -63,24 +63,34 @@ def view(folder: Path) -> Iterator[View]:
     What does not fit twice, with nothing written in between, never will: that is for whoever checks the copy to say.
     """
     log = open_reader(folder)
-    with closing(log), _room(folder) as pinned:
+    with closing(log), _rooms(folder) as rooms:
         before: _Reached = ()
         for n in range(_TRIES):
-            place = pinned / str(n)
-            place.mkdir()
-            found, unfit = _look(folder, log, place)
+            places = [room / f"{i}-{n}" for i, room in enumerate(rooms)]
+            for place in places:
+                place.mkdir()
+            found, unfit = _look(folder, log, places[0], places[-1])
             if found is not None and (not unfit or unfit == before):
                 yield found
                 return
             before = unfit
             log.rollback()
-            shutil.rmtree(place)
+            for place in places:
+                shutil.rmtree(place)
         raise GatewayError(f"{folder} changed each time it was looked at; try again")
 
 
 @contextmanager
+def _rooms(folder: Path) -> Iterator[list[Path]]:
+    """Make a folder for the copy of the ledger and one for second names: those must be on the history's own disk."""
+    places = [folder, *([folder / "history"] if (folder / "history" / RAW.name).is_dir() else [])]
+    with contextlib.ExitStack() as held:
+        yield [held.enter_context(_room(place)) for place in places]
+
+
+@contextmanager
 def _room(folder: Path) -> Iterator[Path]:
-    """Make a folder for second names and for the copy of the ledger, on the disk of the data; it is held by a lock."""
+    """Make a folder in another one; it is held by a lock."""
     try:
         for left in left_over(folder):
             shutil.rmtree(left, ignore_errors=True)
@@ -103,7 +113,8 @@ def _room(folder: Path) -> Iterator[Path]:
 
 def left_over(folder: Path) -> list[Path]:
     """Return what killed backups left in a data directory: nobody holds it; its number may be anybody's by now."""
-    return [place for place in sorted(folder.glob(f"{PINNED}*")) if place.is_dir() and not _is_held(place)]
+    found = [*folder.glob(f"{PINNED}*"), *folder.glob(f"history/{PINNED}*")]
+    return [place for place in sorted(found) if place.is_dir() and not _is_held(place)]
 
 
 def _is_held(place: Path) -> bool:
@@ -120,7 +131,7 @@ def _is_held(place: Path) -> bool:
     return False
 
 
-def _look(folder: Path, log: sqlite3.Connection, pinned: Path) -> tuple[View | None, _Reached]:
+def _look(folder: Path, log: sqlite3.Connection, copied: Path, pinned: Path) -> tuple[View | None, _Reached]:
     """Return (a view, how far each part reaches where they do not fit): something was cut or booked in between.
 
     None where the history was compacted.
@@ -129,7 +140,7 @@ def _look(folder: Path, log: sqlite3.Connection, pinned: Path) -> tuple[View | N
     if pinning is None:
         return None, ()
     history, archived = pinning
-    ledger, head, booked = _ledger(folder, pinned)
+    ledger, head, booked = _ledger(folder, copied)
     log.execute("BEGIN")
     first, last = log.execute("SELECT min(position), max(position) FROM log").fetchone()
     row = log.execute("SELECT state FROM cursors WHERE consumer = ?", (PUBLISHER,)).fetchone()
@@ -169,14 +180,14 @@ def _second_name(file: File, folder: Path) -> Path:
     return file.path
 
 
-def _ledger(folder: Path, pinned: Path) -> tuple[Path | None, Head, int]:
+def _ledger(folder: Path, copied: Path) -> tuple[Path | None, Head, int]:
     """Return a copy of the ledger, its head, and how far the log was booked in it."""
     if not has_begun(folder):
         return None, Head(0, GENESIS.hex()), 0
     with LedgerFile(folder, write=False) as file:
-        file.copy_to(pinned / LEDGER_FILE)
-    with LedgerFile(pinned, write=False) as copy:
-        return pinned / LEDGER_FILE, copy.head(), copy.cursor()[0]
+        file.copy_to(copied / LEDGER_FILE)
+    with LedgerFile(copied, write=False) as copy:
+        return copied / LEDGER_FILE, copy.head(), copy.cursor()[0]
 
 
 def copy_log(log: sqlite3.Connection, target: Path) -> None:

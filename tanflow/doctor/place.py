@@ -89,7 +89,7 @@ def _room(visit: Visit) -> Iterator[Finding]:
 
 def _left_over(folder: Path) -> Iterator[Finding]:
     if left := left_over(folder):
-        words = f"{left[0].name} is left of a backup that was cut off"
+        words = f"{left[0].relative_to(folder)} is left of a backup that was cut off"
         yield Finding(_ABOUT, words, "the next tanflow backup removes it", wrong=False)
     if (restored := Restored.of(folder)) is not None:
         do = f"once the other one is gone for good: rm {folder / 'restored.json'}"
