@@ -83,6 +83,8 @@ async def test_all_but_a_refused_row_arrive(influx: Influxd, tmp_path: Path, mon
                 numbers = gateway.table.ids["pv-1.sequence.count"]
                 first = await first_value(gateway, numbers)
                 await until(lambda: gateway.latest.value[numbers] >= first + 8, what="eight seconds of the factory")
+                letters = "SELECT count(*) FROM dead"
+                await until(lambda: gateway.log.reader.query(letters) > [(0,)], what="the refused row")
             dead = gateway.log.reader.query("SELECT component, reason, raw FROM dead")
             kept, sent = await in_history(gateway), in_database(influx, gateway)
             sink_counters = gateway.board.component("sink.influx")
