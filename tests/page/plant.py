@@ -23,6 +23,7 @@ from tanflow.opening import open_gateway
 from tanflow.running import DEMO_SCENARIO
 from tanflow.web.server import serve
 from tests.services.ports import free_port
+from tests.tanflow.factory import NOON_NS
 from tests.waiting import DEADLINE_S, until
 
 FIRES, WARNS, WAITS = "site-draws-power", "compressor-runs", "chiller-runs"
@@ -71,7 +72,7 @@ async def running(data: Path, speed: float = 10.0) -> AsyncIterator[Plant]:
     """Run factory and gateway until its alerts are there; the data lies in `data`."""
     loaded = load(DEMO_SCENARIO.parent / "factory.yaml")
     alerts = loaded.gateway.model_copy(update={"alerts": loaded.gateway.alerts | ALERTS})
-    scenario, clock, stop = Scenario.load(DEMO_SCENARIO), Clock(speed=speed), asyncio.Event()
+    scenario, clock, stop = Scenario.load(DEMO_SCENARIO), Clock(NOON_NS, speed=speed), asyncio.Event()
     devices, step = scenario.devices()
     async with serve_devices(alerts, loaded.templates, devices, step=step, free_ports=True) as served:
         api = Api(port=free_port())
