@@ -12,21 +12,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import orjson
 import pytest
 
 from carbon.ledger import Ledger, verify
 from config.errors import GatewayError
-from pipeline.batch import COLUMNS, DTYPES
 from pipeline.log.log import LogReader
-from sinks.history_parquet import Parquet
 from sinks.history_query import Reader
-from sinks.parquet_file import ParquetFile
 from tanflow.backup.manifest import NAME
 from tanflow.backup.origin import MARK
 from tanflow.backup.restoring import restore
@@ -264,35 +260,6 @@ take(pathlib.Path({str(earlier)!r}), pathlib.Path({str(tmp_path / name)!r}))
     shutil.rmtree(tmp_path / f"{name}.part")
     take(earlier, tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["data", name])
-
-
-def test_a_damaged_gateway_makes_no_backup_that_looks_sound(earlier: Path, tmp_path: Path) -> None:
-    [file, *_] = (earlier / "history" / "raw").glob("*.parquet")
-    file.write_bytes(file.read_bytes()[:-8])
-    with pytest.raises(GatewayError, match="not sound"):
-        take(earlier, tmp_path / "backup")
-    assert not (tmp_path / "backup").exists()
-
-
-def test_a_bit_that_flipped_in_the_history_is_told_with_its_file(earlier: Path, tmp_path: Path) -> None:
-    """In a value: the file can be read, and holds as many rows of the same times."""
-    [path, *_] = (earlier / "history" / "raw").glob("*.parquet")
-    rows = Parquet().read([path], COLUMNS)
-    file = ParquetFile(path, DTYPES)
-    file.append(rows)
-    file.close()
-    take(earlier, tmp_path / "sound")
-    data = bytearray(path.read_bytes())
-    for at in range(len(data) // 2, len(data)):
-        data[at] ^= 1
-        path.write_bytes(data)
-        with suppress(OSError):
-            read = Parquet().read([path], COLUMNS)
-            if len(read["value"]) == len(rows["value"]) and not np.array_equal(read["value"], rows["value"]):
-                break  # nobody but the check sum can tell
-        data[at] ^= 1
-    with pytest.raises(GatewayError, match=rf"{path.name} has changed since it was written"):
-        take(earlier, tmp_path / "backup")
 
 
 def test_what_is_made_is_for_nobody_else_to_read(earlier: Path, tmp_path: Path) -> None:
