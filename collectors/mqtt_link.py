@@ -123,8 +123,14 @@ class Link:
         options = SubscribeOptions(self._wanted.qos, retainHandling=_RETAINED_IF_NEW)
         v5 = self._connection.version == "5"
         client.subscribe([(f, options) for f in filters] if v5 else [(f, self._wanted.qos) for f in filters])
-        silent = Unavailable(f"{self.where} cannot be subscribed: no answer in time")
-        self._patience = self._loop.call_later(_OPEN_S, self._fail, silent)
+        self._wait_for_subscription(-1)
+
+    def _wait_for_subscription(self, received: int) -> None:
+        """Give the link up where nothing has come since `received` messages had: its answer may be behind thousands."""
+        if self._received == received:
+            self._fail(Unavailable(f"{self.where} cannot be subscribed: no answer in time"))
+        else:
+            self._patience = self._loop.call_later(_OPEN_S, self._wait_for_subscription, self._received)
 
     def ack(self, packets: Iterable[int]) -> None:
         """Acknowledge messages by packet id, in the order they came; after the end of the link it does nothing."""

@@ -63,6 +63,16 @@ def test_after_a_restart_what_was_committed_is_passed_over_and_acknowledged(time
     assert packets == list(range(1, 12))
 
 
+@pytest.mark.parametrize("timed", [False, True])
+def test_of_any_packet_id_what_was_committed_last_is_known(timed: bool) -> None:
+    """A broker may send all again of which no acknowledgement has come, however much that is."""
+    some = deliveries(timed=timed)
+    commit(some, range(65_535))
+    for packet in range(1, 65_536):
+        assert not some.is_new(delivery(packet, TOPIC, said(packet - 1)), TOPIC, dup=True)
+    assert len(some.take()[1]) == 65_535
+
+
 @pytest.mark.parametrize(("timed", "new"), [(True, False), (False, True)])
 def test_by_a_broker_that_numbers_anew_only_a_stated_time_tells(timed: bool, new: bool) -> None:
     """Without one, the same bytes may be another reading."""

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from collectors.mqtt import MqttCollector
 from config.protocols.mqtt import MqttConnection
 from pipeline.counters import Counters
@@ -27,11 +29,15 @@ def publish(packet: int, n: int, *, dup: bool = False) -> bytes:
 
 
 class Broker:
-    """Speaks as much of MQTT 3.1.1 as this takes; `acknowledged` are the packet ids of the PUBACKs, in order."""
+    """Speaks as much of MQTT 3.1.1 as this takes; `acknowledged` are the packet ids of the PUBACKs, in order.
 
-    def __init__(self, stored: list[bytes], awaited: int) -> None:
+    Answers to SUBSCRIBE when `awaited` messages are acknowledged; then each waits `pause_s` for the one before.
+    """
+
+    def __init__(self, stored: list[bytes], awaited: int, pause_s: float = 0.0) -> None:
         self.stored = stored
         self.awaited = awaited
+        self.pause_s = pause_s
         self.acknowledged: list[int] = []
         self.subscribed = False
 
@@ -44,11 +50,14 @@ class Broker:
             except asyncio.IncompleteReadError:
                 break
             if kind == 0x10:
-                writer.write(CONNACK_SESSION_PRESENT + b"".join(self.stored))
+                writer.write(CONNACK_SESSION_PRESENT + b"".join(self.stored[:1] if self.pause_s else self.stored))
             elif kind == SUBSCRIBE:
                 subscribe = body[:2]
             elif kind == PUBACK:
                 self.acknowledged.append(int.from_bytes(body, "big"))
+                if self.pause_s:
+                    await asyncio.sleep(self.pause_s)  # slowness is what is tested
+                    writer.write(b"".join(self.stored[len(self.acknowledged) :][:1]))
             if subscribe and len(self.acknowledged) >= self.awaited:
                 writer.write(b"\x90\x03" + subscribe + b"\x01")
                 subscribe, self.subscribed = b"", True
@@ -87,3 +96,15 @@ async def test_what_the_broker_kept_is_committed_before_it_answers_to_subscribe(
     assert numbers(driven) == [float(n) for n in range(1, 8)]
     assert Gap.REFUSED not in driven.gaps(DEVICE)
     assert counters.links == {"furnace.meter": ""}
+
+
+async def test_a_broker_that_is_busy_sending_what_it_kept_may_answer_to_subscribe_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its answer stands behind thousands; who hangs up on it has all of them sent again."""
+    monkeypatch.setattr("collectors.mqtt_link._OPEN_S", 3.0)
+    broker = Broker([publish(n, n) for n in range(1, 21)], awaited=20, pause_s=0.25)
+    async with against(broker) as (driven, _):
+        await until(lambda: broker.subscribed)
+    assert numbers(driven) == [float(n) for n in range(1, 21)]
+    assert not driven.failures
