@@ -247,17 +247,24 @@ class Plant:
         return time.monotonic() - since
 
     def caught_up(self, sink: str = SINK) -> None:
-        """Return when nothing more is published, the log has all of it, and the sink has taken nearly everything."""
+        """Return when nothing more is published, the log has all of it, meters are read, the sink has all there was."""
         if self.publisher.running:
             self.publisher.enough.set()
             self.until(lambda: not self.publisher.running, "the broker has taken all")
             last = max(self.publisher.acked, default=None)
             self.until(lambda: last is None or self.witness.saw("messages.sequence.count", last), "the last message")
-        before = self.witness.last_position()
+        before, read = self.witness.last_position(), self._read()
+        self.until(lambda: all(now not in {0, then} for now, then in zip(self._read(), read, strict=True)), "meters")
         self.until(
-            lambda: self.witness.last_position() > before + 10 and self.witness.behind(sink) < 2_000,
+            lambda: self.witness.last_position() > before + 10 and self.witness.taken(sink) >= before,
             "the database has caught up",
         )
+
+    def _read(self) -> list[int]:
+        """Return the time of each meter's newest row [ns], 0 before the first; of no meter where there are none."""
+        return [
+            self.witness.newest_ns(key) for key in (f"{m}.sequence.count" for m in METERS) if self.witness.knows(key)
+        ]
 
     def meters(self, stop: threading.Event) -> None:
         async def main() -> None:

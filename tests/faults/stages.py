@@ -83,6 +83,11 @@ class Witness:
         except (sqlite3.Error, GatewayError):
             return 0
 
+    def knows(self, key: str) -> bool:
+        """Return whether there is such a series."""
+        with closing(LogReader(self.data)) as reader:
+            return bool(reader.query("SELECT 1 FROM series WHERE key = ?", (key,)))
+
     def newest_ns(self, key: str) -> int:
         """Return the time of the newest row seen of a series [ns], 0 before the first."""
         try:
