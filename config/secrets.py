@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from config.errors import GatewayError
 from config.hidden import remember
@@ -37,6 +38,8 @@ def _of_variable(name: str) -> str:
 def _of_file(secret: Secret) -> str:
     assert secret.file is not None  # the model asks for exactly one of both
     try:
+        if stat.S_IFMT(secret.file.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise GatewayError(f"{_place(secret)} is a pipe or a device; a secret is kept in a file")
         with secret.file.open("rb") as file:
             raw = file.read(_LIMIT + 1)
     except OSError as error:

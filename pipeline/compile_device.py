@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from math import inf
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -30,6 +31,7 @@ from pipeline.timelines import Counted, content, fuel
 _KINDS: Final = {"gauge": Kind.GAUGE, "counter": Kind.COUNTER, "state": Kind.STATE, "delta": Kind.DELTA}
 _GENERATORS: Final = ("pv",)
 _PEAK: Final = 1.2  # rated power may be exceeded by this much before an index step is doubted
+_ABSURD: Final = 10.0  # times rated power no asset takes, nor a machine it drives gives as heat
 _FLOAT_STEP: Final = {"float32": 2.0**-23, "float64": 2.0**-52}
 # The counter an asset is accounted by: the first of these a device has, else its first energy counter.
 _ACCOUNTED: Final = ("energy_import", "energy", "energy_active_import", "energy_export")
@@ -168,7 +170,7 @@ class DeviceSeries:
         scale, offset = conversion(point.unit, point.quantity)
         mul, div = ratio(point.scale * point.sign * scale)
         quantity = QUANTITIES[point.quantity]
-        low, high = sorted(v * scale + offset for v in point.valid) if point.valid else (-float("inf"), float("inf"))
+        low, high = self._limits(point, scale, offset, ratios)
         kind = _KINDS[point.effective_kind]
         step = abs(mul / div)
         paced = self.bound.device.every_s
@@ -194,6 +196,15 @@ class DeviceSeries:
             period_ns=int((paced or 0.0) * 1e9),
             ratios=ratios,
         )
+
+    def _limits(self, point: Point, scale: float, offset: float, ratios: Steps) -> tuple[float, float]:
+        """Return what a reading lies between at least: as declared, or of power what no asset of that size can take."""
+        if point.valid:
+            low, high = sorted(v * scale + offset for v in point.valid)
+            return low, high
+        rated = self.bound.asset.rated_kw
+        most = rated * _ABSURD / min((r for _, r in ratios), default=1.0) if rated and point.quantity == "power" else inf
+        return -most, most
 
     def _max_rate(self, point: Point, scale: float, ratios: Steps) -> float:
         if point.effective_kind != "counter":

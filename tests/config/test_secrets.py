@@ -1,5 +1,6 @@
 """A secret is read where it is kept, and never told."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,9 @@ def test_what_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         secrets.read(Secret(env="A_TOKEN"))
     with pytest.raises(GatewayError, match="cannot be read"):
         secrets.read(Secret(file=tmp_path))
+
+
+def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p")
+    with pytest.raises(GatewayError, match="a secret is kept in a file"):
+        secrets.read(Secret(file=tmp_path / "p"))

@@ -373,6 +373,14 @@ def test_the_fastest_advance_comes_from_rated_power_or_is_stated() -> None:
     assert math.isnan(one({}).like.max_rate)
 
 
+def test_power_beyond_ten_times_what_the_asset_is_rated_for_is_bad() -> None:
+    """A torn float is 1e7 kW for a second; what is declared goes before it, and nothing is known without either."""
+    power = {"quantity": "power", "unit": "W", "modbus": ON_MODBUS}
+    assert (one(power, rated_kw=100).like.low, one(power, rated_kw=100).like.high) == (-1_000.0, 1_000.0)
+    assert one(power | {"valid": [0, 5e6]}, rated_kw=100).like.high == pytest.approx(5_000.0)
+    assert math.isinf(one(power).like.high)
+
+
 def test_the_period_is_the_devices_or_its_connections() -> None:
     assert one({}).like.period_ns == 5_000_000_000
     device = meter("e") | {"every_s": 60}
