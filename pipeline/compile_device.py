@@ -203,7 +203,9 @@ class DeviceSeries:
             low, high = sorted(v * scale + offset for v in point.valid)
             return low, high
         rated = self.bound.asset.rated_kw
-        most = rated * _ABSURD / min((r for _, r in ratios), default=1.0) if rated and point.quantity == "power" else inf
+        if not rated or point.quantity != "power":
+            return -inf, inf
+        most = _ABSURD * rated / min((r for _, r in ratios), default=1.0)
         return -most, most
 
     def _max_rate(self, point: Point, scale: float, ratios: Steps) -> float:
