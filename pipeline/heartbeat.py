@@ -1,4 +1,4 @@
-"""The gateway's own rows: a tick every second, so that silence is visible, and its counters every ten."""
+"""The gateway's own rows: a tick every second, so that silence is visible; its counters every ten, and at the end."""
 
 from __future__ import annotations
 
@@ -65,21 +65,21 @@ class Heartbeat:
             await self.beat()
             await self.clock.sleep(period - self.clock.monotonic_ns() / SECOND_NS % period)
 
-    async def beat(self) -> None:
-        """Append one tick now."""
-        await self.log.append(Entry([self._rows()]))
+    async def beat(self, *, counters: bool = False) -> None:
+        """Append one tick now, with the counters where it is their turn or they are asked for."""
+        await self.log.append(Entry([self._rows(counters or self.ticks % _HEALTH_TICKS == 0)]))
         self.ticks += 1
 
-    def _rows(self) -> Batch:
+    def _rows(self, counted: bool) -> Batch:
         clock = self.clock
         header = Header(GATEWAY, self.revision, clock.boot, clock.now_ns(), clock.monotonic_ns())
         series, values = [self.ids[TICK_KEY]], [float(self.ticks)]
-        if self.ticks % _HEALTH_TICKS == 0:
+        if counted:
             for component in self.components:
                 counters = self.board.component(component)
-                counted = {c: getattr(counters, c) for c in health_counters(component)}
-                series += [self.ids[health_key(component, c)] for c, value in counted.items() if value is not None]
-                values += [float(value) for value in counted.values() if value is not None]
+                known = {c: value for c in health_counters(component) if (value := getattr(counters, c)) is not None}
+                series += [self.ids[health_key(component, c)] for c in known]
+                values += map(float, known.values())
             series.append(self.ids[FREE_KEY])
             values.append(shutil.disk_usage(self.log.directory).free / _MEGABYTE)
         quality = 0 if clock.trusted else CLOCK | UNCERTAIN

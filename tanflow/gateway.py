@@ -240,6 +240,7 @@ class Gateway:
             for task in done.difference(ends):
                 task.result()  # nothing here ends by itself but by a failed log, which is raised
             if stop.is_set():
+                await self.heartbeat.beat(counters=True)  # while the sources still say how they are
                 await end([*reading, beat])
                 await self._finish()
             else:  # whoever takes over goes on where each has come to; nothing is waited for while the sources are held
