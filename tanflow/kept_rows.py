@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carbon.ledger import Ledger
-from carbon.ledger.file import FILE as LEDGER_FILE
+from carbon.ledger.file import has_begun
 from carbon.publish import rows_of
 from config.errors import GatewayError
 from pipeline.batch import COLUMNS, LEDGER, WINDOW, Batch, Header, Window, concat
@@ -186,7 +186,7 @@ class KeptRows:
 
     def _booked(self, part: Part, wanted: Wanted, of: npt.NDArray[np.bool_]) -> Iterator[Batch]:
         begin, end = wanted.during(*part.times(-1, _EVER))
-        if begin >= end or not (self.folder / LEDGER_FILE).exists():
+        if begin >= end or not has_begun(self.folder):
             return
         header = Header(LEDGER, part.table.revision, "", 0, 0, WINDOW)
         with Ledger.open(self.folder) as ledger:

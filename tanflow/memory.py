@@ -11,10 +11,9 @@ _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 _LARGE: Final = 1 << 20  # arrays and buffers above this go back as soon as they are freed, and leave no holes
-# Free memory at the heap's end above this goes back at once. Less, and each batch asks for its pages anew: with it what
-# a file of the history costs falls by a quarter, and the process is as small.
+# Free memory at the heap's end above this goes back at once. Less, and each batch asks for its pages anew.
 _SPARE: Final = 4 << 20
-_GIVE_BACK_S: Final = 10.0  # it takes two milliseconds, and as long again to take what is used every second
+_GIVE_BACK_S: Final = 10.0  # it takes milliseconds, and as many again to take what is used every second
 
 
 def tame_malloc() -> None:
