@@ -140,6 +140,7 @@ class Trend {
     const {api, t} = this.context;
     const {series} = this;
     this.told(this.shown);
+    this.took = Infinity; // no look at the live end while an answer is awaited
     const step = stepFor(this.span, series);
     const spare = this.span * SPARE;
     const asked = {from: this.shown.from - spare, to: Math.min(this.shown.to + spare, Math.max(this.nowMs, this.shown.to))};
@@ -162,6 +163,7 @@ class Trend {
       this.draw();
     } catch (error) {
       if (control.signal.aborted) return;
+      this.took = performance.now();
       setText(this.wrong, t("page.shell.failed", {why: error.message}));
       this.wrong.hidden = false;
     }
@@ -174,10 +176,7 @@ class Trend {
     this.shown = {from: this.nowMs - this.span, to: this.nowMs};
     const newest = latest[this.series.key];
     if (this.data && !this.data.step.ms && !isFigure(this.series) && newest) this.grow(newest);
-    else if ((this.data?.step.ms || isFigure(this.series)) && performance.now() - this.took > Math.max(AGAIN_MS, this.data.step.ms / 10)) {
-      this.took = performance.now();
-      this.look(0);
-    }
+    else if ((this.data?.step.ms || isFigure(this.series)) && performance.now() - this.took > Math.max(AGAIN_MS, this.data.step.ms / 10)) this.look(0);
     this.draw();
   }
 
