@@ -24,9 +24,10 @@ from benchmarks.process import Program, python
 from benchmarks.report import ROOT, heading, put_block, table
 from config.load import load
 from pipeline.clock import Clock
-from tanflow.memory import settle, tame_malloc
+from tanflow.memory import settle, stay_small, tame_malloc
 from tanflow.opening import open_gateway
 from tanflow.running import add_page, stop_on_signals
+from tanflow.tasks import cancel, start
 
 VALUES: Final = 62  # a device
 UNITS: Final = 27  # devices behind a port
@@ -104,7 +105,11 @@ async def run_fast(path: Path, speed: float) -> None:
     async with open_gateway(loaded.gateway, loaded.templates, base=path.parent, clock=Clock(speed=speed)) as gateway:
         add_page(gateway)
         settle()
-        await gateway.run(stop)
+        giving = start("memory", stay_small())
+        try:
+            await gateway.run(stop)
+        finally:
+            await cancel([giving])
 
 
 def course(soak: Soak) -> str:

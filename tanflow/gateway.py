@@ -46,7 +46,6 @@ from tanflow.costs import Costs
 from tanflow.exchanges import settle_hourly
 from tanflow.ground import Ground
 from tanflow.loop_lag import LoopLag
-from tanflow.memory import give_back
 from tanflow.source import Source
 from tanflow.stages import stages
 from tanflow.tasks import cancel, end, start
@@ -112,15 +111,8 @@ class Gateway:
         self.costs = Costs(self.config, self.table)
         self.senders = alerting.senders(self.config, self.desk, self.costs.of, self.board)
         history = self.config.data.history
-        self.archivist = Archivist(
-            self.log,
-            self.history,
-            self.clock,
-            self.board.component("history"),
-            history.cut_s,
-            history.cut_rows,
-            give_back,
-        )
+        component = self.board.component("history")
+        self.archivist = Archivist(self.log, self.history, self.clock, component, history.cut_s, history.cut_rows)
         self.room = Room(
             self.log,
             self.directory,

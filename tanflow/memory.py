@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import mmap
+import re
+from pathlib import Path
 from typing import Final
 
 _M_TRIM_THRESHOLD: Final = -1
@@ -13,6 +16,10 @@ _M_ARENA_MAX: Final = -8
 _LARGE: Final = 1 << 20  # arrays and buffers above this go back as soon as they are freed, and leave no holes
 # Free memory at the heap's end above this goes back at once. Less, and each batch asks for its pages anew.
 _SPARE: Final = 4 << 20
+# A mapping of a file that is never written, with no page of its own, in /proc/PID/smaps (man 5 proc).
+_FILE_ONLY: Final = re.compile(
+    r"^(\w+)-(\w+) r-\S+ .* /.*\n(?:(?!\w+-)(?!Anonymous:).*\n)*Anonymous: +0 kB$", re.MULTILINE
+)
 _GIVE_BACK_S: Final = 10.0  # it takes milliseconds, and as many again to take what is used every second
 
 
@@ -36,6 +43,7 @@ def settle() -> None:
     gc.freeze()
     gc.enable()
     give_back()
+    let_go_of_code()
 
 
 def leave() -> None:
@@ -49,6 +57,18 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:
         trim(0)
+
+
+def let_go_of_code() -> None:
+    """Unmap what was read of libraries so far, most of it for the start only; what is used on comes back page by page.
+
+    Nothing is lost: mappings that may be written, or hold a page of their own, stay.
+    """
+    maps = Path("/proc/self/smaps")
+    libc = ctypes.CDLL(None)
+    for start, end in _FILE_ONLY.findall(maps.read_text()) if maps.exists() else ():
+        begin = int(start, 16)
+        libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(int(end, 16) - begin), mmap.MADV_DONTNEED)
 
 
 async def stay_small(every_s: float = _GIVE_BACK_S) -> None:

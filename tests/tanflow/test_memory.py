@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
-from tanflow.memory import stay_small
+import numpy as np
+import pytest
+
+from tanflow.memory import let_go_of_code, stay_small
 from tanflow.tasks import cancel, start
 from tests.waiting import until
 
@@ -26,3 +30,16 @@ async def test_what_was_needed_once_is_given_back() -> None:
     await until(lambda: resident() < held - _BLOCK * _BLOCKS // 2)
     await cancel([giving])
     assert len(lasting) == 11
+
+
+def mapped() -> int:
+    """Return how much of files is in this process's memory [kB]."""
+    (kilobytes,) = re.findall(r"^RssFile:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(kilobytes)
+
+
+def test_what_was_read_of_libraries_is_let_go_and_comes_back() -> None:
+    before = mapped()
+    let_go_of_code()
+    assert mapped() < before * 0.8
+    assert np.linalg.det(2 * np.eye(3)) == pytest.approx(8)
