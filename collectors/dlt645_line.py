@@ -24,6 +24,7 @@ from collectors.dlt645_frames import (
     read_request,
 )
 from collectors.line_rest import OPEN_S, backoff_s
+from collectors.reaching import why_not
 from collectors.serial_line import connect_line, open_line
 from config.protocols.dlt645 import Dlt645Connection
 from pipeline.counters import Counters
@@ -254,7 +255,7 @@ class Line:
         except TimeoutError:
             raise self.rest(Failed(Gap.REFUSED, f"no connection to {self.name} in time")) from None
         except (OSError, UnicodeError) as error:
-            words = f"no connection to {self.name}: {error}" if host else str(error)
+            words = f"no connection to {self.name}: {why_not(error)}" if host else str(error)
             raise self.rest(Failed(Gap.REFUSED, words)) from None
         self._wire = wire
         self._silent = self._came = 0

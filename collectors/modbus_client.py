@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from collectors.line_rest import OPEN_S, Rest, backoff_s
 from collectors.modbus_deadlines import Deadlines
 from collectors.modbus_frames import Failure, Read
+from collectors.reaching import why_not
 from config.protocols.modbus import ModbusConnection
 from pipeline.counters import Counters
 from pipeline.gaps import Gap
@@ -248,7 +249,7 @@ class Link:
         except TimeoutError:
             self._count(Failure(Gap.REFUSED, f"no connection to {self.name} within {within_s:g} s"))
         except (OSError, UnicodeError) as error:
-            self._count(Failure(Gap.REFUSED, f"no connection to {self.name}: {error}"))
+            self._count(Failure(Gap.REFUSED, f"no connection to {self.name}: {why_not(error)}"))
         else:
             self._adopt(wire, began)
         finally:

@@ -16,6 +16,7 @@ from collectors.opcua_limits import LIMITS, Limits, in_parts, limits_of
 from collectors.opcua_nodes import Places
 from collectors.opcua_publish import use_columns
 from collectors.opcua_security import SecuredClient, refusal, secured
+from collectors.reaching import why_not
 from config.errors import Unavailable
 from config.protocols.opcua import OpcuaConnection, OpcuaPoint
 
@@ -174,7 +175,8 @@ def explain(error: BaseException) -> str:
     """Return what went wrong in words; a bare timeout has none of its own."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return str(error) or type(error).__name__
+    words = why_not(error) if isinstance(error, OSError) else str(error)
+    return words or type(error).__name__
 
 
 async def _session(client: Client, connection: OpcuaConnection) -> Session:
