@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -35,7 +36,9 @@ def reload(
     data = loaded.path.parent / loaded.gateway.data.dir
     process, before = owner(data), Outcome.last(data)
     if process is None:
-        raise GatewayError(f"no gateway runs on {data}; start it with tanflow run -c {config}")
+        raise GatewayError(
+            _elsewhere(loaded.path) or f"no gateway runs on {data}; start it with tanflow run -c {config}"
+        )
     try:
         os.kill(process, signal.SIGHUP)
     except PermissionError as error:
@@ -44,6 +47,31 @@ def reload(
     out.print(outcome.sentence())
     if outcome.problems:
         raise typer.Exit(1)
+
+
+def _elsewhere(config: Path) -> str:
+    """Return that a gateway which was started with this file runs on another data directory; "": none is known."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
+            if not _runs(process, config):
+                continue
+            for opened in (Path(os.readlink(fd)) for fd in (process / "fd").iterdir()):
+                if opened.name == "owner" and owner(opened.parent) == int(process.name):
+                    return (
+                        f"the gateway of {config} (process {process.name}) runs on {opened.parent}, and a running "
+                        "gateway keeps its data directory: put data.dir back, or restart the gateway"
+                    )
+    return ""
+
+
+def _runs(process: Path, config: Path) -> bool:
+    """Return whether a process was started as `tanflow run` with a configuration; raises OSError if that is unknown."""
+    arguments = [os.fsdecode(a) for a in (process / "cmdline").read_bytes().split(b"\0")]
+    if "run" not in arguments:
+        return False
+    files = [a.removeprefix("--config=") for a in arguments if a]
+    files += [] if any(a.startswith(("-c", "--config")) for a in arguments) else ["gateway.yaml"]
+    return any(os.path.realpath(process / "cwd" / file) == os.path.realpath(config) for file in files)
 
 
 def _awaited(data: Path, before: Outcome | None, process: int) -> Outcome:

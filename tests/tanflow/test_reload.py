@@ -221,6 +221,18 @@ async def test_what_takes_a_restart_is_said(tmp_path: Path) -> None:
         assert told.strip().endswith(f"gateway.yaml:{line}: data: is changed; that takes a restart of the gateway")
 
 
+async def test_a_gateway_keeps_its_data_directory(tmp_path: Path) -> None:
+    """Nothing runs on the directory the file names now; the gateway that follows the file is found all the same."""
+    async with plant(tmp_path) as of, gateway(of) as process:
+        of.path.write_text(of.path.read_text("utf-8").replace("dir: data", "dir: elsewhere"), "utf-8")
+        assert await reload(of) == (
+            1,
+            f"tanflow: the gateway of {of.path} (process {process.pid}) runs on {of.data}, and a running gateway keeps "
+            "its data directory: put data.dir back, or restart the gateway\n",
+        )
+        await of.reads("left")
+
+
 async def test_without_a_gateway_there_is_nothing_to_reload(tmp_path: Path) -> None:
     async with plant(tmp_path) as of:
         assert load(of.path).gateway.data.dir == of.data
