@@ -69,7 +69,8 @@ class InfluxSink:
         try:
             refusals = await asyncio.get_running_loop().run_in_executor(self._thread, self._store, batch)
         except Unavailable as error:
-            self._counters.links[self.target] = str(error)
+            # whoever shows a link names it; what is said of it need not
+            self._counters.links[self.target] = str(error).removeprefix(self.target).lstrip(": ")
             raise
         self._counters.links[self.target] = ""
         return refusals
