@@ -18,6 +18,7 @@ from pipeline.gaps import Gap
 
 log = logging.getLogger("tanflow.collector")
 
+_SLOW: Final = 5  # late cycles in a row from which on a unit is called slow: a busy machine is late now and then
 # Failures of what the unit itself was asked, not of the connection it shares.
 _OF_UNIT: Final = (Gap.TIMEOUT, Gap.MALFORMED, Gap.DISCONNECTED)
 
@@ -77,6 +78,7 @@ class Unit:
         "_gap_series",
         "_inbox",
         "_known_ns",
+        "_late",
         "_met",
         "_overrun_ns",
         "_place",
@@ -112,6 +114,7 @@ class Unit:
         self._place = 0  # of the one that is asked now
         self._block_failure: Failure | None = None
         self._overrun_ns = 0  # the last cycle that fell due while one was under way
+        self._late = 0  # cycles in a row that took longer than the period
         self._withheld = False
         self._met = False
         self._at_ease = False  # the last cycle was answered to its end, and nothing has come between since
@@ -186,7 +189,9 @@ class Unit:
         elif overrun_ns:
             self._gap(Gap.MISSED, overrun_ns)
             self._known_ns = now_ns  # its values have come since: the next gap does not reach back over them
-            self._turn("slow", f"takes longer to answer than its period of {self.period_s:g} s")
+            self._late += 1
+            if self._late >= _SLOW or self._state not in ("", "well"):
+                self._turn("slow", f"takes longer to answer than its period of {self.period_s:g} s")
         else:
             self._well(now_ns)
 
@@ -204,6 +209,7 @@ class Unit:
 
     def _well(self, now_ns: int) -> None:
         self._known_ns = now_ns
+        self._late = 0
         if self._cause is not Gap.NONE:
             self._cause = Gap.NONE
             self._inbox.gap(self._gap_series, Gap.NONE, now_ns, 0)
