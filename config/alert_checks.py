@@ -52,7 +52,6 @@ class _Known:
 
     plant: Plant
     points: Points
-    assets: dict[str, Asset]
     devices: dict[str, Device]
     figures: Figures
     hidden: Callable[[str], bool]
@@ -60,9 +59,8 @@ class _Known:
     @classmethod
     def of(cls, plant: Plant) -> _Known:
         points = {name: points_of(plant, asset) for _, name, asset in plant.assets()}
-        assets = {name: asset for _, name, asset in plant.assets()}
         devices = {f"{asset}.{name}": device for _, asset, _, name, device in plant.devices()}
-        return cls(plant, points, assets, devices, figures(plant.gateway, points), untold(plant))
+        return cls(plant, points, devices, figures(plant.gateway, points), untold(plant))
 
     def quantity(self, reference: str) -> str:
         """Return what a point shows, "" for what is no point."""
@@ -141,7 +139,7 @@ def _points(known: _Known, path: Loc, rule: Rule) -> Iterator[Finding]:
         elif isinstance(rule, Demand) and known.quantity(reference) != "power":
             yield where, f"'{reference}' shows {known.quantity(reference)}; the demand is that of a power in kW"
         elif isinstance(rule, Budget):
-            yield from energy(known.points, known.assets, reference, where)
+            yield from energy(known.plant, known.points, reference, where)
         elif isinstance(rule, RateOfChange) and _is_state(known, reference):
             yield where, f"'{reference}' is a state; only what is measured rises or falls"
 

@@ -31,18 +31,23 @@ class BoundDevice:
 
     @property
     def power(self) -> str:
-        """The point that shows all the power of the device, "" for none: `power`, else the first that is no phase's.
-
-        A meter's phases often stand before their sum; one of several is never taken for the whole.
-        """
-        powers = [name for name, point in self.points.items() if point.quantity == "power"]
-        whole = [name for name in powers if not name.endswith(_PHASES)]
-        named = self.device.prefix + "power"
-        return named if named in whole else next(iter(whole or (powers if len(powers) == 1 else ())), "")
+        """The point that shows all the power of the device, as `whole_power` finds it."""
+        return whole_power(self.points, self.device.prefix)
 
     @property
     def modbus(self) -> ModbusDefaults:
         return self.template.modbus if self.template else ModbusDefaults()
+
+
+def whole_power(points: Mapping[str, Point], prefix: str) -> str:
+    """Return the point that shows all the power of a device, "" for none: `power`, else the first that is no phase's.
+
+    A meter's phases often stand before their sum; one of several is never taken for the whole.
+    """
+    powers = [name for name, point in points.items() if point.quantity == "power"]
+    whole = [name for name in powers if not name.endswith(_PHASES)]
+    named = prefix + "power"
+    return named if named in whole else next(iter(whole or (powers if len(powers) == 1 else ())), "")
 
 
 def series_key(asset: str, point: str, quantity: str) -> str:

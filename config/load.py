@@ -19,6 +19,7 @@ from config.meter_checks import doubt_meters
 from config.model import Asset, Gateway
 from config.plant_checks import Finding, Loc, Plant, check_plant
 from config.points import DeviceMap, Point, Template
+from config.power_checks import doubt_phases
 from config.reference_checks import check_references
 from config.secret_checks import doubt_secrets
 from config.templates import Templates
@@ -214,6 +215,7 @@ def _doubts(plant: Plant) -> Iterator[Finding]:
     yield from doubt_meters(plant)
     yield from doubt_secrets(plant.gateway)
     yield from doubt_cooling(plant)
+    yield from doubt_phases(plant)
 
 
 def _is_unbounded(point: Point, asset: Asset) -> bool:

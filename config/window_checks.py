@@ -11,6 +11,7 @@ from config.kpis import figures
 from config.model import Asset
 from config.plant_checks import Finding, Loc, Plant
 from config.points import Point
+from config.power_checks import whole_powers
 from config.quantities import AMOUNT_OF
 from config.windows import EnergyIntensity, Formula, minutes
 
@@ -19,11 +20,10 @@ Points = dict[str, dict[str, Point]]  # of every asset by full name
 
 def check_windows(plant: Plant) -> Iterator[Finding]:
     """Yield everything wrong with windows."""
-    assets = {name: asset for _, name, asset in plant.assets()}
-    points = {name: points_of(plant, asset) for name, asset in assets.items()}
+    points = {name: points_of(plant, asset) for _, name, asset in plant.assets()}
     for name, window in plant.gateway.windows.items():
         if isinstance(window, EnergyIntensity):
-            yield from _intensity(plant, name, window, points, assets)
+            yield from _intensity(plant, name, window, points)
         if plant.is_whole("site"):
             yield from _shifts(plant, name, window)
     yield from _figures(plant, points)
@@ -88,14 +88,12 @@ def _figures(plant: Plant, points: Points) -> Iterator[Finding]:
 # ── energy per tonne ──────────────────────────────────────────────────────────────────────────────
 
 
-def _intensity(
-    plant: Plant, name: str, window: EnergyIntensity, points: Points, assets: dict[str, Asset]
-) -> Iterator[Finding]:
+def _intensity(plant: Plant, name: str, window: EnergyIntensity, points: Points) -> Iterator[Finding]:
     path, hidden = ("windows", name), untold(plant)
     for index, reference in enumerate(window.energy):
         if not hidden(reference):
             where = (*path, "energy", index)
-            yield from refer(points, reference, where) or energy(points, assets, reference, where)
+            yield from refer(points, reference, where) or energy(plant, points, reference, where)
     if not hidden(window.product):
         product = (*path, "product")
         yield from refer(points, window.product, product) or _product(points, window.product, product)
@@ -113,27 +111,33 @@ def refer(points: Points, reference: str, path: Loc) -> list[Finding]:
     return []
 
 
-def energy(points: Points, assets: dict[str, Asset], reference: str, path: Loc) -> list[Finding]:
+def energy(plant: Plant, points: Points, reference: str, path: Loc) -> list[Finding]:
     """Return why no energy follows from a point, nothing where it does."""
-    asset, _, name = reference.partition(".")
-    point, by = points[asset][name], assets[asset].energy
+    name, _, of = reference.partition(".")
+    asset, point = next(a for _, n, a in plant.assets() if n == name), points[name][of]
     if point.quantity == "energy_index" and point.effective_kind == "counter":
         return []
-    carrier = point.carrier or assets[asset].carrier
+    carrier = point.carrier or asset.carrier
     if point.quantity in ("volume_index", "mass_index"):
-        if about(carrier).fuel and counted_in(point, assets[asset].carrier):
+        if about(carrier).fuel and counted_in(point, asset.carrier):
             return []
         return [
             (path, f"a {AMOUNT_OF[point.quantity]} of {carrier} has no known energy content; name an energy counter")
         ]
     if point.quantity != "power":
         return [(path, f"'{reference}' shows {point.quantity}; name a counter of energy or gas, or a power")]
-    counters = [n for n, p in points[asset].items() if p.quantity == "energy_index" and p.effective_kind == "counter"]
-    if by == "integrate" or (by == "auto" and not counters):
-        return []
+    counters = [n for n, p in points[name].items() if p.quantity == "energy_index" and p.effective_kind == "counter"]
+    if asset.energy == "integrate" or (asset.energy == "auto" and not counters):
+        whole = whole_powers(plant, asset).get(carrier)
+        why = (
+            f"the power of '{name}' is {name}.{whole}; name that"
+            if whole
+            else "it is a phase alone; name a point of their sum"
+        )
+        return [] if of == whole else [(path, f"'{reference}' is not integrated: {why}")]
     if counters:
-        return [(path, f"'{reference}' is not integrated, because '{asset}' counts energy; name {asset}.{counters[0]}")]
-    return [(path, f"'{reference}' is not integrated; set energy: integrate at asset '{asset}'")]
+        return [(path, f"'{reference}' is not integrated, because '{name}' counts energy; name {name}.{counters[0]}")]
+    return [(path, f"'{reference}' is not integrated; set energy: integrate at asset '{name}'")]
 
 
 def _product(points: dict[str, dict[str, Point]], reference: str, path: Loc) -> list[Finding]:

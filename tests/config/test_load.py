@@ -91,6 +91,33 @@ def test_warns_of_what_can_run_but_should_be_looked_at(tmp_path: Path) -> None:
     ]
 
 
+def phased(points: str, more: str = "") -> str:
+    """Return MINIMAL with a meter that shows the power of its phases, and other points."""
+    phases = "".join(f"p_l{n}: {{quantity: power, unit: kW, modbus: {{address: {4 * n}}}}}, " for n in (1, 2, 3))
+    return MINIMAL.replace("template: eastron_sdm630", f"points: {{{phases}{points}}}").replace("100,", f"100,{more}")
+
+
+COUNTER = "e: {quantity: energy_index, unit: kWh, modbus: {address: 20}}"
+GAS = (
+    "g: {quantity: volume_index, unit: m3, max_rate: 9, carrier: natural_gas, reference: {celsius: 0}, "
+    "modbus: {address: 20}}"
+)
+SUM = "sum: {quantity: power, unit: kW, modbus: {address: 20}}"
+
+
+def test_power_of_phases_alone_is_not_accounted(tmp_path: Path) -> None:
+    said = (
+        "8: areas.hall.assets.meter-1: 'meter-1' shows power by phases only (p_l1, p_l2, p_l3), so it gets no energy "
+        "and no CO2e; add a point for the register of their sum (quantity: power) or of an energy counter: no formula "
+        "stands in"
+    )
+    assert warnings(tmp_path, phased("")) == [said]
+    assert warnings(tmp_path, phased(COUNTER, " energy: integrate,")) == [said]
+    assert warnings(tmp_path, phased(GAS)) == [said]  # counts another carrier
+    for points, more in ((COUNTER, ""), (SUM, ""), (SUM, " energy: integrate,"), ("", " energy: none,")):
+        assert warnings(tmp_path, phased(points, more)) == [], (points, more)
+
+
 def test_own_factor_table_makes_a_region_known(tmp_path: Path) -> None:
     header = (
         "region,kind,value,unit,gas,data_year,valid_from,valid_to,publisher,publication,published_on,source,confidence"
