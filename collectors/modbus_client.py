@@ -56,12 +56,18 @@ class Exchange:
 
 
 class Wire(Protocol):
-    """One open connection of a way; `silent` counts the requests since the last byte received."""
+    """One open connection of a way.
+
+    `silent` counts the requests since the last byte received; `torn`: part of an answer has come, what follows is its
+    rest.
+    """
 
     asked: Exchange | None
     silent: int
     lost: bool
 
+    @property
+    def torn(self) -> bool: ...
     def send(self, exchange: Exchange) -> None: ...
     def give_up(self) -> Failure | None:
         """Forget what is asked, its deadline has passed; return what is known beyond that."""
@@ -185,7 +191,7 @@ class Link:
         failure = wire.give_up()
         if failure is None:
             failure = Failure(Gap.TIMEOUT, f"{asked.read}: no answer within {self._timeout_s:g} s")
-        if wire.silent >= self._way.silent_most:
+        if wire.silent >= self._way.silent_most or wire.torn:
             self._drop()
         self.rest.waited(asked.owner, now - self._asked_s, now)
         asked.owner.failed(asked, failure)

@@ -106,6 +106,8 @@ class RtuWay:
 class RtuWire(asyncio.Protocol):
     """One open line: keeps the silence before a request, finds the reply in what arrives, passes over what is late."""
 
+    torn: Final = False  # a frame begins after a silence, whatever came before
+
     def __init__(self, link: Link, way: RtuWay) -> None:
         self._link = link
         self._way = way

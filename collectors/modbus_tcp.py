@@ -75,6 +75,11 @@ class TcpWire(asyncio.Protocol):
         self._stray = 0
         self._transport.write(transaction + exchange.request)
 
+    @property
+    def torn(self) -> bool:
+        """Return whether the rest of a frame is awaited: the next answer would be taken for it."""
+        return bool(self._buffer)
+
     def give_up(self) -> Failure | None:
         self.asked = None
         return None

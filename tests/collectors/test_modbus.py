@@ -265,6 +265,23 @@ async def test_an_unknown_host_is_a_gap_with_words() -> None:
         assert "no-such-host.invalid:502" in run.counters.links["m.meter"]
 
 
+async def test_half_an_answer_of_one_unit_does_not_spoil_that_of_the_next() -> None:
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while request := await reader.read(12):
+            answer = request[:2] + frame(0, request[6], registers(3, [7]))[2:]
+            writer.write(answer[:-1] if request[6] == 1 else answer)
+        writer.close()
+
+    server = await asyncio.start_server(half, "127.0.0.1", 0)
+    at = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with running([bound("torn", f"{at}/1", one()), bound("whole", f"{at}/2", one())], timeout_s=1) as run:
+        await until(lambda: len(run.values("whole.x")) >= 5)
+        await until(lambda: run.gaps("torn"))
+    server.close()
+    assert run.gaps("torn")[0] == Gap.TIMEOUT
+    assert run.gaps("whole") == [Gap.NONE]
+
+
 async def test_cycles_that_fall_due_while_one_is_under_way_are_missed() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await reader.read(12):
