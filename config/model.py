@@ -17,7 +17,7 @@ from config.factor_series import FactorSeries
 from config.notify import Notify
 from config.points import Carrier, DeviceMap, Point
 from config.providers import LOOPBACK, LiveProvider
-from config.strict import Name, Seconds, Secret, Strict
+from config.strict import Name, Period, Seconds, Secret, Strict
 from config.windows import Window
 
 AssetType = Literal[
@@ -34,7 +34,7 @@ class Device(Strict):
     connection: Name
     address: str = ""
     template: str | None = None
-    every_s: Seconds | None = None
+    every_s: Period | None = None
     prefix: str = ""  # put before point names where two devices of one asset share them
     only: tuple[Name, ...] | None = None  # of the template's points; default all
     points: dict[Name, Point] = {}
@@ -54,7 +54,7 @@ class Asset(Strict):
     type: AssetType
     carrier: Carrier = "electricity"
     fed_by: Name | None = None  # asset whose meter already counts what this one takes: never counted twice
-    rated_kw: Annotated[float, Field(gt=0)] | None = None
+    rated_kw: Annotated[float, Field(ge=0.001)] | None = None
     bought: bool = False  # a by-product gas that comes from outside: its carbon is not that of coal counted here
     # Energy from registers where a device has them, else by integrating power; or say which.
     energy: Literal["auto", "counter", "integrate", "none"] = "auto"
@@ -191,6 +191,13 @@ class Data(Strict):
     min_free_mb: Annotated[int, Field(ge=16, le=1_000_000_000)] = 256  # below this nothing more is accepted
     ballast_mb: Annotated[int, Field(ge=1, le=1024)] = 16
     history: History = History()
+
+    @field_validator("dir", mode="before")
+    @classmethod
+    def _named(cls, folder: object) -> object:
+        if isinstance(folder, str) and not folder.strip():
+            raise ValueError("names no folder; leave it out for 'data' beside this file")
+        return folder
 
 
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)]

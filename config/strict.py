@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 NAME = r"^[^\W_][\w-]*$"
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=64)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Period = Annotated[float, Field(ge=0.01, le=86_400)]  # of reading; no oftener than the log can commit
 
 
 def _zone(name: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from config.protocols.dlt645_items import TIME_BYTES, Form, has_time, is_row, standard_form
 from config.protocols.serial import Serial
-from config.strict import Seconds, Strict
+from config.strict import Period, Seconds, Strict
 
 _ADDRESS: Final = re.compile(
     r"(?:(?:\[(?P<v6>[0-9a-fA-F:.%\w]+)\]|(?P<host>[\w.-]+)):(?P<port>[0-9]{1,5})/)?(?P<meter>[0-9]{1,12})"
@@ -77,7 +77,7 @@ class Dlt645Connection(Strict):
     protocol: Literal["dlt645"]
     serial: Serial = Serial(baudrate=2_400)
     preamble: Annotated[int, Field(ge=0, le=16)] = 4  # bytes FE before a request, which wake a sleeping meter
-    every_s: Seconds = 15.0
+    every_s: Period = 15.0
     timeout_s: Annotated[float, Field(ge=0.1, le=30)] = 1.5
     backoff_max_s: Seconds = 60.0
 

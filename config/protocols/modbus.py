@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from config.protocols.serial import Serial
-from config.strict import Seconds, Strict
+from config.strict import Period, Seconds, Strict
 
 MODBUS_PORT: Final = 502
 MODBUS_UNIT: Final = 1
@@ -157,7 +157,7 @@ class ModbusConnection(Strict):
     protocol: Literal["modbus"]
     framing: Literal["tcp", "rtu"] = "tcp"
     serial: Serial | None = None  # the line behind; with framing tcp it only says how much time a cycle takes
-    every_s: Seconds = 1.0
+    every_s: Period = 1.0
     timeout_s: Annotated[float, Field(ge=0.05, le=30)] = 1.0
     turnaround_s: Annotated[float, Field(ge=0, le=5)] = 0.03  # what a unit on a line takes to begin its reply
     backoff_max_s: Seconds = 60.0
@@ -174,6 +174,8 @@ class ModbusConnection(Strict):
         address = modbus_address(text)
         if self.framing == "rtu" and not 1 <= address.unit <= 247:
             raise ValueError(f"unit {address.unit} does not exist on a serial line; units go from 1 to 247")
+        if self.serial and 247 < address.unit < 255:
+            raise ValueError(f"unit {address.unit} does not exist on the line of serial:; units there go from 1 to 247")
         return address
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from config.strict import Seconds, Secret, Strict
+from config.strict import Period, Seconds, Secret, Strict
 
 
 class OpcuaPoint(Strict):
@@ -153,7 +153,7 @@ class OpcuaConnection(Strict):
     protocol: Literal["opcua"]
     url: Annotated[str, StringConstraints(pattern=r"^opc\.tcp://[^\s]+$"), AfterValidator(_reachable)]
     mode: Literal["subscribe", "poll"] = "subscribe"
-    every_s: Seconds = 1.0  # publishing interval, or the poll's period
+    every_s: Period = 1.0  # publishing interval, or the poll's period
     sampling_s: Annotated[float, Field(ge=0, le=86_400)] | None = None  # default: every_s
     queue: Annotated[int, Field(ge=1, le=100_000)] = 10
     deadband: Annotated[float, Field(ge=0)] = 0.0  # absolute, in the node's own unit

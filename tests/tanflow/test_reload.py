@@ -200,7 +200,7 @@ async def test_a_wrong_file_changes_nothing(tmp_path: Path) -> None:
         of.write()
         line = of.path.read_text("utf-8").splitlines().index("    every_s: -1") + 1
         code, told = await reload(of)
-        mistake = f"{of.path}:{line}: connections.right.every_s: must be greater than 0, not -1"
+        mistake = f"{of.path}:{line}: connections.right.every_s: must be greater than or equal to 0.01, not -1"
         assert (code, told.strip()) == (2, mistake)
         assert Outcome.last(of.data) is None
         process.send_signal(signal.SIGHUP)
