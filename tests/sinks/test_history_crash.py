@@ -13,19 +13,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from config.errors import Unavailable
 from sinks import history_files
 from sinks.history import History
+from sinks.history_files import HOURS, MINUTES, Level
 from sinks.history_parquet import Columns, Parquet
 from sinks.history_query import Question, Reader
+from sinks.history_rollup import PARTIAL, merge
 from sinks.parquet_file import ParquetFile
-from tests.sinks.history_oracle import ALL, DAY, HOUR, MIN, Expected, S, agree, expected, multiset, opened, stored
+from tests.sinks.history_oracle import ALL, DAY, HOUR, S, expected, multiset, opened, stored
 from tests.sinks.history_writer import PER_POSITION, log, logged
 from tests.waiting import DEADLINE_S, until_sync
 
 CUTS = [(0, 3), (3, 10), (10, 40)]
+AGGREGATES = ("count", "sum", "min", "max", "first", "last", "integral")
 
 
 @pytest.fixture
@@ -34,6 +39,7 @@ def one_database(monkeypatch: pytest.MonkeyPatch) -> None:
     shared = Parquet()
     monkeypatch.setattr(shared, "rest", lambda: None)
     monkeypatch.setattr("sinks.history.Parquet", lambda: shared)
+    monkeypatch.setattr("sinks.history_query.Parquet", lambda: shared)
 
 
 class CrashError(BaseException):
@@ -77,17 +83,37 @@ class Steps:
         return call
 
 
+class Figures(Reader):
+    """Reads partials as a query does, but every figure of them at once: one query each would take most of the time."""
+
+    def of(self, level: Level) -> npt.NDArray[np.float64]:
+        files = self._files(level, Question((0, 1, 2), 0, DAY), 0, DAY)
+        nothing = {name: np.empty(0, dtype) for name, dtype in PARTIAL.items()}
+        partials = merge([*self._read(files, tuple(PARTIAL), "true", ALL["limit"]), nothing])
+        return np.array([partials[name] for name in PARTIAL], float)
+
+
 @functools.cache
-def told(upto: int, step: int, aggregate: str) -> Expected:
-    return expected(log(0, upto), step, aggregate)
+def told(upto: int, step_ns: int) -> npt.NDArray[np.float64]:
+    """Return what partials of the log up to a position must say, a row a figure; each value of it tells its time."""
+    rows = log(0, upto)
+    apart = {name: expected(rows, step_ns, name) for name in AGGREGATES}
+    keys = sorted(apart["count"])
+    figures = {name: np.array([of[key][0] for key in keys]) for name, of in apart.items()}
+    series, bucket_ns = np.array(keys).reshape(-1, 2).T
+    figures |= {"series": series, "bucket_ns": bucket_ns, "bad": np.zeros(len(keys)), "quality": np.zeros(len(keys))}
+    figures |= {f"{end}_ns": figures[end] // 3 * S for end in ("first", "last")}
+    return np.array([figures[name] for name in PARTIAL], float)
 
 
-async def is_whole(history: History) -> None:
-    """Every row of the log up to the cursor is there once, in each level; of roll-ups either figure would tell."""
+async def is_whole(history: History, folder: Path) -> None:
+    """Every row of the log up to the cursor is there once, in each level and in each of its figures."""
     answer = await history.query(range(3), 0, DAY, **ALL)
     assert multiset(stored(answer)) == multiset(log(0, history.cursor))
-    agree(await history.query(range(3), 0, DAY, MIN, "count", **ALL), told(history.cursor, MIN, "count"))
-    agree(await history.query(range(3), 0, DAY, HOUR, "integral", **ALL), told(history.cursor, HOUR, "integral"))
+    figures = Figures(folder)
+    for level in (MINUTES, HOURS):
+        found, wanted = figures.of(level), told(history.cursor, level.step_ns)
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, err_msg=f"{level.name}: {', '.join(PARTIAL)}")
 
 
 async def replay(history: History) -> None:
@@ -120,11 +146,11 @@ async def test_a_crash_between_any_two_steps_leaves_it_whole(tmp_path: Path, mon
             break
         steps.arm(-1)
         again = await opened(folder)
-        await is_whole(again)
+        await is_whole(again, folder)
         assert not [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".parquet"]
         await replay(again)
         await again.compact()
-        await is_whole(again)
+        await is_whole(again, folder)
         await again.close()
     assert crashes >= 45, "each write has 12 steps, compaction more"
 
@@ -134,7 +160,8 @@ async def test_a_failing_disk_leaves_it_whole_and_usable(tmp_path: Path, monkeyp
     steps = Steps(monkeypatch, OSError(28, "No space left on device"))
     said: set[str] = set()
     for at in range(1_000):
-        history = await opened(tmp_path / str(at))
+        folder = tmp_path / str(at)
+        history = await opened(folder)
         steps.arm(at)
         try:
             await work(history)
@@ -142,13 +169,13 @@ async def test_a_failing_disk_leaves_it_whole_and_usable(tmp_path: Path, monkeyp
             said.add(str(error).rpartition("; ")[2])
         except RuntimeError as error:
             said.add(str(error).rpartition(": ")[2])
-            history = await opened(tmp_path / str(at))
+            history = await opened(folder)
         if not steps.fired:
             break
         steps.arm(-1)
-        await is_whole(history)
+        await is_whole(history, folder)
         await replay(history)
-        await is_whole(history)
+        await is_whole(history, folder)
         assert history.cursor == CUTS[-1][1]
         await history.close()
     # Only the sync after a raw file's rename leaves a doubt.
@@ -185,9 +212,9 @@ def test_killed_at_random_moments_it_misses_and_doubles_nothing(tmp_path: Path) 
     async def reopened() -> None:
         history = await opened(tmp_path)
         assert history.cursor == last
-        await is_whole(history)
+        await is_whole(history, tmp_path)
         await history.compact()
-        await is_whole(history)
+        await is_whole(history, tmp_path)
 
     asyncio.run(reopened())
 
