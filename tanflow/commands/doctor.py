@@ -12,9 +12,10 @@ from rich.console import Console
 
 from config.errors import ConfigError
 from config.explain import visible
-from config.load import load
+from config.load import Loaded, load
+from config.model import Gateway
 from tanflow.checking import check_more
-from tanflow.commands.options import ConfigFile, DataFolder
+from tanflow.commands.options import DataFolder
 from tanflow.doctor.examine import examine, facts
 from tanflow.doctor.visit import Finding, visit
 from tanflow.doctor.words import span
@@ -24,7 +25,10 @@ out = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def doctor(
-    config: ConfigFile = Path("gateway.yaml"),
+    config: Annotated[
+        Path | None,
+        typer.Option("-c", "--config", readable=False, help="The gateway's configuration; default: gateway.yaml."),
+    ] = None,
     data: DataFolder = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Read log, history and ledger through.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the findings as JSON.")] = False,
@@ -33,8 +37,11 @@ def doctor(
 
     Exit 0 when all is well, 1 when something is wrong.
     """
+    aside: list[Finding] = []
     try:
-        loaded = load(config)
+        loaded = load(config or Path("gateway.yaml"))
+        if data is not None and config is None and data.resolve() != loaded.gateway.data.dir.resolve():
+            loaded, aside = _without(data), [_of_another(loaded)]
         check_more(loaded)
     except ConfigError as error:
         if isinstance(error.__cause__, PermissionError):  # that is not the file's fault
@@ -44,10 +51,24 @@ def doctor(
         return
     folder = data or loaded.gateway.data.dir
     with visit(loaded, folder) as seen:
-        found = examine(seen, thorough=thorough)
+        found = examine(seen, thorough=thorough) + aside
         told = {f.what for f in found}
         found += [Finding("configuration", str(w), wrong=False) for w in loaded.warnings if w.message not in told]
         _conclude(found, facts(seen), seen.now_ns, as_json)
+
+
+def _without(data: Path) -> Loaded:
+    """Return what judges a data directory by itself, its configuration being unknown: nothing that is not in it."""
+    least = {"dir": data, "ballast_mb": 1, "min_free_mb": 16}  # whatever was asked for, it was no less
+    site = {"name": "unknown", "region": "GB"}
+    bare = {"version": 1, "site": site, "data": least, "api": None, "connections": {}, "areas": {}}
+    return Loaded(Path("FILE"), Gateway.model_validate(bare), {}, ())
+
+
+def _of_another(loaded: Loaded) -> Finding:
+    words = f"{loaded.path} is of the data in {loaded.gateway.data.dir}; it is left aside, so nothing is said of "
+    do = "name the file of this data with -c"
+    return Finding("configuration", f"{words}connections, sinks, certificates and the page", do, wrong=False)
 
 
 def _conclude(found: list[Finding], known: dict[str, object], now_ns: int, as_json: bool) -> None:

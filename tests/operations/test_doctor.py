@@ -73,6 +73,28 @@ def test_nothing_else_is_wrong(still: Still) -> None:
         assert [w.partition(" on ")[0] for w in wrong(still.ask(later_s))] == ["no gateway runs"]
 
 
+def test_a_file_of_other_data_is_left_aside(
+    still: Still, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--data alone, in the folder of another gateway: what that file says is not held against this data."""
+    other = still.config.parent / "other"
+    other.mkdir()
+    sink = "{db: {type: influxdb, api: v1, url: 'http://127.0.0.1:9', database: d}}"
+    still.write(connections=f"  spare: {{protocol: modbus}}\nsinks: {sink}\n")
+    shutil.copy(still.config, other)
+    monkeypatch.chdir(other)
+    own = said(monkeypatch, capsys, "doctor", "--data", still.data)
+    assert f"note  configuration: gateway.yaml is of the data in {other / 'data'}; it is left aside" in own.out
+    assert "floor" not in own.out
+    assert "sink" not in own.out.replace("connections, sinks", "")
+    assert "no gateway runs on this data directory" in own.out
+    named = said(monkeypatch, capsys, "doctor", "--data", still.data, "-c", "gateway.yaml")
+    assert "floor: last reading" in named.out
+    assert "left aside" not in named.out
+    monkeypatch.chdir(still.config.parent)
+    assert "floor: last reading" in said(monkeypatch, capsys, "doctor", "--data", "data").out
+
+
 def test_the_data_directory(still: Still) -> None:
     data, before = still.data, set(wrong(still.ask()))
     data.chmod(0o755)
