@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +47,10 @@ class SeriesTable:
         ids: Mapping[str, int],
         factors: Mapping[str, FactorTimeline],
         rules: bytes = b"",
+        retired: frozenset[int] = frozenset(),
     ) -> None:
         self.revision = revision
-        self.retired: frozenset[int] = frozenset()  # ids no plan has any more; only rows of earlier revisions
+        self.retired: Final = retired  # ids no plan has any more; only rows of earlier revisions
         self._rules = rules  # of what is computed over the log: windows, alerts, the site's hours
         self.factors: tuple[FactorTimeline, ...] = tuple(factors.values())
         self.specs = Specs(specs, ids, tuple(factors))

@@ -69,9 +69,8 @@ def with_retired(log: Log, table: SeriesTable) -> SeriesTable:
     if not specs:
         return table
     ids = dict(log.reader.query("SELECT key, id FROM series"))
-    whole = SeriesTable(table.revision, [*specs.values(), *filter(None, table.specs)], ids, factors)
-    whole.retired = frozenset(ids[key] for key in specs)
-    return whole
+    retired = frozenset(ids[key] for key in specs)
+    return SeriesTable(table.revision, [*specs.values(), *filter(None, table.specs)], ids, factors, retired=retired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,8 @@ def eras(reader: LogReader) -> list[Era]:
         if offset_ns is None:
             break
         specs = list((ever | {s.key: s for s in table.specs if s}).values())
-        whole = SeriesTable(table.revision, specs, ids, {f.name: f for f in table.factors})
-        whole.retired = frozenset(ids[s.key] for s in specs if s.key not in table.ids)
+        retired = frozenset(ids[s.key] for s in specs if s.key not in table.ids)
+        whole = SeriesTable(table.revision, specs, ids, {f.name: f for f in table.factors}, retired=retired)
         made.append(Era(whole, position, at_ns + offset_ns))
     return made
 

@@ -261,9 +261,9 @@ async def test_another_point_may_take_over_what_an_asset_is_accounted_by(tmp_pat
         last = revision.eras(life.log.reader)[-1].table
         assert last.retired >= {first}
         Encoder(last)
-        wide.retired = frozenset()
+        both = SeriesTable(2, filter(None, wide.specs), wide.ids, {f.name: f for f in wide.factors})
         with pytest.raises(GatewayError, match="overwrite each other"):
-            Encoder(wide)
+            Encoder(both)
 
 
 def contents(folder: Path) -> list[bytes]:
