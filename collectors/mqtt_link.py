@@ -8,21 +8,17 @@ import ssl
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from collectors.mqtt_client import client_of, connect, port_of
 from config.errors import Unavailable
 from config.protocols.mqtt import Broker
-from config.secrets import read as read_secret
 
 _OPEN_S: Final = 10.0  # for the broker's answer to CONNECT and SUBSCRIBE
-_CHUNK: Final = 65_536  # bytes read at once
 _AT_ONCE: Final = 200  # packets read before other tasks get their turn
-_MOST_PACKET: Final = 16 << 20  # bytes; the longest message that is read has a quarter of it
 _RETAINED_IF_NEW: Final = 1  # retain handling: retained messages only where the subscription did not exist yet
 
 
@@ -42,19 +38,6 @@ class Session(NamedTuple):
     receive_maximum: int = 2_000
     expiry_s: int = 0  # 0: it begins anew at each connection
     will: Outgoing | None = None
-
-
-class _Bounded(Client):
-    """paho's client, which would make room for a packet of 256 MiB as soon as one is announced."""
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if bufsize > _MOST_PACKET:
-            raise Unavailable(
-                f"the broker at {self.host} announces a message of {bufsize} bytes, more than {_MOST_PACKET}; "
-                "set the broker's largest message lower (Mosquitto: max_packet_size)"
-            )
-        data: bytes = super()._sock_recv(min(bufsize, _CHUNK))
-        return data
 
 
 class Link:
@@ -88,11 +71,7 @@ class Link:
 
     @property
     def where(self) -> str:
-        return f"mqtt://{self._connection.host}:{self._port}"
-
-    @property
-    def _port(self) -> int:
-        return self._connection.port or (8883 if self._connection.tls else 1883)
+        return f"mqtt://{self._connection.host}:{port_of(self._connection)}"
 
     async def open(self, filters: Sequence[str]) -> None:
         """Connect and ask for the filters. Raises Unavailable.
@@ -106,7 +85,8 @@ class Link:
         self._client = client = self._make_client()
         try:
             # Name look-up, TCP and TLS handshake block, so they run in a thread; nothing else ever does.
-            await asyncio.to_thread(self._connect)
+            wanted = self._wanted
+            await asyncio.to_thread(connect, client, self._connection, wanted.expiry_s, wanted.receive_maximum)
             self._attach()
             code = await self._answer(self._connected)
             if code.is_failure:
@@ -164,43 +144,10 @@ class Link:
     # ── paho ──────────────────────────────────────────────────────────────────────────────────────
 
     def _make_client(self) -> Client:
-        config = self._connection
-        v5 = config.version == "5"
-        client = _Bounded(
-            CallbackAPIVersion.VERSION2,
-            config.client_id,
-            clean_session=None if v5 else self._wanted.expiry_s == 0,  # 3.1.1 knows no time after which it ends
-            protocol=MQTTv5 if v5 else MQTTv311,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        if config.username is not None:
-            client.username_pw_set(config.username, read_secret(config.password) if config.password else None)
-        if config.tls is not None:
-            ca, certificate, key = (
-                str(p) if p else None for p in (config.tls.ca, config.tls.certificate, config.tls.key)
-            )
-            client.tls_set_context(_tls(ca, certificate, key))
+        client = client_of(self._connection, self._wanted.expiry_s)
         if (will := self._wanted.will) is not None:
             client.will_set(will.topic, will.payload, will.qos, will.retain)
         return client
-
-    def _connect(self) -> None:
-        config = self._connection
-        if config.version == "5":
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.ReceiveMaximum = self._wanted.receive_maximum
-            properties.MaximumPacketSize = _MOST_PACKET  # a broker passes over what is larger, instead of hanging up
-            properties.SessionExpiryInterval = self._wanted.expiry_s
-            self._client.connect(
-                config.host,
-                self._port,
-                config.keepalive_s,
-                clean_start=self._wanted.expiry_s == 0,
-                properties=properties,
-            )
-        else:
-            self._client.connect(config.host, self._port, config.keepalive_s)
 
     def _connect_answered(self, _client: Client, _data: Any, flags: Any, code: ReasonCode, _properties: Any) -> None:
         if not code.is_failure:
@@ -304,11 +251,3 @@ class Link:
     def _tick(self) -> None:
         if self._run(self._client.loop_misc):
             self._timer = self._loop.call_later(1.0, self._tick)
-
-
-def _tls(ca: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if certificate is not None:
-        context.load_cert_chain(certificate, key)
-    return context
