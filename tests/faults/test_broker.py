@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -59,10 +58,6 @@ class Course:
         self.seen.append(Trouble(what, (begin_ns, time.time_ns()), range(first, sent), back_s))
 
 
-def _sent(plant: Plant, wanted: int) -> bool:
-    return plant.publisher.sent >= wanted
-
-
 def take_over(port: int) -> None:
     """Connect with the gateway's own id, take its session, and acknowledge nothing."""
     other = mqtt.Client(CallbackAPIVersion.VERSION2, "proof", protocol=mqtt.MQTTv5, manual_ack=True)
@@ -79,32 +74,12 @@ def take_over(port: int) -> None:
 
 def test_a_broker_in_trouble(tmp_path: Path, influx: Influxd, mosquitto: Mosquitto, full: bool) -> None:
     influx.create(DATABASE)
-    times = 5 if full else 1
     line = Line(mosquitto.port)
     broker = {"port": line.port, "keepalive_s": KEEPALIVE_S, "receive_maximum": RECEIVE_MAXIMUM}
     with line.open(), running(tmp_path, mosquitto, influx.url, {"connections": {"broker": broker}}) as plant:
         course = Course(plant, [])
-        for _ in range(times):
-            with course.trouble("flood of ten times the rate, 50 messages in flight at most"):
-                plant.publisher.per_s *= 10
-                wanted = plant.publisher.sent + 1_000
-                plant.until(partial(_sent, plant, wanted), "the flood is published")
-                plant.publisher.per_s /= 10
-            with course.trouble("restarted in order, its store kept"):
-                mosquitto.restart()
-            with course.trouble("another client with the gateway's id takes the session, acknowledges nothing"):
-                take_over(mosquitto.port)
-            with course.trouble("killed with signal 9"):
-                mosquitto.kill()
-                mosquitto.start()
-            with course.trouble("stopped, and its store removed: sessions are lost"):
-                mosquitto.stop()
-                (mosquitto.folder / "mosquitto.db").unlink()
-                mosquitto.start()
-            with course.trouble(f"half-open: the line swallows all, keepalive {KEEPALIVE_S} s"):
-                line.swallows = True
-                plant.until(lambda: plant.witness.newest_ns(SERIES) < time.time_ns() - 2e9 * KEEPALIVE_S, "silence")
-                line.swallows = False
+        for _ in range(5 if full else 1):
+            every_fault_once(course, mosquitto, line)
     logged = {int(value) for key, _, value in plant.witness.logged() if key == SERIES}
     lost_there = plant.publisher.acked - logged
     assert not lost_there & line.acknowledged, "what the gateway acknowledged is in its log"
@@ -118,6 +93,30 @@ def test_a_broker_in_trouble(tmp_path: Path, influx: Influxd, mosquitto: Mosquit
             for seen in mine
         ]
         tell(what, mine, plant, lost_there, sum(verdicts[1:], verdicts[0]))
+
+
+def every_fault_once(course: Course, mosquitto: Mosquitto, line: Line) -> None:
+    plant = course.plant
+    with course.trouble("flood of ten times the rate, 50 messages in flight at most"):
+        plant.publisher.per_s *= 10
+        wanted = plant.publisher.sent + 1_000
+        plant.until(lambda: plant.publisher.sent >= wanted, "the flood is published")
+        plant.publisher.per_s /= 10
+    with course.trouble("restarted in order, its store kept"):
+        mosquitto.restart()
+    with course.trouble("another client with the gateway's id takes the session, acknowledges nothing"):
+        take_over(mosquitto.port)
+    with course.trouble("killed with signal 9"):
+        mosquitto.kill()
+        mosquitto.start()
+    with course.trouble("stopped, and its store removed: sessions are lost"):
+        mosquitto.stop()
+        (mosquitto.folder / "mosquitto.db").unlink()
+        mosquitto.start()
+    with course.trouble(f"half-open: the line swallows all, keepalive {KEEPALIVE_S} s"):
+        line.swallows = True
+        plant.until(lambda: plant.witness.newest_ns(SERIES) < time.time_ns() - 2e9 * KEEPALIVE_S, "silence")
+        line.swallows = False
 
 
 def tell(what: str, times: list[Trouble], plant: Plant, lost_there: set[int], verdict: Verdict) -> None:

@@ -87,15 +87,7 @@ def test_a_dropped_database_has_the_same_points_again(
     assert points(influx) >= before
 
     refused_rows_are_counted_with_their_reason(plant, influx, say)
-    for options, words in (
-        (("--sink", "dc"), "there is no sink 'dc'"),
-        (("--from", "yesterday"), "is not an instant"),
-        (("--from", "2020-01-02", "--to", "2020-01-01"), "must be earlier"),
-        (("--series", "nothing.*"), "nothing to send"),
-    ):
-        answer = say(plant, *options)
-        assert answer.code != 0
-        assert words in answer.err
+    wrong_options_are_told(plant, say)
 
 
 def refused_rows_are_counted_with_their_reason(plant: Plant, influx: Influxd, say: Say) -> None:
@@ -110,6 +102,18 @@ def refused_rows_are_counted_with_their_reason(plant: Plant, influx: Influxd, sa
     assert "refused: " in answer.out
     assert "field type conflict" in answer.out
     assert {p for p in points(influx) if p[0] == "process"} >= {p for p in before if p[0] == "process"}
+
+
+def wrong_options_are_told(plant: Plant, say: Say) -> None:
+    for options, words in (
+        (("--sink", "dc"), "there is no sink 'dc'"),
+        (("--from", "yesterday"), "is not an instant"),
+        (("--from", "2020-01-02", "--to", "2020-01-01"), "must be earlier"),
+        (("--series", "nothing.*"), "nothing to send"),
+    ):
+        answer = say(plant, *options)
+        assert answer.code != 0
+        assert words in answer.err
 
 
 def test_what_leaves_the_log_meanwhile_is_sent_from_the_history(

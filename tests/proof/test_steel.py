@@ -18,6 +18,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from carbon.entries import MICRO, Entries
@@ -30,6 +31,7 @@ from pipeline.clock import Clock
 from simulators.registers import RegisterMap
 from simulators.replay import Replay, ReplayDevice
 from simulators.serve_modbus import ModbusServer, Unit
+from sinks.history_query import Answer
 from tanflow.gateway import Gateway
 from tanflow.opening import open_gateway
 from tests.proof.running import newest, running, stored, written
@@ -152,62 +154,92 @@ def recorded() -> ReplayDevice:
     return ReplayDevice("plant", replay)
 
 
-async def test_a_year_of_steel_in_influxdb_and_in_the_history(influx: Influxd, tmp_path: Path) -> None:
-    influx.create("plant")
-    device = recorded()
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a gateway has of the year: rows of its history, and its account before and after July was restated."""
+
+    energy: Answer
+    carbon: Answer
+    sequence: Answer
+    account: dict[str, int]
+    restated: dict[str, int]
+
+
+async def lived_through(device: ReplayDevice, influx: Influxd, folder: Path) -> Kept:
+    """Read the whole year, book it, restate July and publish that."""
     reads = len(device.recording) // PER_READ
     clock = Lapsed(device.recording.time_ns[0] - QUARTER_NS, speed=1800 / POLL_S)
     meter = Meter(device, clock)
-    (tmp_path / "factors.csv").write_text(FACTORS)
+    (folder / "factors.csv").write_text(FACTORS)
     async with ModbusServer(units={1: meter}) as server:
-        loaded = written(tmp_path, CONFIG.format(port=server.port, influx=influx.url))
+        loaded = written(folder, CONFIG.format(port=server.port, influx=influx.url))
         (bound,) = bind(loaded.gateway, loaded.templates)
         meter.map = RegisterMap(bound.points, bound.modbus)
-        async with open_gateway(loaded.gateway, loaded.templates, base=tmp_path, clock=clock) as gateway:
+        async with open_gateway(loaded.gateway, loaded.templates, base=folder, clock=clock) as gateway:
             async with running(gateway):
                 await until(lambda: newest(gateway, "plant.sequence.count") >= reads, what="the year is read")
                 await until(lambda: booked(gateway)["energy"] >= (KWH - 1) * MICRO, what="the year is booked")
                 account = booked(gateway)
                 restated = restate_july(gateway)
                 await until(lambda: gateway.publisher.seq >= restated, what="the restatement is published")
-            energy = await stored(gateway, "plant.energy_import.energy")
-            carbon = await stored(gateway, "plant.energy_import.co2e")
-            sequence = await stored(gateway, "plant.sequence.count")
-            in_the_end = booked(gateway)
-    assert sequence.value[: reads + 1].tolist() == list(range(reads + 1)), "each index was read once"
+            energy, carbon, sequence = [
+                await stored(gateway, f"plant.{point}")
+                for point in ("energy_import.energy", "energy_import.co2e", "sequence.count")
+            ]
+            return Kept(energy, carbon, sequence, account, booked(gateway))
 
-    log.info("%.2f kWh, %.5f t in the history", energy.value.sum(), carbon.value.sum() / 1000)
-    # To the register's resolution: each end of the sum is rounded by half a step at most; so is the index lost at
-    # the reset, and the one that follows it.
-    assert energy.value.sum() == pytest.approx(KWH, abs=2 * STEP_KWH)
-    assert carbon.value.sum() == pytest.approx(KWH * KG_PER_KWH, abs=2 * STEP_KWH * KG_PER_KWH)
-    assert carbon.value.sum() / 1000 == pytest.approx(439.993, abs=0.0005)
+
+async def test_a_year_of_steel_in_influxdb_and_in_the_history(influx: Influxd, tmp_path: Path) -> None:
+    influx.create("plant")
+    device = recorded()
+    kept = await lived_through(device, influx, tmp_path)
+    reads = len(device.recording) // PER_READ
+    assert kept.sequence.value[: reads + 1].tolist() == list(range(reads + 1)), "each index was read once"
+    the_year_is_whole(kept)
+    only_the_reset_is_in_doubt(kept.energy, device.recording.time_ns)
+    the_database_says_the_same(kept, influx)
+    the_account_is_the_same_in_the_database(kept, influx)
+    verdict = verify(tmp_path / "data")
+    assert verdict.ok, verdict.problems
+
+
+def the_year_is_whole(kept: Kept) -> None:
+    """To the register's resolution: each end of the sum is rounded by half a step at most; so is the index lost at the
+    reset, and the one that follows it. The account has the same year, in integers.
+    """
+    energy, carbon = kept.energy.value.sum(), kept.carbon.value.sum()
+    log.info("%.2f kWh, %.5f t in the history", energy, carbon / 1000)
+    assert energy == pytest.approx(KWH, abs=2 * STEP_KWH)
+    assert carbon == pytest.approx(KWH * KG_PER_KWH, abs=2 * STEP_KWH * KG_PER_KWH)
+    assert carbon / 1000 == pytest.approx(439.993, abs=0.0005)
+    assert kept.account["energy"] / MICRO == pytest.approx(KWH, abs=2 * STEP_KWH)
+    assert kept.account["co2"] / MICRO / 1000 == pytest.approx(439.993, abs=0.0005)
+
+
+def only_the_reset_is_in_doubt(energy: Answer, recorded_ns: npt.NDArray[np.int64]) -> None:
     assert np.count_nonzero(energy.quality & q.ROLLOVER) == 1
-    assert np.count_nonzero(energy.quality & q.RESET) == 1
     (reset,) = np.flatnonzero(energy.quality & q.RESET).tolist()
-    assert energy.time_ns[reset] == device.recording.time_ns[RESET_ROW + 2 * PER_READ - 1], "confirmed by the next read"
+    assert energy.time_ns[reset] == recorded_ns[RESET_ROW + 2 * PER_READ - 1], "confirmed by the next read"
     assert energy.span_ns[reset] == 2 * PER_READ * QUARTER_NS
     others = np.delete(energy.quality, reset) & ~np.uint16(q.ROLLOVER)
     assert not others.any(), "nothing else is in doubt"
 
+
+def the_database_says_the_same(kept: Kept, influx: Influxd) -> None:
     (total,) = influx.query("plant", 'SELECT sum("energy_kwh") FROM "energy"')
-    assert total["sum"] == pytest.approx(float(energy.value.sum()), abs=1e-6)
+    assert total["sum"] == pytest.approx(float(kept.energy.value.sum()), abs=1e-6)
     (emitted,) = influx.query("plant", 'SELECT sum("co2e_kg") FROM "emissions"')
-    assert emitted["sum"] == pytest.approx(float(carbon.value.sum()), abs=1e-6)
+    assert emitted["sum"] == pytest.approx(float(kept.carbon.value.sum()), abs=1e-6)
     flags = [row["energy_kwh_q"] for row in influx.query("plant", 'SELECT "energy_kwh_q" FROM "energy"')]
     assert sorted(flag & (q.ROLLOVER | q.RESET) for flag in flags) == [q.RESET, q.ROLLOVER]
 
-    # The account: the same year to the register's resolution, in integers, and after the restatement of July still the
-    # same figure in the ledger and in the database, to the gram.
-    assert account["energy"] / MICRO == pytest.approx(KWH, abs=2 * STEP_KWH)
-    assert account["co2"] / MICRO / 1000 == pytest.approx(439.993, abs=0.0005)
-    july = (JULY[1] - JULY[0]) / 86_400e9
-    assert july == 31
-    assert in_the_end["energy"] == account["energy"]
-    assert in_the_end["co2"] != account["co2"]
+
+def the_account_is_the_same_in_the_database(kept: Kept, influx: Influxd) -> None:
+    """After the restatement of July still the same figure in the ledger and in the database, to the gram."""
+    assert (JULY[1] - JULY[0]) / 86_400e9 == 31
+    assert kept.restated["energy"] == kept.account["energy"]
+    assert kept.restated["co2"] != kept.account["co2"]
     (published,) = influx.query("plant", 'SELECT sum("account_co2e_kg") FROM "emissions" WHERE method = \'location\'')
-    assert published["sum"] == pytest.approx(in_the_end["co2"] / MICRO, abs=1e-3)
+    assert published["sum"] == pytest.approx(kept.restated["co2"] / MICRO, abs=1e-3)
     (published,) = influx.query("plant", 'SELECT sum("account_energy_kwh") FROM "emissions"')
-    assert published["sum"] == pytest.approx(in_the_end["energy"] / MICRO, abs=1e-3)
-    verdict = verify(tmp_path / "data")
-    assert verdict.ok, verdict.problems
+    assert published["sum"] == pytest.approx(kept.restated["energy"] / MICRO, abs=1e-3)
