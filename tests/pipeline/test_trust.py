@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import quality as q
 from pipeline import trust
-from pipeline.batch import DERIVED, INPUT, Header, make
+from pipeline.batch import DERIVED, INPUT, Batch, Header, make
 from pipeline.clock import Clock
 from pipeline.counters import Counters
 from pipeline.normalise import distrust
@@ -55,16 +55,11 @@ async def test_an_untrusted_boot_is_moved_when_the_clock_is_set(
 
     The next reading is 1006 at NOW + 1 s: 6 kWh over the whole gap, in one row; nothing is lost to the lost clock.
     """
-    table, wall = meter_table(), [10 * SECOND]
-    log = await open_log(tmp_path, Clock(anchor_ns=NOW - HOUR))
-    ingest = ingest_of(log, table)
-    await ingest.accept(make(Header("m", 1, log.clock.boot, NOW - HOUR, 0), NOW - HOUR, [0], 1_000.0))
-    await log.close()
-
-    clock, counters = Clock(anchor_ns=10 * SECOND, trusted=False), Counters()
+    await earlier_boot(tmp_path, NOW - HOUR, 1_000.0)
+    wall, clock, counters = [10 * SECOND], Clock(anchor_ns=10 * SECOND, trusted=False), Counters()
     log = await open_log(tmp_path, clock)
     first_boot, begun = clock.boot, log.position
-    ingest = ingest_of(log, table)
+    ingest = ingest_of(log, meter_table())
     revision.recover(log, {"m": ingest})
     stamp = clock.now_ns()
     await ingest.accept(make(Header("m", 1, first_boot, clock.now_ns(), 0), stamp, [0], 1_004.0))
@@ -80,18 +75,10 @@ async def test_an_untrusted_boot_is_moved_when_the_clock_is_set(
     assert abs(clock.now_ns() - NOW) < HOUR
     await ingest.accept(make(Header("m", 1, clock.boot, clock.now_ns(), 0), NOW + SECOND, [0], 1_006.0))
 
-    batches = [b for w in log.read(begun) for b in w.batches]
-    moved = next(b for b in batches if b.header.boot == first_boot)
-    assert moved.quality.tolist() == [q.CLOCK | q.UNCERTAIN]
     offset = log.reader.boots[first_boot]
     assert offset is not None
     assert NOW - before_ns - SECOND < offset <= NOW - stamp
-    assert moved.time_ns.tolist() == [stamp + offset]
-    (note,) = [b for b in batches if b.header.note]
-    assert note.header.note == {"clock": {"boot": first_boot, "offset_ns": offset}}
-    assert note.series.tolist() == [OFFSET_SERIES]
-    amounts = [r for r in plain(b for b in batches if b.header.stratum == DERIVED) if r[0] == 1]
-    assert [(r[2], r[3]) for r in amounts] == [(3_601.0, "6.0")]
+    the_lost_hour_is_one_row([b for w in log.read(begun) for b in w.batches], first_boot, stamp, offset)
     assert len(caplog.records) == 2  # not set; set
     task.cancel()
     await log.close()
@@ -101,12 +88,29 @@ async def test_an_untrusted_boot_is_moved_when_the_clock_is_set(
     await reader_of_later.close()
 
 
+async def earlier_boot(folder: Path, at_ns: int, kwh: float) -> None:
+    """A boot that knew the time read one index, and ended."""
+    log = await open_log(folder, Clock(anchor_ns=at_ns))
+    ingest = ingest_of(log, meter_table())
+    await ingest.accept(make(Header("m", 1, log.clock.boot, at_ns, 0), at_ns, [0], kwh))
+    await log.close()
+
+
+def the_lost_hour_is_one_row(batches: list[Batch], first_boot: str, stamp: int, offset: int) -> None:
+    """The untrusted row is moved and marked, a note says by how much, and the next amount lasts since the last boot."""
+    moved = next(b for b in batches if b.header.boot == first_boot)
+    assert moved.quality.tolist() == [q.CLOCK | q.UNCERTAIN]
+    assert moved.time_ns.tolist() == [stamp + offset]
+    (note,) = [b for b in batches if b.header.note]
+    assert note.header.note == {"clock": {"boot": first_boot, "offset_ns": offset}}
+    assert note.series.tolist() == [OFFSET_SERIES]
+    amounts = [r for r in plain(b for b in batches if b.header.stratum == DERIVED) if r[0] == 1]
+    assert [(r[2], r[3]) for r in amounts] == [(3_601.0, "6.0")]
+
+
 async def test_a_boot_that_ended_before_its_clock_was_set_holds_nobody_up_for_ever(tmp_path: Path) -> None:
     """Power comes, the clock says 1970, power goes; the next start has the right time and nothing is left behind."""
-    log = await open_log(tmp_path, Clock(anchor_ns=NOW - HOUR))
-    ingest = ingest_of(log, meter_table())
-    await ingest.accept(make(Header("m", 1, log.clock.boot, NOW - HOUR, 0), NOW - HOUR, [0], 1_000.0))
-    await log.close()
+    await earlier_boot(tmp_path, NOW - HOUR, 1_000.0)
     for _ in range(2):
         lost = Clock(anchor_ns=10 * SECOND, trusted=False)
         log = await open_log(tmp_path, lost)
@@ -148,10 +152,7 @@ async def test_a_batch_in_flight_while_the_clock_is_set_is_still_moved(tmp_path:
 
 async def test_a_clock_that_only_runs_on_is_not_set(tmp_path: Path) -> None:
     """The wall clock went back behind the log and nobody sets it: however often one looks, it stays untrusted."""
-    log = await open_log(tmp_path, Clock(anchor_ns=NOW + HOUR))
-    ingest = ingest_of(log, meter_table())
-    await ingest.accept(make(Header("m", 1, log.clock.boot, NOW + HOUR, 0), NOW + HOUR, [0], 1.0))
-    await log.close()
+    await earlier_boot(tmp_path, NOW + HOUR, 1.0)
     clock, looks = Clock(anchor_ns=NOW, trusted=plausible(NOW, NOW + HOUR)), 0
     log = await open_log(tmp_path, clock)
 
