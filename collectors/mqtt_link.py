@@ -14,6 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from collectors.mqtt_client import client_of, connect, port_of
+from collectors.reaching import why_not
 from config.errors import Unavailable
 from config.protocols.mqtt import Broker
 
@@ -94,7 +95,7 @@ class Link:
         except (OSError, TimeoutError, Unavailable) as error:
             if self._connected.done():
                 raise
-            why = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+            why = why_not(error)
             tls = self._connection.tls
             if tls is not None and tls.certificate is None and not isinstance(error, TimeoutError):
                 why += "; if the broker wants a client certificate, name one: tls: {certificate: …, key: …}"

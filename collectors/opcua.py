@@ -15,9 +15,10 @@ from collectors.opcua_history import History
 from collectors.opcua_intake import Intake, items_of
 from collectors.opcua_poll import poll
 from collectors.opcua_recover import conclude, missed_of, told
-from collectors.opcua_session import Session, connect, explain
+from collectors.opcua_session import Session, connect
 from collectors.opcua_subscription import Subscription
 from collectors.opcua_values import Heard
+from collectors.reaching import why_not
 from collectors.rows import Rows
 from config.bindings import BoundDevice
 from config.errors import Unavailable
@@ -123,7 +124,7 @@ class OpcuaCollector:
             self._fail(Gap.REFUSED, error)
         except (TimeoutError, OSError, ua.UaError) as error:
             after_s = _RETRY_S if isinstance(error, TimeoutError) else None
-            words = f"{self._connection.url} cannot be subscribed: {explain(error)}"
+            words = f"{self._connection.url} cannot be subscribed: {why_not(error)}"
             self._fail(Gap.REFUSED, Unavailable(words, after_s))
 
     # ── what was missed ───────────────────────────────────────────────────────────────────────────
@@ -179,13 +180,13 @@ class OpcuaCollector:
             self._wake.set()
 
     def _lost(self, error: Exception) -> None:
-        self._fail(Gap.DISCONNECTED, Unavailable(f"{self._connection.url} is lost: {explain(error)}"))
+        self._fail(Gap.DISCONNECTED, Unavailable(f"{self._connection.url} is lost: {why_not(error)}"))
 
     def _poll_ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, (TimeoutError, OSError, ua.UaError)):
             after_s = _RETRY_S if isinstance(error, TimeoutError) else None
-            words = f"{self._connection.url} does not answer: {explain(error)}"
+            words = f"{self._connection.url} does not answer: {why_not(error)}"
             self._fail(Gap.TIMEOUT, Unavailable(words, after_s))
         elif isinstance(error, Exception):
             self._failure = error

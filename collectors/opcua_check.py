@@ -11,8 +11,9 @@ from asyncua import ua
 
 from collectors.opcua_certificates import chain, thumbprint
 from collectors.opcua_security import Offer, chosen, faults_of, names, offered, own_of, wanted
-from collectors.opcua_session import connect, explain
+from collectors.opcua_session import connect
 from collectors.opcua_trust import ends_soon
+from collectors.reaching import why_not
 from config.errors import Unavailable
 from config.protocols.opcua import OpcuaConnection
 
@@ -37,7 +38,7 @@ async def examine(connection: OpcuaConnection, certs: Path) -> list[Finding]:
     except (TimeoutError, OSError, ua.UaError) as error:
         host = urlsplit(connection.url).netloc
         mend = f"see that the server runs and that a firewall lets {host} through"
-        return [Finding(False, f"{connection.url} cannot be reached: {explain(error)}", mend)]
+        return [Finding(False, f"{connection.url} cannot be reached: {why_not(error)}", mend)]
     found = [_clock(offer), *_endpoint(offer, connection, certs), *_own(connection, certs)]
     if all(f.sound for f in found):
         found.append(await _session(connection, certs))

@@ -158,7 +158,7 @@ async def connect(connection: OpcuaConnection, on_lost: Callable[[Exception], No
         await client.connect()
         return await _session(client, connection)
     except (TimeoutError, OSError, ua.UaError) as error:
-        words = (refusal(error, client) if client is not None else "") or explain(error)
+        words = (refusal(error, client) if client is not None else "") or why_not(error)
         _cut(client)
         raise Unavailable(f"{connection.url} cannot be opened: {words}") from error
     except BaseException:
@@ -169,14 +169,6 @@ async def connect(connection: OpcuaConnection, on_lost: Callable[[Exception], No
 def _cut(client: Client | None) -> None:
     if client is not None:
         client.disconnect_socket()
-
-
-def explain(error: BaseException) -> str:
-    """Return what went wrong in words; a bare timeout has none of its own."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    words = why_not(error) if isinstance(error, OSError) else str(error)
-    return words or type(error).__name__
 
 
 async def _session(client: Client, connection: OpcuaConnection) -> Session:

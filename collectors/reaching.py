@@ -1,4 +1,4 @@
-"""An error of opening a connection in; why nothing is reached there out, in the same words under every event loop."""
+"""An error of a connection in; why nothing is reached there out, in the same words under every event loop."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ _WORDS: Final = {
 }
 
 
-def why_not(error: OSError | UnicodeError) -> str:
-    """Return what kept a connection from being opened: what is known of the cause, else the error's own words."""
+def why_not(error: BaseException) -> str:
+    """Return why nothing is reached, or no longer: what is known of the cause, else the error's own words."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     if isinstance(error, socket.gaierror | UnicodeError):
         return "its name is not known here; look at its spelling, and at this machine's name server"
-    words = str(error)  # of a host with several addresses it holds each one's error
-    numbers = {int(number) for number in re.findall(r"\[Errno (\d+)\]", words)}
+    words = str(error) or type(error).__name__
+    # Of a host with several addresses it holds the error of each.
+    numbers = {int(number) for number in re.findall(r"\[Errno (\d+)\]", words)} if isinstance(error, OSError) else set()
     return _WORDS.get(numbers.pop(), words) if len(numbers) == 1 else words

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from config.errors import GatewayError
-from config.explain import explain as explain_form
+from config.explain import explain
 from config.load import load
 from config.protocols.opcua import OpcuaConnection, OpcuaPoint, OpcuaSecurity
 from config.strict import Secret
@@ -85,7 +85,7 @@ def _connection(server: str, security: str, user: str, config: Path | None) -> O
         named = {"username": user, "password": Secret(env=_PASSWORD)} if user else {}
         return OpcuaConnection.model_validate({"protocol": "opcua", "url": server, "security": secured, **named})
     except ValidationError as error:
-        said = (f"{'.'.join(map(str, e['loc']))}: {explain_form(e, OpcuaConnection)}" for e in error.errors())
+        said = (f"{'.'.join(map(str, e['loc']))}: {explain(e, OpcuaConnection)}" for e in error.errors())
         raise typer.BadParameter("; ".join(said)) from None
 
 
@@ -95,7 +95,8 @@ async def _browsed(
     from asyncua import ua
 
     from collectors.opcua_browse import browse as walk
-    from collectors.opcua_session import connect, explain
+    from collectors.opcua_session import connect
+    from collectors.reaching import why_not
 
     session = await connect(connection, lambda _: None, certs)
     try:
@@ -107,7 +108,7 @@ async def _browsed(
         tree = await walk(session, place.node, depth, most, lambda n: err.print(f"  {n} nodes", markup=False))
         return tree, session.places.namespaces
     except (TimeoutError, OSError, ua.UaError) as error:
-        raise GatewayError(f"{connection.url} stopped answering: {explain(error)}") from error
+        raise GatewayError(f"{connection.url} stopped answering: {why_not(error)}") from error
     finally:
         await session.close(within_s=connection.timeout_s)
 
