@@ -22,6 +22,7 @@ S = 1_000_000_000
 MIN = 60 * S
 HOUR = 60 * MIN
 DAY = 24 * HOUR
+DAY_0 = 20_000 * DAY
 HEADER = Header("floor", 1, "boot", 0, 0)
 ALL = dict(limit=1_000_000)
 
@@ -40,6 +41,11 @@ class Row:
 
     def bucket(self, step_ns: int) -> int:
         return (self.time_ns - (1 if self.span_ns else 0)) // step_ns * step_ns
+
+
+def minutes(series: int, day: int, n: int = 1_440) -> list[Row]:
+    """Return an instant a minute of a day counted from DAY_0, its value the number of the minute."""
+    return [Row(series, DAY_0 + day * DAY + i * MIN, float(i)) for i in range(n)]
 
 
 def batch(rows: Sequence[Row]) -> Batch:
