@@ -11,7 +11,7 @@ import pytest
 from config.errors import GatewayError
 from tanflow.backup.taking import take
 from tanflow.backup.view import left_over
-from tests.operations.test_backup import held
+from tests.operations.backups import held
 
 
 class Compaction:

@@ -20,7 +20,7 @@ from tanflow.backup.origin import MARK, Restored
 from tanflow.backup.restoring import restore
 from tanflow.backup.taking import take
 from tanflow.backup.view import left_over, view
-from tests.operations.test_backup import changed, held
+from tests.operations.backups import changed, held
 from tests.tanflow.command import said
 
 
