@@ -11,11 +11,11 @@ from config.bindings import BoundDevice, series_key
 from config.formula import Call, FormulaError, Name, Node, parse
 from config.formula_plan import Expression
 from config.formula_units import check
-from config.grades import STANDARDS
-from config.model import Gateway
+from config.grades import STANDARDS, Grading
+from config.model import Asset, Gateway
 from config.points import Point
 from config.quantities import QUANTITIES
-from config.vocabulary import Vocabulary, grading_of
+from config.vocabulary import Vocabulary, grading_of, grading_said
 from config.windows import KEEP_H, During, EnergyIntensity, Formula, Window, minutes
 
 GRACE_S = 30.0
@@ -75,6 +75,20 @@ class Left(NamedTuple):
     why: str
 
 
+class Graded(NamedTuple):
+    """By which limits a figure is graded, or why by none."""
+
+    asset: str
+    kpi: str
+    found: Grading
+    of: Asset
+
+    @property
+    def why(self) -> str:
+        """It in words, which a gateway that runs has no need of until it is asked."""
+        return grading_said(self.of, self.found)
+
+
 class Wrong(NamedTuple):
     """A figure of the user's that cannot be computed: its window, and why."""
 
@@ -89,7 +103,7 @@ class Figures:
     found: dict[str, Figure] = field(default_factory=dict)
     own: dict[str, Figure] = field(default_factory=dict)  # by the name of their window
     left: list[Left] = field(default_factory=list)
-    grades: list[Left] = field(default_factory=list)  # by which limits a figure is graded, or why it is not
+    grades: list[Graded] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Figure]:
@@ -210,7 +224,7 @@ def _limits(
 ) -> tuple[float, float, float] | None:
     """Return the limits a figure is graded by; None with the reason in `result.grades`."""
     found = grading_of(words.assets[asset], grade)
-    result.grades.append(Left(asset, name, found.said))
+    result.grades.append(Graded(asset, name, found, words.assets[asset]))
     return found.limits
 
 

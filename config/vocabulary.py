@@ -12,6 +12,7 @@ from config.bindings import series_key
 from config.explain import nearest
 from config.formula import Call, Name, Node, parse
 from config.formula_plan import Amount, Constant, Level, Meaning, Term
+from config.grade_words import said
 from config.grades import Grading, grading
 from config.model import Asset, Gateway
 from config.points import Point
@@ -144,4 +145,10 @@ def grading_of(asset: Asset, grade: Grade) -> Grading:
     """Return the limits a standard sets for an asset by what it states."""
     stated = facts(asset)
     known = {c: f.strip("'") if f.startswith("'") else stated.get(f) for c, f in grade.where.items()}
-    return grading(grade.standard, {column: value for column, value in known.items() if value is not None})
+    called = {column: fact for column, fact in grade.where.items() if not fact.startswith("'")}
+    return grading(grade.standard, {column: value for column, value in known.items() if value is not None}, called)
+
+
+def grading_said(asset: Asset, found: Grading) -> str:
+    """Return by which row an asset is graded, or why by none, in English."""
+    return said(found, {name: fact.unit for name, fact in asset_types.load_all()[asset.type].facts.items()})

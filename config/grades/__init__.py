@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Final, Literal
 
 _SAME: Final = 0.01  # a size is the listed one within 1 %: 37 and 37.0 kW, 0.70 and 0.7 MPa
 Facts = Mapping[str, float | str]
@@ -69,46 +69,64 @@ STANDARDS: Final[dict[str, Standard]] = {
 }
 
 
+Why = Literal["graded", "not_stated", "no_table", "no_size", "no_row", "incomplete"]
+
+
 @dataclass(frozen=True, slots=True)
-class Grading:
-    """The limits of grades 1, 2 and 3 [unit of the standard], None where there are none; `said` tells why or which,
-    `source` where the row was taken from.
+class Reason:
+    """By which row a machine is graded, or why by none: `why`, with the facts it is about.
+
+    `stated` what the machine states of it, `facts` what is missing or fits no row, `listed` the sizes next to it.
     """
 
+    why: Why
+    standard: str
+    stated: Facts = field(default_factory=dict)
+    facts: tuple[str, ...] = ()
+    listed: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """The limits of grades 1, 2 and 3 [unit], None where there are none; `source` where the row was taken from."""
+
     limits: tuple[float, float, float] | None
-    said: str
+    reason: Reason
+    unit: str = ""
     source: str = ""
 
 
-def grading(standard: str, facts: Facts) -> Grading:
-    """Return the limits a standard sets for a machine; `facts` are named as the table's columns."""
-    table = STANDARDS[standard]
+def grading(standard: str, facts: Facts, called: Mapping[str, str] | None = None) -> Grading:
+    """Return the limits a standard sets for a machine; `facts` are named as the table's columns, `called` renames them
+    for whoever is told.
+    """
+    table, names = STANDARDS[standard], called or {}
+
+    def ungraded(why: Why, *columns: str, listed: tuple[float, ...] = (), about: tuple[str, ...] = ()) -> Grading:
+        stated = {names.get(c, c): facts[c] for c in about or columns if c in facts}
+        return Grading(None, Reason(why, table.title, stated, tuple(names.get(c, c) for c in columns), listed))
+
     wanted = (*table.words, *table.sizes)
     missing = [name for name in wanted if name not in facts]
     if missing:
-        return Grading(None, f"no grade by {table.title}: {', '.join(missing)} not stated")
+        return ungraded("not_stated", *missing)
     found = [row for row in _rows(table.file) if all(str(row[w]) == str(facts[w]) for w in table.words)]
     if not found:
-        asked = ", ".join(str(facts[w]) for w in table.words)
-        return Grading(None, f"{table.title} has no table for {asked}; known: {_known(table)}")
+        return ungraded("no_table", about=table.words)
     for size in table.sizes:
         found, listed = [r for r in found if _same(r[size], facts[size])], found
         if not found:
-            return Grading(None, f"no limit for this size: {table.title} lists {size} {_around(listed, size, facts)}")
+            return ungraded("no_size", size, listed=_around(listed, size, facts))
     for name in table.ranges:
         found = [row for row in found if _within(row, name, facts)]
         if not found:
-            return Grading(None, f"no limit for this size: {table.title} has no row for {name} {facts.get(name)}")
-    return _limits(table, found[0], wanted, facts)
-
-
-def _limits(table: Standard, row: Mapping[str, str], wanted: tuple[str, ...], facts: Facts) -> Grading:
-    asked = ", ".join(f"{v:g}" if isinstance(v := facts[w], float) else str(v) for w in wanted)
+            return ungraded("no_row" if name in facts else "not_stated", name)
+    row = found[0]
     if not all(row[column] for column in table.grades):
-        return Grading(None, f"no grade: the row of {table.title} for {asked} is not complete in our source")
+        return ungraded("incomplete", about=wanted)
     first, second, third = (float(row[column]) for column in table.grades)
-    said = f"{table.title}, {asked}: {first:g}, {second:g}, {third:g} {table.unit}"
-    return Grading((first, second, third), said, row["source"])
+    reason = Reason("graded", table.title, {names.get(c, c): facts[c] for c in wanted})
+    return Grading((first, second, third), reason, table.unit, row["source"])
 
 
 def _same(listed: str, stated: float | str) -> bool:
@@ -128,20 +146,14 @@ def _within(row: Mapping[str, str], name: str, facts: Facts) -> bool:
     return (not low or size > float(low)) and (not high or size <= float(high))
 
 
-def _around(rows: list[dict[str, str]], size: str, facts: Facts) -> str:
+def _around(rows: list[dict[str, str]], size: str, facts: Facts) -> tuple[float, ...]:
     """Return the listed sizes next to a stated one."""
     listed = sorted({float(row[size]) for row in rows})
     try:
         stated = float(facts[size])
     except ValueError:
-        return ", ".join(f"{s:g}" for s in listed)
-    below, above = [s for s in listed if s < stated][-1:], [s for s in listed if s > stated][:1]
-    return f"{' and '.join(f'{s:g}' for s in (*below, *above))}, not {stated:g}"
-
-
-def _known(table: Standard) -> str:
-    words = dict.fromkeys("/".join(row[w] for w in table.words) for row in _rows(table.file))
-    return ", ".join(words)
+        return tuple(listed)
+    return (*[s for s in listed if s < stated][-1:], *[s for s in listed if s > stated][:1])
 
 
 @cache

@@ -13,11 +13,11 @@ from config.formula import parse
 from config.formula_units import check
 from config.grades import STANDARDS, grading
 from config.kpis import Figure, figures, tolerance
+from config.model import Asset, Gateway
 from config.model import AssetType as TypeName
-from config.model import Gateway
 from config.points import Point
 from config.quantities import QUANTITIES, unit_of
-from config.vocabulary import Vocabulary
+from config.vocabulary import Vocabulary, grading_of, grading_said
 from pipeline.figures import Limits
 
 TYPES = load_all()
@@ -152,7 +152,7 @@ def test_compressors_are_graded_by_gb_19153(row: dict[str, str]) -> None:
     limits = [row[name] for name in ("grade1_kw_per_m3min", "grade2", "grade3_limit")]
     found_ = grading("gb19153_2019", facts)
     assert found_.limits == (tuple(map(float, limits)) if all(limits) else None)
-    assert found_.limits or "not complete" in found_.said
+    assert found_.reason.why == ("graded" if found_.limits else "incomplete")
 
 
 @pytest.mark.parametrize(
@@ -180,10 +180,38 @@ def test_a_size_that_is_not_listed_has_no_limit() -> None:
         "rated_power_kw": 60.0,
         "discharge_gauge_mpa": 0.7,
     }
-    said = grading("gb19153_2019", facts).said
-    assert said == "no limit for this size: GB 19153-2019 lists rated_power_kw 55 and 75, not 60"
-    assert "not stated" in grading("gb19153_2019", {"drive": "fixed_speed_oil_injected_rotary"}).said
-    assert "has no table" in grading("gb19153_2019", facts | {"drive": "centrifugal"}).said
+    reason = grading("gb19153_2019", facts).reason
+    assert (reason.why, reason.listed) == ("no_size", (55.0, 75.0))
+    assert grading("gb19153_2019", {"drive": "fixed_speed_oil_injected_rotary"}).reason.why == "not_stated"
+    assert grading("gb19153_2019", facts | {"drive": "centrifugal"}).reason.why == "no_table"
+
+
+SCREW = {"drive": "variable_speed_oil_injected_rotary", "cooling": "air", "pressure_mpa": 0.7}
+CHILLER = {"use": "data_centre", "condenser": "evaporative"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "kpi", "facts", "words"),
+    [
+        ("compressor", "specific-power-loaded", SCREW | {"rated_kw": 75}, "no grade: the row of GB 19153-2019 for "
+         "Drive: variable speed, oil-injected screw; Cooling: air; 75 kW; 0.7 MPa is not complete in our source"),
+        ("compressor", "specific-power-loaded", SCREW | {"rated_kw": 60},
+         "no grade: for Rated power GB 19153-2019 lists 55 kW, 75 kW, not 60 kW"),
+        ("compressor", "specific-power-loaded", {"cooling": "air", "rated_kw": 55},
+         "no grade by GB 19153-2019: not stated: Drive (drive), Rated pressure (pressure_mpa)"),
+        ("chiller", "full-load-cop", CHILLER,
+         "no grade: GB 19577-2024 has no table for Use: data centre; Condenser: evaporative; COPc"),
+        ("boiler", "efficiency", {"boiler": "biomass"},
+         "no grade by GB 24500-2020: not stated: Capacity (capacity_t_h)"),
+        ("boiler", "efficiency", {"boiler": "biomass", "capacity_t_h": -1.0},
+         "no grade: for Capacity GB 24500-2020 has no row with -1 t/h"),
+    ],
+)  # fmt: skip
+def test_why_there_is_no_grade_is_told_in_plain_words(kind: str, kpi: str, facts: dict[str, Any], words: str) -> None:
+    asset = Asset.model_validate({"type": kind, "facts": facts})
+    grade = TYPES[kind].kpis[kpi].grade
+    assert grade is not None
+    assert grading_said(asset, grading_of(asset, grade)) == words
 
 
 def test_a_measured_value_is_graded_with_the_tolerance_of_its_standard() -> None:

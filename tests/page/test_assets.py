@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.async_api import Page
 
+from config import asset_types
+from config.model import Asset
+from config.vocabulary import grading_of, grading_said
 from tests.page.conftest import Look
 from tests.page.plant import Plant
 from tests.page.view import LOOKS, Language, Theme
 
 ASSET = "#/assets/compressor-2"
 POWER = "tr.asset:has(a[href$='main-meter']) .of-power .amount"
+SCREW = {"drive": "variable_speed_oil_injected_rotary", "cooling": "air", "pressure_mpa": 0.7}
 DRAWN = ".trend canvas"
 
 
@@ -193,6 +198,63 @@ async def test_gaps_marks_and_bands_are_computed_as_by_hand(look: Look) -> None:
     runs = await js("states", f"m.runs({STATES}, {{from: 0, to: 300000}}, 60000)")
     held = [(run["from"], run["to"], run["value"]) for run in runs]
     assert held == [(0, 120_000, 1), (120_000, 240_000, None), (240_000, 300_000, 0)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "kpi", "facts", "chinese"),
+    [
+        ("compressor", "specific-power-loaded", SCREW | {"rated_kw": 75},
+         "未分级：在所用资料中，GB 19153-2019 对应驱动方式：变频喷油螺杆；冷却方式：风冷；75 kW；0.7 MPa的一行不完整"),
+        ("compressor", "specific-power-loaded", SCREW | {"rated_kw": 60},
+         "未分级：GB 19153-2019 列出的额定功率为 55 kW、75 kW，没有 60 kW"),
+        ("compressor", "specific-power-loaded", {"cooling": "air"},
+         "未分级：按 GB 19153-2019 分级还缺少驱动方式、额定功率、额定排气压力"),
+        ("chiller", "full-load-cop", {"use": "data_centre", "condenser": "evaporative"}, ""),
+        ("boiler", "efficiency", {"boiler": "biomass", "capacity_t_h": -1.0}, ""),
+    ],
+    ids=["blank", "size", "unstated", "table", "row"],
+)  # fmt: skip
+async def test_why_there_is_no_grade_is_told_in_the_readers_language(
+    look: Look, kind: str, kpi: str, facts: dict[str, Any], chinese: str
+) -> None:
+    """In English as the gateway itself says it, but for the keys of facts that are missing."""
+    asset = Asset.model_validate({"type": kind, "facts": facts})
+    grade = asset_types.load_all()[kind].kpis[kpi].grade
+    assert grade is not None
+    found = grading_of(asset, grade)
+    view = await look()
+    await view.show("#/assets", "tr.asset")
+
+    async def told(language: str) -> str:
+        script = """async ([reason, language]) => {
+            const [bands, words, format] = await Promise.all(
+                ["bands", "words", "format"].map((m) => import(`/js/${m}.js`)));
+            const t = await words.loadWords(language);
+            return bands.ungradedWords({t, format: format.createFormat(t, "UTC")}, reason);
+        }"""
+        return str(await view.page.evaluate(script, [asdict(found.reason), language]))
+
+    assert await told("en") == re.sub(r" \([a-z_]+\)", "", grading_said(asset, found))
+    in_chinese = await told("zh-CN")
+    assert in_chinese == (chinese or in_chinese)
+    assert not re.search(r"[a-z]{3}|⟨|{", in_chinese)
+
+
+async def test_a_figure_without_a_grade_says_why(look: Look) -> None:
+    """The variable-speed machine, whose row is blank in our source, as if its first window had closed."""
+    view = await look("zh-CN")
+    await view.show("#/assets", "tr.asset")
+    script = """async () => {
+        const names = ["bands", "words", "format"];
+        const [bands, words, format] = await Promise.all(names.map((m) => import(`/js/${m}.js`)));
+        const t = await words.loadWords("zh-CN");
+        const {kpis} = await (await fetch("/api/assets/compressor-1")).json();
+        const shown = bands.figures({t, format: format.createFormat(t, "UTC")}, () => {});
+        shown.take(kpis.map((kpi) => ({...kpi, value: 6, end_ns: 1e18})));
+        return [...shown.node.querySelectorAll(".standard")].map((told) => told.textContent);
+    }"""
+    (told,) = [words for words in await view.page.evaluate(script) if words.startswith("未分级")]
+    assert "变频喷油螺杆" in told
 
 
 async def _until_said(page: Page, words: str) -> None:

@@ -109,6 +109,7 @@ async def test_an_asset_shows_its_points_states_and_figures_with_their_bands(tmp
         assert kpi["higher_is_better"] is False
         assert kpi["standard"]["title"] == "GB 19153-2019"
         assert kpi["standard"]["source"]
+        assert (kpi["graded"][:21], kpi["ungraded"]) == ("GB 19153-2019 (Drive:", None)
         unseen = next(kpi for kpi in found["kpis"] if kpi["name"] == "specific-power")
         assert (unseen["value"], unseen["end_ns"], unseen["limits"]) == (None, None, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from config.asset_types import Kpi
 from config.grades import STANDARDS
 from config.kpis import Figure
 from config.model import Asset
-from config.vocabulary import facts, grading_of
+from config.vocabulary import facts, grading_of, grading_said
 from pipeline.clock import SECOND_NS
 from pipeline.quality import describe
 from tanflow.account import Stretch
@@ -138,14 +138,15 @@ class Details:
 def _bands(figure: Figure, asset: Asset, kpi: Kpi | None) -> dict[str, Any]:
     """Return the limits of grades 1 to 3 with who sets them; None where the asset has none, and why."""
     if kpi is None or kpi.grade is None:
-        return {"limits": None, "higher_is_better": None, "standard": None, "graded": None}
+        return {"limits": None, "higher_is_better": None, "standard": None, "graded": None, "ungraded": None}
     standard, grading = STANDARDS[kpi.grade.standard], grading_of(asset, kpi.grade)
     limits = dict(zip(("1", "2", "3"), figure.limits, strict=True)) if figure.limits else None
     return {
         "limits": limits,
         "higher_is_better": standard.higher,
         "standard": {"title": standard.title, "source": grading.source} if limits else None,
-        "graded": grading.said,
+        "graded": grading_said(asset, grading),
+        "ungraded": None if limits else asdict(grading.reason),
     }
 
 

@@ -5,7 +5,7 @@ import {api} from "./api.js";
 import {figures} from "./bands.js";
 import {el, setText, show, sign, table} from "./dom.js";
 import {readings} from "./live.js";
-import {carrierName, runsAs, TROUBLE, typeName} from "./names.js";
+import {carrierName, factText, runsAs, TROUBLE, typeName} from "./names.js";
 import {origin} from "./origin.js";
 import {poll} from "./poll.js";
 import {address} from "./address.js";
@@ -136,17 +136,6 @@ function header(context, about) {
       show(state.value, ...stateOf(t, asset));
     },
   };
-}
-
-const FACT_UNITS = {
-  kw: "kW", mpa: "MPa", bar: "bar", m3_min: "m³/min", celsius: "°C", kwh: "kWh", kwh_t: "kWh/t", t_h: "t/h", kj_kg: "kJ/kg", m2: "m²", k: "K", pct: "%",
-}; // by the end of a fact's name
-const FACT_UNIT = new RegExp(`_(${Object.keys(FACT_UNITS).join("|")})$`);
-
-function factText({t, format}, name, value) {
-  const [, unit = ""] = FACT_UNIT.exec(name) ?? [];
-  const shown = typeof value === "number" ? format.number(value) : t.maybe(`page.assets.fact_value.${value}`) ?? value;
-  return unit ? `${shown} ${FACT_UNITS[unit]}` : shown;
 }
 
 function stateOf(t, {state, running}) {

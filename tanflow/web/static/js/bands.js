@@ -1,7 +1,7 @@
 // The figures of an asset's last windows in; each with its value on the scale of its grades, out.
 
 import {el, show, svg} from "./dom.js";
-import {kpiName, qualityOfWords} from "./names.js";
+import {factText, kpiName, qualityOfWords} from "./names.js";
 
 const ROOM = 0.35; // beyond the outer limits, as a share of what lies between them
 const WIDTH = 1000; // of the drawing's own units
@@ -56,7 +56,22 @@ function item(context, kpi, choose) {
     outside(context, kpi),
     kpi.limits ? el("p", {class: "soft small standard"}, `${kpi.standard.title} · ${limitsText(context, kpi)} · ${t(`page.assets.kpi.${kpi.higher_is_better ? "higher" : "lower"}_better`)}`) : null,
     kpi.limits ? el("p", {class: "soft small standard"}, t("page.assets.kpi.source", {source: kpi.standard.source})) : null,
-    !kpi.limits && kpi.graded ? el("p", {class: "soft small standard", lang: "en"}, kpi.graded) : null);
+    kpi.ungraded ? el("p", {class: "soft small standard"}, ungradedWords(context, kpi.ungraded)) : null);
+}
+
+/** Return why a standard sets no limits: the gateway's reason with names of facts and words the reader knows. */
+export function ungradedWords(context, {why, standard, stated, facts, listed}) {
+  const {t} = context;
+  const nameOf = (fact) => t.maybe(`page.assets.fact.${fact}`) ?? fact;
+  const sizeOf = (fact, value) => factText(context, fact, `${value}`); // as a plate says it: 75, not 75.0
+  const valueOf = ([fact, value]) => {
+    const text = sizeOf(fact, value);
+    return typeof value === "string" && t.maybe(`page.assets.fact.${fact}`) ? t("page.assets.ungraded.named", {name: nameOf(fact), value: text}) : text;
+  };
+  return t(`page.assets.ungraded.${why}`, {
+    standard, stated: Object.entries(stated).map(valueOf).join(t("page.assets.ungraded.apart")), facts: facts.map(nameOf).join(t("page.assets.comma")),
+    listed: facts.flatMap((fact) => listed.map((size) => sizeOf(fact, size))).join(t("page.assets.comma")),
+  });
 }
 
 // The gateway's own grade, which knows its standard's tolerance; else by the limits alone.

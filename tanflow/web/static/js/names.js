@@ -42,6 +42,18 @@ export function seriesName(t, key, quantity) {
 
 export const kpiName = (t, name) => t.maybe(`page.assets.kpi_name.${name}`) ?? pointName(t, name);
 
+const FACT_UNITS = {
+  kw: "kW", mpa: "MPa", bar: "bar", m3_min: "m³/min", celsius: "°C", kwh: "kWh", kwh_t: "kWh/t", t_h: "t/h", kj_kg: "kJ/kg", m2: "m²", k: "K", pct: "%",
+}; // by the end of a fact's name
+const FACT_UNIT = new RegExp(`_(${Object.keys(FACT_UNITS).join("|")})$`);
+
+/** Return what a machine states of itself, with its unit. */
+export function factText({t, format}, name, value) {
+  const [, unit = ""] = FACT_UNIT.exec(name) ?? [];
+  const shown = typeof value === "number" ? format.number(value) : t.maybe(`page.assets.fact_value.${value}`) ?? value;
+  return unit ? `${shown} ${FACT_UNITS[unit]}` : shown;
+}
+
 /** Return {severity, mark, words} of bits of quality. */
 export function qualityOf(t, bits) {
   const severity = SEVERITIES[(bits ?? 0) & 3];
