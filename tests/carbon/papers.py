@@ -28,6 +28,9 @@ areas:
       line-1: {type: production_line}
 """
 NOW_NS = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
+DIESEL = "genset.diesel/1/stationary_combustion/factor"
+GAS = "furnace-1.natural_gas/1/stationary_combustion/factor"
+HEAD = "kind,asset,carrier,from,to,quantity,unit,document_number,replaces"
 BOTH = Person("Ann", "Bo")
 
 
