@@ -27,7 +27,6 @@ _FORMS: Final = {
     r"^X+(\.X+)?$": "must be a format of digits, e.g. XXXXXX.XX",
     r"^[^\W_][\w-]*(\.[^\W_][\w-]*)?$": "must be the name of a window, or asset.kpi",
 }
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _HIDDEN: Final = re.compile(r"pass|token|secret|url|user|key|host", re.IGNORECASE)
 _SECRET: Final = "a secret is never written here; write {env: VARIABLE} or {file: path}"
 _TAGS: Final = {
@@ -48,8 +47,8 @@ _SENTENCES: Final = {
 
 
 def visible(text: str) -> str:
-    """Return a text that prints as one line whatever was written: control characters are shown as escapes."""
-    return _CONTROL.sub(lambda m: repr(m[0])[1:-1], text)
+    """Return a text that prints as one line whatever was written: what cannot be seen is shown as escapes."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
