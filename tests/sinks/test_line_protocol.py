@@ -1,4 +1,4 @@
-"""The encoder against influxdata's corpus, against a reader written for these tests, and in its promises."""
+"""The encoder against influxdata's corpus, and any point read back."""
 
 from __future__ import annotations
 
@@ -6,98 +6,18 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.errors import GatewayError
-from pipeline.batch import Batch, Header, make
-from pipeline.series import SeriesTable
-from pipeline.spec import Like, Spec
-from sinks import line_protocol
-from sinks.line_protocol import Encoder, Lines, encode_point
+from sinks.line_protocol import encode_point
+from tests.sinks.line_reader import Value, read, read_texts, read_value
 
 CORPUS = Path(__file__).parent.parent / "data" / "lineprotocol" / "encode.json"
 CASES = json.loads(CORPUS.read_text(encoding="utf-8"))["encode"]
-HEADER = Header("floor", 1, "boot", 0, 0)
-NAN = float("nan")
-
-Value = float | int | bool | str
-
-
-# ── a reader of line protocol, by the published grammar and independent of the encoder ────────────
-
-
-class Reader:
-    """One line, read from left to right."""
-
-    def __init__(self, line: bytes) -> None:
-        self.text, self.at = line.decode(), 0
-
-    def name(self, escapes: str, stops: str) -> str:
-        """Return what stands before an unescaped stop, without its escapes."""
-        out = ""
-        while self.at < len(self.text) and self.text[self.at] not in stops:
-            if self.text[self.at] == "\\" and self.text[self.at + 1 : self.at + 2] in [*escapes]:
-                self.at += 1
-            out += self.text[self.at]
-            self.at += 1
-        return out
-
-    def skip(self, char: str) -> bool:
-        found = self.text[self.at : self.at + 1] == char
-        self.at += found
-        return found
-
-    def value(self) -> str:
-        """Return the text of a field value, quotes and escapes included."""
-        start = self.at
-        if self.skip('"'):
-            self.name('"\\', '"')
-            assert self.skip('"')
-        else:
-            self.name("", ", ")
-        return self.text[start : self.at]
-
-
-def read_value(text: str) -> Value:
-    if text[0] == '"':
-        return Reader(text[1:-1].encode()).name('"\\', "")
-    if text in ("true", "false"):
-        return text == "true"
-    return int(text[:-1]) if text.endswith("i") else float(text)
-
-
-def read_texts(line: bytes) -> tuple[str, list[tuple[str, str]], dict[str, str], int]:
-    """Return (measurement, tags, fields as they are written, time) of one line."""
-    reader = Reader(line)
-    measurement, tags = reader.name(", ", ", "), []
-    fields: dict[str, str] = {}
-    while reader.skip(","):
-        key = reader.name(", =", ", =")
-        assert reader.skip("=")
-        tags.append((key, reader.name(", =", ", =")))
-    assert reader.skip(" ")
-    while not fields or reader.skip(","):
-        key = reader.name(", =", ", =")
-        assert reader.skip("=")
-        fields[key] = reader.value()
-    assert reader.skip(" ")
-    return measurement, tags, fields, int(reader.text[reader.at :])
-
-
-def read(line: bytes) -> tuple[str, list[tuple[str, str]], dict[str, Value], int]:
-    """Return (measurement, tags, fields, time) of one line."""
-    measurement, tags, fields, time_ns = read_texts(line)
-    return measurement, tags, {key: read_value(text) for key, text in fields.items()}, time_ns
-
-
-# ── influxdata's corpus ───────────────────────────────────────────────────────────────────────────
 
 
 def with_plain_floats(line: str) -> str:
@@ -131,8 +51,6 @@ def test_corpus(name: str) -> None:
         line = encode_point(*point_of(case))
         assert with_plain_floats(line.decode()) == with_plain_floats(case["output"]["result"])
 
-
-# ── round trips ───────────────────────────────────────────────────────────────────────────────────
 
 texts = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), min_size=1, max_size=12)
 awkward = st.text(st.sampled_from(' ,="\\#%é碳a'), min_size=1, max_size=6)
@@ -169,7 +87,7 @@ def test_any_point_reads_back_as_it_was(
         ("m", [("a", "b\nc")], {"a": 1.0}, "line break"),
         ("m", [], {"a\\": 1.0}, "backslash"),
         ("m", [], {}, "without fields"),
-        ("m", [], {"a": NAN}, "not a number"),
+        ("m", [], {"a": math.nan}, "not a number"),
         ("m", [], {"a": math.inf}, "not a number"),
         ("m", [], {"a": 2**63}, "64 bits"),
         ("#m", [], {"a": 1.0}, "comment"),
@@ -180,193 +98,3 @@ def test_what_the_protocol_cannot_express_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         encode_point(measurement, tags, fields, 0)
-
-
-# ── batches ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def spec(asset: str, field: str, measurement: str = "energy") -> Spec:
-    like = Like("floor", "power", "kW", 0, measurement, field)
-    return Spec(f"{asset}.{field}.power", (("asset", asset), ("site", "p")), like)
-
-
-def table_of(*specs: Spec) -> SeriesTable:
-    return SeriesTable(1, specs, {s.key: i for i, s in enumerate(specs)}, {})
-
-
-PLANT = table_of(
-    spec("m1", "power_kw"), spec("m1", "energy_kwh"), spec("m2", "power_kw"), spec("m1", "flow_m3_h", "process")
-)
-
-
-def batch_of(*rows: tuple[int, int, float] | tuple[int, int, float, int]) -> Batch:
-    """Return a batch of (series, time, value[, quality]) rows."""
-    full = [(*row, 0)[:4] for row in rows]
-    series, time_ns, value, quality = (list(column) for column in zip(*full, strict=True))
-    return make(HEADER, time_ns, series, value, quality)
-
-
-def text_of(lines: Lines) -> list[str]:
-    return lines.payload.decode().splitlines()
-
-
-def test_fields_of_one_instant_share_a_line() -> None:
-    lines = Encoder(PLANT).encode(batch_of((0, 5, 1.5), (2, 5, 2.0), (1, 5, 0.1), (3, 5, 7.0), (0, 6, 3.0)))
-    assert text_of(lines) == [
-        "energy,asset=m1,site=p power_kw=1.5,energy_kwh=0.1 5",
-        "energy,asset=m2,site=p power_kw=2.0 5",
-        "process,asset=m1,site=p flow_m3_h=7.0 5",
-        "energy,asset=m1,site=p power_kw=3.0 6",
-    ]
-    assert lines.rows.tolist() == [0, 2, 1, 3, 4]
-    assert lines.ends.tolist() == [2, 3, 4, 5]
-
-
-def test_a_float32_register_is_written_as_the_number_it_shows() -> None:
-    register, computed = spec("m1", "power_kw"), spec("m1", "energy_kwh")
-    register = replace(register, like=replace(register.like, relative=2.0**-23))
-    encoder = Encoder(table_of(register, computed))
-    shown = float(np.float32(449.1))  # 449.1000061035156
-    lines = encoder.encode(batch_of((0, 5, shown), (1, 5, shown), (0, 6, 0.1), (0, 7, 2.0**28), (0, 8, 1e300)))
-    assert text_of(lines) == [
-        f"energy,asset=m1,site=p power_kw=449.1,energy_kwh={shown} 5",
-        "energy,asset=m1,site=p power_kw=0.1 6",
-        "energy,asset=m1,site=p power_kw=268435456.0 7",  # a count: not 268435460, its shortest form as a float32
-        "energy,asset=m1,site=p power_kw=1e+300 8",
-    ]
-
-
-@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False) | st.floats(allow_nan=False), max_size=20))
-def test_what_a_float32_register_showed_reads_back_as_it(values: list[float]) -> None:
-    register = spec("m1", "power_kw")
-    encoder = Encoder(table_of(replace(register, like=replace(register.like, relative=2.0**-23))))
-    lines = encoder.encode(make(HEADER, np.arange(len(values)), np.zeros(len(values)), values))
-    got = {read(line)[3]: read(line)[2]["power_kw"] for line in lines.payload.splitlines()}
-    for at, value in enumerate(values):
-        if math.isfinite(value):
-            single = abs(value) < 2**24 and float(np.float32(value)) == value
-            assert got[at] == value or (single and np.float32(got[at]) == np.float32(value))
-
-
-def test_the_last_row_of_a_series_and_instant_wins() -> None:
-    lines = Encoder(PLANT).encode(batch_of((0, 5, 1.0, 2), (1, 5, 9.0), (0, 5, 2.0)))
-    assert text_of(lines) == ["energy,asset=m1,site=p power_kw=2.0,energy_kwh=9.0 5"]
-    assert lines.rows.tolist() == [2, 1]
-
-
-def test_quality_stands_beside_the_value_only_where_it_is_not_good() -> None:
-    lines = Encoder(PLANT).encode(batch_of((0, 5, 1.0, 17), (1, 5, 2.0), (0, 6, 1.0)))
-    assert text_of(lines) == [
-        "energy,asset=m1,site=p power_kw=1.0,power_kw_q=17i,energy_kwh=2.0 5",
-        "energy,asset=m1,site=p power_kw=1.0 6",
-    ]
-
-
-def test_what_is_not_a_number_leaves_its_quality_and_is_counted() -> None:
-    encoder = Encoder(PLANT)
-    lines = encoder.encode(
-        batch_of((0, 5, NAN, 18), (1, 5, 2.0), (0, 6, math.inf), (0, 7, NAN, 6), (0, 8, 4.0), (1, 8, NAN, 6))
-    )
-    assert text_of(lines) == [
-        "energy,asset=m1,site=p power_kw_q=18i,energy_kwh=2.0 5",
-        "energy,asset=m1,site=p power_kw_q=6i 7",
-        "energy,asset=m1,site=p power_kw=4.0,energy_kwh_q=6i 8",
-    ]
-    assert lines.unstorable == 4
-    assert lines.rows.tolist() == [0, 1, 3, 4, 5]
-
-
-def test_series_of_another_configuration_are_named_not_written() -> None:
-    lines = Encoder(PLANT).encode(batch_of((0, 5, 1.0), (99, 5, 1.0), (-1, 5, 1.0)))
-    assert text_of(lines) == ["energy,asset=m1,site=p power_kw=1.0 5"]
-    assert lines.unknown.tolist() == [1, 2]
-
-
-def test_nothing_gives_nothing() -> None:
-    lines = Encoder(PLANT).encode(make(HEADER, [], [], [], []))
-    assert (lines.payload, len(lines), len(lines.unknown)) == (b"", 0, 0)
-    assert len(Encoder(table_of()).encode(batch_of((0, 5, 1.0))).unknown) == 1
-
-
-def test_two_series_on_one_field_are_refused() -> None:
-    first, second = spec("m1", "power_kw"), spec("m1", "power_kw")
-    other = replace(second, key="m1.other.power")
-    with pytest.raises(GatewayError, match=r"m1\.power_kw\.power and m1\.other\.power would overwrite"):
-        Encoder(table_of(first, other))
-    with pytest.raises(GatewayError, match="power_kw_q"):
-        Encoder(table_of(first, spec("m1", "power_kw_q")))
-
-
-def test_names_of_any_script_and_a_percent_sign() -> None:
-    encoder = Encoder(table_of(spec("50% 碳,炉", "load %=x")))
-    lines = encoder.encode(batch_of((0, 5, 1.0), (0, 6, 2.0, 3)))
-    assert read(lines.payload.splitlines()[0]) == (
-        "energy", [("asset", "50% 碳,炉"), ("site", "p")], {"load %=x": 1.0}, 5,
-    )  # fmt: skip
-    assert read(lines.payload.splitlines()[1])[2] == {"load %=x": 2.0, "load %=x_q": 3}
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 3),
-            st.sampled_from([0, 1, 2**61, -(2**61)]) | times,
-            st.floats(),
-            st.sampled_from([0, 0, 6, 0xFFFF]),
-        ),
-        max_size=40,
-    )
-)
-def test_a_batch_says_what_its_rows_say(rows: list[tuple[int, int, float, int]]) -> None:
-    expected: dict[tuple[str, str, int], dict[str, Value]] = {}
-    for series, time_ns, value, quality in rows:
-        if not math.isfinite(value) and not quality:
-            continue
-        s = PLANT.spec(series)
-        fields = expected.setdefault((s.like.measurement, s.tags[0][1], time_ns), {})
-        fields.pop(s.like.field, None)
-        fields.pop(s.like.field + "_q", None)
-        if math.isfinite(value):
-            fields[s.like.field] = value
-        if quality:
-            fields[s.like.field + "_q"] = quality
-    lines = Encoder(PLANT).encode(batch_of(*rows) if rows else make(HEADER, [], [], [], []))
-    got = {}
-    for line in lines.payload.splitlines():
-        measurement, tags, fields, time_ns = read(line)
-        assert (measurement, tags[0][1], time_ns) not in got, "one line per tag set and instant"
-        got[measurement, tags[0][1], time_ns] = fields
-    assert got == expected
-    assert len(lines) == len(expected)
-
-
-def test_however_few_lines_are_made_at_a_time_they_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [(n % 4, 7 + n // 4, math.nan if n % 5 == 0 else float(n), n % 3) for n in range(90)]
-    whole = Encoder(PLANT).encode(batch_of(*rows))
-    assert len(whole) > 50
-    monkeypatch.setattr(line_protocol, "_LINES", 4)
-    found = Encoder(PLANT).encode(batch_of(*rows))
-    assert found.payload == whole.payload
-    assert found.rows.tolist() == whole.rows.tolist()
-
-
-def test_rows_are_attributed_to_their_lines() -> None:
-    rng = np.random.default_rng(3)
-    batch = make(HEADER, rng.integers(0, 20, 300), rng.integers(0, 4, 300), rng.normal(size=300))
-    lines = Encoder(PLANT).encode(batch)
-    starts = [0, *lines.ends[:-1].tolist()]
-    for text, start, end in zip(lines.payload.splitlines(), starts, lines.ends.tolist(), strict=True):
-        measurement, tags, fields, time_ns = read(text)
-        rows = lines.rows[start:end]
-        specs = [PLANT.spec(int(s)) for s in batch.series[rows]]
-        assert {(s.like.measurement, s.tags[0]) for s in specs} == {(measurement, tags[0])}
-        assert {int(t) for t in batch.time_ns[rows]} == {time_ns}
-        assert {s.like.field: float(v) for s, v in zip(specs, batch.value[rows], strict=True)} == fields
-
-
-def test_more_combinations_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinks.line_protocol._LAYOUT_BYTES", 1_000)
-    encoder = Encoder(PLANT)
-    for quality in range(50):
-        lines = encoder.encode(batch_of((0, 5, 1.0, quality)))
-        assert read(lines.payload.splitlines()[0])[2].get("power_kw_q", 0) == quality
