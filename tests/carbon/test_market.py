@@ -1,64 +1,28 @@
-"""The market-based method: who covers what, by how much, and which certificates may not."""
+"""The market-based method by hand: who covers what, by how much, and what is left uncovered."""
 
-from datetime import UTC, date, datetime
-from typing import Any
-from zoneinfo import ZoneInfo
+from __future__ import annotations
+
+from datetime import date
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from carbon.factor import EVER, Factor, FactorSteps, steps
-from carbon.market.allocation import Allocation, Instruments, Profile, allocate, edges
+from carbon.market.allocation import Instruments, Profile, allocate, edges
 from carbon.market.blend import instrument_factors, market_steps, uncovered_steps
-from carbon.market.certificates import Certificate, accept, markets_of
-from config.accounting import Contract
-from config.errors import GatewayError
-from pipeline.factors import Provenance
-
-MWH = 1_000_000_000  # [mWh]
-HOUR = 3_600_000_000_000
-CHINA, SPAIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Madrid")
-MEE = Provenance("MEE+NBS", "公告2025年", 2023, "2025-12-31", "co2", "https://www.mee.gov.cn")
-EX_MARKET = FactorSteps.constant(Factor("mee-nbs/CN/ex_market/2023", "kWh", (0.6096, 0, 0, 0, 0), 1.0, MEE))
-
-
-def hours(year: int, month: int, count: int, zone: ZoneInfo = CHINA) -> np.ndarray:
-    first = int(datetime(year, month, 1, tzinfo=zone).timestamp()) * 1_000_000_000
-    return first + np.arange(count, dtype=np.int64) * HOUR
-
-
-def gec(id: str = "gec-1", **changed: Any) -> Certificate:
-    said: dict[str, Any] = {
-        "id": id, "kind": "GEC", "market": "CN", "technology": "wind", "produced": "2025-03", "mwh": 600,
-        "first_id": f"{id}-00001", "cancelled": date(2026, 1, 20), "cancelled_for": "Factory",
-    }  # fmt: skip
-    said |= changed
-    return Certificate.model_validate({"last_id": f"{id}-{int(said['mwh']):05d}"} | said)
-
-
-def contract(**changed: Any) -> Contract:
-    said = {"supplier": "Wind farm", "kg_per_kwh": 0, "valid_from": date(2025, 1, 1), "valid_to": date(2025, 12, 31)}
-    return Contract.model_validate(said | changed)
-
-
-def covered(got: Allocation, id: str) -> np.ndarray:
-    (found,) = (amounts for name, amounts in got.covered.items() if name.startswith(f"{id} "))
-    return found
-
-
-def factors_of(start_ns: np.ndarray, got: Allocation, instruments: Instruments, *, hourly: bool = False) -> FactorSteps:
-    cuts = edges(start_ns, instruments.contracts, CHINA, hourly=hourly)
-    return market_steps(start_ns, got, cuts, EX_MARKET, instrument_factors(instruments), CHINA)
-
-
-def emitted(start_ns: np.ndarray, amount: np.ndarray, found: FactorSteps) -> np.ndarray:
-    return amount * np.array([f.total for f in found.factors])[found.at(start_ns)]
-
-
-# ── worked examples ───────────────────────────────────────────────────────────────────────────────
+from tests.carbon.instruments import (
+    CHINA,
+    EX_MARKET,
+    MEE,
+    MWH,
+    SPAIN,
+    contract,
+    covered,
+    emitted,
+    factors_of,
+    gec,
+    hours,
+)
 
 
 def test_china_by_hand() -> None:
@@ -203,9 +167,6 @@ def test_a_residual_factor_that_changes_within_a_month() -> None:
     assert emitted(start, bought, found).sum() == pytest.approx(25e9 * 0.6096 + 25e9 * 0.5)
 
 
-# ── what is uncovered ─────────────────────────────────────────────────────────────────────────────
-
-
 def test_without_a_residual_mix_the_location_average_is_a_disclosed_fallback() -> None:
     location = FactorSteps.constant(Factor("grid", "kWh", (0.4419, 0, 0, 0, 0), 1.0, MEE))
     found, findings = uncovered_steps("residual_mix", None, location)
@@ -214,148 +175,3 @@ def test_without_a_residual_mix_the_location_average_is_a_disclosed_fallback() -
     assert "residual_mix is not available" in findings[0]
     assert uncovered_steps("ex_market", EX_MARKET, location) == (EX_MARKET, [])
     assert uncovered_steps("location_average", EX_MARKET, location)[0].factors[0].provenance.variant == "fallback"
-
-
-# ── quality criteria ──────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("changed", "why"),
-    [
-        ({"cancelled": None}, "not cancelled"),
-        ({"cancelled": date(2026, 5, 1)}, "after the report's deadline of 2026-04-30"),
-        ({"cancelled_for": "Neighbour"}, "cancelled for Neighbour, not for Factory"),
-        ({"market": "GB", "kind": "REGO"}, "of the market GB, which is not that of consumption in CN-GD"),
-        # Two years, the month of production counted: of January 2024 the last day is 2025-12-31.
-        ({"produced": "2024-01"}, "expired on 2025-12-31, cancelled on 2026-01-20"),
-        ({"issued": date(2026, 2, 1)}, "cancelled before they were issued"),
-    ],
-)
-def test_certificates_that_are_not_counted(changed: dict[str, Any], why: str) -> None:
-    kept, findings = accept([gec(**changed)], "CN-GD", "Factory", date(2026, 4, 30))
-    assert kept == []
-    assert why in findings[0]
-
-
-def test_certificates_are_used_once() -> None:
-    first, again = gec(), gec("gec-9", produced="2025-04", first_id="gec-1-00600", last_id="gec-1-00609", mwh=10)
-    kept, findings = accept([again, first], "CN-GD", "factory")
-    assert kept == [first]
-    assert findings == [
-        f"certificates {again.name} are not counted: some of these numbers are those of {first.name} already"
-    ]
-
-
-def test_what_a_refused_statement_claims_stays_free() -> None:
-    refused, good = gec(cancelled=None), gec("gec-9", first_id="gec-1-00001", last_id="gec-1-00600")
-    assert accept([refused, good], "CN-GD")[0] == [good]
-
-
-def test_doubts_are_told_and_do_not_refuse() -> None:
-    kept, findings = accept([gec(kind="other", cancelled_for="")], "CN-GD", "Factory")
-    assert len(kept) == 1
-    assert ["for whom" in findings[0], "when they expire" in findings[1]] == [True, True]
-
-
-def test_guarantees_of_origin_cross_borders_within_the_eea_only() -> None:
-    # Directive (EU) 2018/2001, article 19: 18 months after production; of March 2025 up to the end of September 2026.
-    norway = gec(kind="GO", market="NO", cancelled=date(2026, 9, 30))
-    assert accept([norway], "ES")[0] == [norway]
-    assert accept([norway], "GB")[0] == []
-    assert accept([gec(kind="GO", market="NO", cancelled=date(2026, 10, 1))], "ES")[0] == []
-    assert markets_of("US-CAMX") == {"US"}
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"last_id": "gec-1-00500"}, "hold 500 certificates of 1 MWh, but mwh says 600"),
-        ({"last_id": "gec-2-00600"}, "of one series"),
-        ({"produced": "2025-13"}, "match"),
-    ],
-)
-def test_statements_that_contradict_themselves(changed: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        gec(**changed)
-
-
-def test_one_statement_of_several_series_and_two_instruments_of_one_name() -> None:
-    first, second = gec(mwh=10), gec(mwh=5, first_id="gec-1-00011", last_id="gec-1-00015", produced="2025-04")
-    start, bought = hours(2025, 3, 10), np.full(10, 10 * MWH)
-    got = allocate(start, bought, Instruments(accept([first, second], "CN-GD", "Factory")[0]), CHINA)
-    assert {name: int(amounts.sum()) for name, amounts in got.covered.items()} == {
-        first.name: 10 * MWH, second.name: 5 * MWH,
-    }  # fmt: skip
-    with pytest.raises(GatewayError, match="given twice: gec-1 gec-1-00001–gec-1-00010"):
-        Instruments([first, first])
-
-
-# ── properties ────────────────────────────────────────────────────────────────────────────────────
-
-AMOUNTS = st.lists(st.integers(0, 10**11), min_size=1, max_size=40)
-
-
-def year(amounts: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Spread amounts over the year, one every nine days."""
-    start = int(datetime(2025, 1, 3, tzinfo=UTC).timestamp()) * 1_000_000_000
-    return start + np.arange(len(amounts), dtype=np.int64) * 9 * 24 * HOUR, np.array(amounts, np.int64)
-
-
-HELD = st.builds(
-    lambda certificates, monthly, share: Instruments(
-        [gec(f"c{i}", mwh=mwh, produced=f"2025-{month:02d}") for i, (month, mwh) in enumerate(certificates)],
-        {"ppa": contract(mwh_per_month=monthly), "rate": contract(share=share, kg_per_kwh=0.2)},
-    ),
-    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 900)), max_size=4),
-    st.floats(0.01, 50),
-    st.floats(0.01, 1),
-)
-
-
-@given(AMOUNTS, HELD, st.sampled_from(["year", "month"]))
-def test_parts_sum_exactly_and_nobody_covers_more_than_there_is(amounts: list[int], held: Instruments, by: Any) -> None:
-    start, bought = year(amounts)
-    got = allocate(start, bought, held, CHINA, vintage=by)
-    assert np.all(got.uncovered >= 0)
-    assert all(np.all(c >= 0) for c in got.covered.values())
-    assert np.array_equal(sum(got.covered.values()) + got.uncovered, bought)
-    for certificate in held.certificates:
-        used = int(got.covered[certificate.name].sum())
-        assert used + got.surplus.get(certificate.name, 0) == certificate.amount
-    if by == "year":  # certificates of the year and what it bought: all of the smaller one is used
-        used = sum(int(got.covered[c.name].sum()) for c in held.certificates)
-        assert used == min(sum(c.amount for c in held.certificates), int(bought[start < hours(2026, 1, 1)[0]].sum()))
-
-
-@given(AMOUNTS, HELD)
-def test_amount_times_factor_is_what_the_parts_emit(amounts: list[int], held: Instruments) -> None:
-    start, bought = year(amounts)
-    got, named = allocate(start, bought, held, CHINA), instrument_factors(held)
-    parts = got.uncovered * 0.6096 + sum(c * named[n].total for n, c in got.covered.items())
-    blended = emitted(start, bought, factors_of(start, got, held))
-    # Whole mWh: each of two steps of an instrument may differ by one in an interval, at most 0.61 mg each.
-    assert np.all(np.abs(blended - parts) <= 2 * (len(got.covered) + 1))
-    assert blended.sum() == pytest.approx(parts.sum(), rel=1e-9, abs=1.0)
-
-
-@given(AMOUNTS, HELD, st.integers(1, 12), st.integers(1, 900))
-def test_more_certificates_never_raise_emissions(amounts: list[int], held: Instruments, month: int, mwh: int) -> None:
-    start, bought = year(amounts)
-    more = Instruments([*held.certificates, gec("more", produced=f"2025-{month:02d}", mwh=mwh)], held.contracts)
-
-    def total(instruments: Instruments) -> float:
-        got, named = allocate(start, bought, instruments, CHINA), instrument_factors(instruments)
-        return float(got.uncovered.sum()) * 0.6096 + sum(
-            float(c.sum()) * named[n].total for n, c in got.covered.items()
-        )
-
-    assert total(more) <= total(held) + 100  # [mg]: shares of a month are rounded to whole mWh
-
-
-@given(st.lists(st.tuples(st.integers(0, 10**11), st.integers(0, 10**11)), min_size=1, max_size=30))
-def test_by_the_hour_exactly_the_smaller_of_load_and_generation_counts(rows: list[tuple[int, int]]) -> None:
-    load, generation = (np.array(column, np.int64) for column in zip(*rows, strict=True))
-    start = hours(2025, 3, len(rows))
-    held = Instruments([gec(mwh=9_999)], profiles={gec(mwh=9_999).name: Profile(start, generation)})
-    got = allocate(start, load, held, CHINA, hourly=True)
-    assert np.array_equal(covered(got, "gec-1"), np.minimum(load, generation))

@@ -1,60 +1,28 @@
-"""Signing in over real HTTP: sessions, their end, floods of passwords, and requests of other web sites."""
+"""Signing in over real HTTP: sessions, their end, floods of passwords, and in whose name one acts."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.errors import GatewayError, Unavailable
 from config.model import Api
 from config.strict import Secret
 from tanflow.web.access.limits import Limit
 from tanflow.web.access.sessions import COOKIE, IDLE_S
 from tanflow.web.access.users import (
-    FILE,
     NOBODY,
-    User,
-    Users,
-    changes,
     changing,
-    check_name,
-    check_password,
-    digest,
-    read,
 )
-from tanflow.web.server import serve
 from tests.services.ports import free_port
-from tests.tanflow.web import PASSWORD, Site, open_site
-from tests.waiting import DEADLINE_S, until
-
-
-@dataclass
-class Hand:
-    """A clock that stands until it is moved."""
-
-    now: float = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-async def acts(site: Site) -> list[tuple[str, str, str]]:
-    """Return who did what, oldest first, as the log has it; changed users are noticed in their own time."""
-    query = "SELECT user, role, what FROM acts WHERE what <> 'users' ORDER BY id"
-    return [(user, role, what) for user, role, what in site.gateway.log.reader.query(query)]
-
-
-async def login(client: httpx.AsyncClient, user: str = "Ann", password: str = PASSWORD) -> httpx.Response:
-    return await client.post("/api/login", json={"user": user, "password": password})
+from tests.tanflow.signing_in import Hand, acts, login
+from tests.tanflow.web import PASSWORD, open_site
+from tests.waiting import until
 
 
 async def test_without_users_one_is_local_and_may_do_everything(tmp_path: Path) -> None:
@@ -231,53 +199,6 @@ async def test_what_cannot_be_meant_is_a_sentence(tmp_path: Path, body: object, 
         assert PASSWORD not in answer.text
 
 
-async def test_only_json_of_our_own_page_is_taken(tmp_path: Path) -> None:
-    async with open_site(tmp_path) as site, site.signed_in("Ann", "operator") as client:
-        key = {"cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
-        async with httpx.AsyncClient(base_url=site.origin, timeout=DEADLINE_S) as bare:
-            without = await bare.post("/api/logout", json={}, headers=key)
-            assert (without.status_code, "Origin" in without.json()["error"]) == (403, True)
-            for origin in ("https://evil.example", "null", f"http://localhost:{site.port}", f"{site.origin}.evil"):
-                other = await bare.post("/api/logout", json={}, headers=key | {"origin": origin})
-                assert other.status_code == 403, origin
-            both = [*key.items(), ("origin", site.origin), ("origin", "https://evil.example")]
-            assert (await bare.post("/api/logout", json={}, headers=both)).status_code == 403
-            assert (
-                await bare.post("/api/login", json={}, headers={"origin": "https://evil.example"})
-            ).status_code == 403
-        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
-            sent = await client.post("/api/logout", content=b"{}", headers={"content-type": kind})
-            assert (sent.status_code, "content-type" in sent.json()["error"]) == (400, True), kind
-        for site_says in ("cross-site", "same-site"):
-            asked = await client.get("/api/health", headers={"sec-fetch-site": site_says})
-            assert asked.status_code == 403
-        assert (await client.get("/api/health", headers={"sec-fetch-site": "same-origin"})).status_code == 200
-        assert (await client.get("/", headers={"sec-fetch-site": "cross-site"})).status_code == 200  # a link
-
-
-async def test_rebound_names_stay_refused_whoever_asks(tmp_path: Path) -> None:
-    async with open_site(tmp_path) as site, site.signed_in("Ann", "viewer") as client:
-        for host in ("rebound.example", f"rebound.example:{site.port}", ""):
-            assert (await client.get("/api/me", headers={"host": host})).status_code == 421
-            assert (await client.get("/", headers={"host": host})).status_code == 421
-            found = await client.post("/api/login", json={}, headers={"host": host, "origin": f"http://{host}"})
-            assert found.status_code == 421
-
-
-async def test_behind_a_proxy_its_name_is_answered_and_the_cookie_is_for_tls(tmp_path: Path) -> None:
-    api = Api(port=free_port(), names=("gateway.plant",))
-    async with open_site(tmp_path, api) as site, site.page() as client:
-        site.add_user("Ann", "viewer")
-        body = {"user": "Ann", "password": PASSWORD}
-        proxied = {"host": "gateway.plant", "origin": "https://gateway.plant"}
-        answer = await client.post("/api/login", json=body, headers=proxied)
-        assert (answer.status_code, "Secure" in answer.headers["set-cookie"]) == (200, True)
-        clear = await client.post("/api/login", json=body, headers=proxied | {"origin": "http://gateway.plant"})
-        assert (clear.status_code, "https" in clear.json()["error"]) == (400, True)
-        other = await client.post("/api/login", json=body, headers=proxied | {"host": "other.plant"})
-        assert other.status_code == 421
-
-
 async def test_with_users_the_token_is_an_engineer_and_a_wrong_one_nobody(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret-token")
     api = Api(port=free_port(), token=Secret(file=tmp_path / "token"))
@@ -316,96 +237,6 @@ async def test_documents_are_entered_and_approved_in_ones_own_name_only(tmp_path
         assert (shown["by"], shown["approved_by"]) == ("Ann", "Bo")
         done = [row for row in await acts(site) if row[2] in ("enter", "approve")]
         assert done == [("Ann", "engineer", "enter"), ("Bo", "approver", "approve")]
-
-
-async def test_users_that_cannot_be_read_keep_the_api_closed(tmp_path: Path) -> None:
-    async with open_site(tmp_path) as site:
-        path = site.gateway.directory.path / FILE
-        path.write_text("{}")
-        path.chmod(0o644)
-        with pytest.raises(Unavailable, match=r"stays closed: .*users\.json may be read by others; chmod 600"):
-            await serve(site.gateway, Api(port=0))
-        path.chmod(0o600)
-        for broken in ("{", '{"version": 2}', '{"users": {"Ann": {"role": "king", "salt": "", "hash": ""}}}'):
-            path.write_text(broken)
-            with pytest.raises(Unavailable, match="cannot be understood; put a sound copy back"):
-                await serve(site.gateway, Api(port=0))
-
-
-async def test_a_file_that_is_lost_or_broken_opens_nothing(tmp_path: Path) -> None:
-    async with open_site(tmp_path) as site, site.signed_in("Ann", "viewer") as client:
-        path = site.gateway.directory.path / FILE
-        content = path.read_bytes()
-        path.write_bytes(b"{")
-        assert (await client.get("/api/me")).status_code == 200
-        path.unlink()
-        assert (await client.get("/api/me")).status_code == 200
-        assert (await site.client.get("/api/me")).status_code == 401
-        path.write_bytes(content)
-        path.chmod(0o600)
-        assert (await client.get("/api/me")).status_code == 200
-
-
-def test_the_file_is_private_and_written_whole(tmp_path: Path) -> None:
-    with changing(tmp_path) as users:
-        users["Ann"] = User.of("viewer", PASSWORD)
-    before = (tmp_path / FILE).stat()
-    assert before.st_mode & 0o777 == 0o600
-    assert PASSWORD not in (tmp_path / FILE).read_text()
-    with pytest.raises(ZeroDivisionError), changing(tmp_path) as users:
-        users["Ann"] = users.pop("Ann") if 1 / 0 else NOBODY
-    assert list(read(tmp_path / FILE)) == ["Ann"]
-    with changing(tmp_path) as users:
-        users["Bo"] = User.of("viewer", PASSWORD)
-    assert (tmp_path / FILE).stat().st_ino != before.st_ino  # another file in its place, never a half one
-    assert sorted(os.listdir(tmp_path)) == [FILE]
-    assert users["Ann"].hash != users["Bo"].hash  # a salt each
-
-
-def test_passwords_are_known_however_they_were_typed() -> None:
-    user = User.of("viewer", "Ärger im Büro ｘ")
-    assert user.knows("Ärger im Büro x")  # decomposed, and narrow
-    assert not user.knows("ärger im büro x")
-
-
-def test_what_differs_between_two_states_is_told() -> None:
-    ann, bo = User.of("viewer", PASSWORD), User.of("viewer", PASSWORD)
-    after = {"Ann": ann.model_copy(update={"role": "auditor"}), "Cy": bo}
-    assert changes({"Ann": ann, "Bo": bo}, after) == [
-        {"user": "Bo", "change": "removed"},
-        {"user": "Ann", "change": "role", "role": "auditor"},
-        {"user": "Cy", "change": "added", "role": "viewer"},
-    ]
-    assert changes({"Ann": ann}, {"Ann": bo}) == [{"user": "Ann", "change": "password"}]
-    assert digest({"Ann": ann}) != digest({"Ann": bo}) != digest({})
-
-
-@pytest.mark.parametrize("name", ["", " Ann", "x" * 65, "a\nb", "local", "TOKEN", "ＡＮＮ", "an n"])
-def test_names_that_would_be_mistaken_are_refused(name: str) -> None:
-    with pytest.raises(GatewayError):
-        check_name(name, {"Ann": NOBODY})
-
-
-def test_names_of_any_script_will_do() -> None:
-    for name in ("王伟", "Zoë", "ann.lee@plant", "Li Wei"):
-        check_name(name, {"Ann": NOBODY})
-
-
-@pytest.mark.parametrize("password", ["", "short", "x" * 257, "aaaaaaaaaaaa", "ababababababab", "Ann Lee Longname"])
-def test_passwords_easy_to_guess_are_refused(password: str) -> None:
-    with pytest.raises(GatewayError) as told:
-        check_password("ann lee longname", password)
-    assert not password or password not in str(told.value)
-
-
-def test_users_are_read_anew_only_when_the_file_is_another(tmp_path: Path) -> None:
-    users = Users.open(tmp_path)
-    assert users.current() == {}
-    with changing(tmp_path) as known:
-        known["Ann"] = NOBODY
-    first = users.current()
-    assert list(first) == ["Ann"]
-    assert users.current() is first
 
 
 @given(st.lists(st.floats(0, 100), max_size=60), st.integers(1, 6), st.floats(0.5, 50))

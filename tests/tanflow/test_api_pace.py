@@ -13,7 +13,7 @@ from tanflow.web.access.limits import Limit
 from tanflow.web.access.pace import COSTS, Pace, address_of
 from tanflow.web.access.roles import TABLE
 from tests.services.ports import free_port
-from tests.tanflow.test_api_login import Hand
+from tests.tanflow.signing_in import Hand
 from tests.tanflow.web import POWER, open_site
 
 TOKEN = "a-token-of-this-test-alone"
