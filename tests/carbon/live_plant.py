@@ -70,6 +70,9 @@ def ns(iso: str) -> int:
     return int(datetime.fromisoformat(iso).replace(tzinfo=UTC).timestamp()) * SECOND_NS
 
 
+START = ns("2022-03-26T00:00")  # the clocks of Spain go forward in the second night
+
+
 @dataclass(slots=True)
 class Lapsed(Clock):
     """Gateway time that stands until it is moved on."""
