@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +60,11 @@ class File:
         return bool(self.rows) and self.from_ns < end_ns and self.to_ns >= start_ns
 
 
+# By folder what each name in it says: it never changes, and years of them are read again at every query. Those that are
+# gone go from here too, or a gateway would grow with every file it ever wrote.
+_KNOWN: Final[dict[Path, dict[str, File | None]]] = {}
+
+
 def scan(folder: Path) -> list[File]:
     """Return every history file in the folder, in log order; raises OSError.
 
@@ -70,11 +74,11 @@ def scan(folder: Path) -> list[File]:
     names = sorted(os.listdir(folder))
     while (again := sorted(os.listdir(folder))) != names:
         names = again
-    files = [file for name in names if (file := _parsed(folder, name))]
-    return sorted(files, key=lambda f: (f.after, -f.upto))
+    known = _KNOWN.get(folder, {})
+    _KNOWN[folder] = seen = {name: known[name] if name in known else _parsed(folder, name) for name in names}
+    return sorted(filter(None, seen.values()), key=lambda f: (f.after, -f.upto))
 
 
-@lru_cache(maxsize=16_384)  # a name never changes its meaning, and years of them are read again at every query
 def _parsed(folder: Path, name: str) -> File | None:
     match = _NAME.fullmatch(name)
     return File(folder / name, *map(int, match.groups())) if match else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 from collections.abc import AsyncIterator
@@ -99,6 +100,19 @@ def test_a_log_range_within_another_does_not_count(tmp_path: Path) -> None:
     assert [(f.after, f.upto) for f in kept] == [(0, 12), (12, 13), (13, 20), (20, 21), (21, 22)]
     assert [(f.after, f.upto) for f in superseded] == [(0, 5), (5, 9), (9, 12), (13, 14)]
     assert kept[-1] == File.named(tmp_path, -5, 1, 21, 22, 1)
+
+
+def test_files_that_are_gone_take_no_memory(tmp_path: Path) -> None:
+    def held() -> int:
+        return sum(isinstance(o, File) and o.path.parent == tmp_path for o in gc.get_objects())
+
+    for n in range(100):
+        (tmp_path / f"0_1_{n}_{n + 1}_1.parquet").touch()
+    assert len(scan(tmp_path)) == held() == 100
+    assert scan(tmp_path)[7] is scan(tmp_path)[7]
+    for path in sorted(tmp_path.iterdir())[:-1]:
+        path.unlink()
+    assert len(scan(tmp_path)) == held() == 1
 
 
 async def test_compaction_leaves_few_files(tmp_path: Path) -> None:
