@@ -53,6 +53,11 @@ def test_all_that_asset_types_bring_has_words() -> None:
     assert all(key == sentence for key, sentence in words("en")["alerts"]["advice"].items())
 
 
+def test_all_figures_asset_types_bring_have_names() -> None:
+    names = {name for kind in asset_types.load_all().values() for name in kind.kpis}
+    assert names <= set(words("en")["page"]["assets"]["kpi_name"])
+
+
 def test_all_that_a_type_lets_state_has_words() -> None:
     """The page has a name for every fact of a machine, and for every word one may be."""
     facts = [item for kind in asset_types.load_all().values() for item in kind.facts.items()]
