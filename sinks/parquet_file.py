@@ -189,9 +189,8 @@ def _present(column: Column) -> tuple[Column, bytes]:
 def _dictionary(column: Column) -> tuple[Column, Column] | None:
     """Return (the distinct values ordered by their bits, each number's place among them); None for too many."""
     bits = column.view(f"<i{column.itemsize}")
-    changes = np.flatnonzero(bits[1:] != bits[:-1]) + 1
-    if len(bits) and (bits[changes] > bits[changes - 1]).all():  # in order: none comes again later
-        starts = np.append(0, changes)
+    if len(bits) and (bits[1:] >= bits[:-1]).all():  # in order: none comes again later
+        starts = np.append(0, np.flatnonzero(bits[1:] != bits[:-1]) + 1)
         few = len(starts) <= min(len(_LOOK) // 2, len(bits) // 2 + 1)
         return (column[starts], np.repeat(np.arange(len(starts)), np.diff(starts, append=len(bits)))) if few else None
     if len(bits) > len(_LOOK) and len(_distinct(_drawn(bits, _LOOK[:_GLANCE]))) > _VARIED:
