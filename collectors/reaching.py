@@ -15,6 +15,8 @@ _WORDS: Final = {
     errno.EACCES: "a firewall of this machine forbids it",
     errno.EMFILE: "this process has no descriptors left; raise LimitNOFILE=",
 }
+# An address of a kind this machine does not use, IPv6 mostly: of a host that has others too, those tell more.
+_NOT_OURS: Final = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
 def why_not(error: BaseException) -> str:
@@ -24,6 +26,9 @@ def why_not(error: BaseException) -> str:
     if isinstance(error, socket.gaierror | UnicodeError):
         return "its name is not known here; look at its spelling, and at this machine's name server"
     words = str(error) or type(error).__name__
+    if not isinstance(error, OSError) or error.filename is not None:  # of a file, which a connection may need too
+        return words
     # Of a host with several addresses it holds the error of each.
-    numbers = {int(number) for number in re.findall(r"\[Errno (\d+)\]", words)} if isinstance(error, OSError) else set()
-    return _WORDS.get(numbers.pop(), words) if len(numbers) == 1 else words
+    numbers = {int(number) for number in re.findall(r"\[Errno (\d+)\]", words)}
+    told = numbers - _NOT_OURS or numbers
+    return _WORDS.get(told.pop(), words) if len(told) == 1 else words

@@ -38,6 +38,13 @@ def test_a_name_nobody_has(new_loop: type[asyncio.AbstractEventLoop], host: str)
     assert why_not(told.value).startswith("its name is not known")
 
 
+def test_an_address_of_a_kind_this_machine_does_not_use_hides_no_other() -> None:
+    both = OSError("Multiple exceptions: [Errno 101] Network is unreachable, [Errno 111] Connect call failed")
+    assert why_not(both).startswith("nothing listens there")
+    assert why_not(OSError(101, "Network is unreachable")).startswith("no network leads there")
+
+
 def test_what_is_not_known_keeps_its_own_words() -> None:
     assert why_not(OSError("Multiple exceptions: [Errno 111] refused, [Errno 113] no route")).count("Errno") == 2
     assert why_not(OSError(5, "Input/output error")) == "[Errno 5] Input/output error"
+    assert why_not(PermissionError(13, "Permission denied", "key.pem")) == "[Errno 13] Permission denied: 'key.pem'"
