@@ -45,9 +45,14 @@ def whole_power(points: Mapping[str, Point], prefix: str) -> str:
     A meter's phases often stand before their sum; one of several is never taken for the whole.
     """
     powers = [name for name, point in points.items() if point.quantity == "power"]
-    whole = [name for name in powers if not name.endswith(_PHASES)]
+    whole = [name for name in powers if not is_phase(name)]
     named = prefix + "power"
     return named if named in whole else next(iter(whole or (powers if len(powers) == 1 else ())), "")
+
+
+def is_phase(name: str) -> bool:
+    """Return whether a point is called one of a phase."""
+    return name.endswith(_PHASES)
 
 
 def series_key(asset: str, point: str, quantity: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import time
 
+from config.bindings import is_phase
 from config.carriers import about, counted_in
 from config.explain import nearest
 from config.kpis import figures
@@ -126,18 +127,26 @@ def energy(plant: Plant, points: Points, reference: str, path: Loc) -> list[Find
         ]
     if point.quantity != "power":
         return [(path, f"'{reference}' shows {point.quantity}; name a counter of energy or gas, or a power")]
-    counters = [n for n, p in points[name].items() if p.quantity == "energy_index" and p.effective_kind == "counter"]
+    counters = [
+        n
+        for n, p in points[name].items()
+        if p.quantity == "energy_index" and p.effective_kind == "counter" and (p.carrier or asset.carrier) == carrier
+    ]
     if asset.energy == "integrate" or (asset.energy == "auto" and not counters):
         whole = whole_powers(plant, asset).get(carrier)
-        why = (
-            f"the power of '{name}' is {name}.{whole}; name that"
-            if whole
-            else "it is a phase alone; name a point of their sum"
-        )
-        return [] if of == whole else [(path, f"'{reference}' is not integrated: {why}")]
+        return [] if of == whole else [(path, f"'{reference}' is not integrated: {_instead(name, of, carrier, whole)}")]
     if counters:
         return [(path, f"'{reference}' is not integrated, because '{name}' counts energy; name {name}.{counters[0]}")]
     return [(path, f"'{reference}' is not integrated; set energy: integrate at asset '{name}'")]
+
+
+def _instead(asset: str, power: str, carrier: str, whole: str | None) -> str:
+    """Return what to name instead of a power that is not the one its asset is accounted by."""
+    if whole:
+        return f"the power of '{asset}' is {asset}.{whole}; name that"
+    if is_phase(power):
+        return "it is a phase alone; name a point of their sum"
+    return f"of a device only one power is; name an energy counter of {carrier}"
 
 
 def _product(points: dict[str, dict[str, Point]], reference: str, path: Loc) -> list[Finding]:

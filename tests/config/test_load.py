@@ -118,6 +118,18 @@ def test_power_of_phases_alone_is_not_accounted(tmp_path: Path) -> None:
         assert warnings(tmp_path, phased(points, more)) == [], (points, more)
 
 
+def test_of_two_powers_of_a_device_one_is_accounted(tmp_path: Path) -> None:
+    heat = "heat_flow: {quantity: power, unit: kW, carrier: heat, modbus: {address: 24}}"
+    assert warnings(tmp_path, phased(f"{SUM}, {heat}")) == [
+        "8: areas.hall.assets.meter-1: 'meter-1' gets no energy of heat: of a device only one power is integrated, and "
+        "not heat_flow; add a point for the register of its energy counter, or show it in a device of its own"
+    ]
+    window = "windows: {w: {type: energy_intensity, energy: [meter-1.sum], product: meter-1.tonnes}}\n"
+    tonnes = "tonnes: {quantity: mass_index, unit: t, max_rate: 9, modbus: {address: 28}}"
+    counted = COUNTER.replace("kWh,", "kWh, carrier: heat,")  # another carrier's counter leaves the power integrated
+    assert warnings(tmp_path, phased(f"{SUM}, {heat}, {counted}, {tonnes}") + window) == []
+
+
 def test_own_factor_table_makes_a_region_known(tmp_path: Path) -> None:
     header = (
         "region,kind,value,unit,gas,data_year,valid_from,valid_to,publisher,publication,published_on,source,confidence"
