@@ -37,11 +37,8 @@ def doctor(
 
     Exit 0 when all is well, 1 when something is wrong.
     """
-    aside: list[Finding] = []
     try:
-        loaded = load(config or Path("gateway.yaml"))
-        if data is not None and config is None and data.resolve() != loaded.gateway.data.dir.resolve():
-            loaded, aside = _without(data), [_of_another(loaded)]
+        loaded, aside = _judged_by(config, data)
         check_more(loaded)
     except ConfigError as error:
         if isinstance(error.__cause__, PermissionError):  # that is not the file's fault
@@ -57,6 +54,22 @@ def doctor(
         _conclude(found, facts(seen), seen.now_ns, as_json)
 
 
+def _judged_by(config: Path | None, data: Path | None) -> tuple[Loaded, list[Finding]]:
+    """Return the configuration a data directory is judged by, and that the usual one is left aside, where it is.
+
+    Raises ConfigError.
+    """
+    usual = Path("gateway.yaml")
+    if config is not None or data is None:
+        return load(config or usual), []
+    if not usual.exists():
+        return _without(data), [_unsaid(f"there is no {usual} here")]
+    loaded = load(usual)
+    if data.resolve() == loaded.gateway.data.dir.resolve():
+        return loaded, []
+    return _without(data), [_unsaid(f"{loaded.path} is of the data in {loaded.gateway.data.dir}; it is left aside")]
+
+
 def _without(data: Path) -> Loaded:
     """Return what judges a data directory by itself, its configuration being unknown: nothing that is not in it."""
     least = {"dir": data, "ballast_mb": 1, "min_free_mb": 16}  # whatever was asked for, it was no less
@@ -65,10 +78,9 @@ def _without(data: Path) -> Loaded:
     return Loaded(Path("FILE"), Gateway.model_validate(bare), {}, ())
 
 
-def _of_another(loaded: Loaded) -> Finding:
-    words = f"{loaded.path} is of the data in {loaded.gateway.data.dir}; it is left aside, so nothing is said of "
-    do = "name the file of this data with -c"
-    return Finding("configuration", f"{words}connections, sinks, certificates and the page", do, wrong=False)
+def _unsaid(why: str) -> Finding:
+    words = f"{why}, so nothing is said of connections, sinks, certificates and the page"
+    return Finding("configuration", words, "name the file of this data with -c", wrong=False)
 
 
 def _conclude(found: list[Finding], known: dict[str, object], now_ns: int, as_json: bool) -> None:

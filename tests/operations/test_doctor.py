@@ -93,6 +93,10 @@ def test_a_file_of_other_data_is_left_aside(
     assert "left aside" not in named.out
     monkeypatch.chdir(still.config.parent)
     assert "floor: last reading" in said(monkeypatch, capsys, "doctor", "--data", "data").out
+    monkeypatch.chdir(still.data)
+    bare = said(monkeypatch, capsys, "doctor", "--data", still.data)
+    assert "note  configuration: there is no gateway.yaml here, so nothing is said of connections" in bare.out
+    assert "1 thing is wrong" in bare.out, "no gateway runs"
 
 
 def test_the_data_directory(still: Still) -> None:
