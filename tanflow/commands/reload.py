@@ -69,8 +69,9 @@ def _runs(process: Path, config: Path) -> bool:
     arguments = [os.fsdecode(a) for a in (process / "cmdline").read_bytes().split(b"\0")]
     if "run" not in arguments:
         return False
-    files = [a.removeprefix("--config=") for a in arguments if a]
-    files += [] if any(a.startswith(("-c", "--config")) for a in arguments) else ["gateway.yaml"]
+    files = [a.removeprefix("--config=").removeprefix("-c") for a in arguments]
+    if not any(a.startswith(("-c", "--config")) for a in arguments):
+        files.append("gateway.yaml")
     return any(os.path.realpath(process / "cwd" / file) == os.path.realpath(config) for file in files)
 
 
