@@ -175,8 +175,9 @@ class Trend {
     if (!this.live || !this.series) return;
     this.shown = {from: this.nowMs - this.span, to: this.nowMs};
     const newest = latest[this.series.key];
-    if (this.data && !this.data.step.ms && !isFigure(this.series) && newest) this.grow(newest);
-    else if ((this.data?.step.ms || isFigure(this.series)) && performance.now() - this.took > Math.max(AGAIN_MS, this.data.step.ms / 10)) this.look(0);
+    const step = this.data?.step.ms ?? 0;
+    if (this.data && !step && !isFigure(this.series) && newest) this.grow(newest);
+    else if ((step || isFigure(this.series)) && performance.now() - this.took > Math.max(AGAIN_MS, step / 10)) this.look(0);
     this.draw();
   }
 
