@@ -62,7 +62,8 @@ def give_back() -> None:
 def let_go_of_code() -> None:
     """Unmap what was read of libraries so far, most of it for the start only; what is used on comes back page by page.
 
-    Nothing is lost: mappings that may be written, or hold a page of their own, stay.
+    Nothing is lost: mappings that may be written, or hold a page of their own, stay. Not while another thread loads a
+    library: what was only mapped when it was looked at may have been written to since.
     """
     maps = Path("/proc/self/smaps")
     libc = ctypes.CDLL(None)
