@@ -24,7 +24,7 @@ from benchmarks.process import Program, python
 from benchmarks.report import ROOT, heading, put_block, table
 from config.load import load
 from pipeline.clock import Clock
-from tanflow.memory import settle, stay_small, tame_malloc
+from tanflow.memory import let_go_of_code, settle, stay_small, tame_malloc
 from tanflow.opening import open_gateway
 from tanflow.running import add_page, stop_on_signals
 from tanflow.tasks import cancel, start
@@ -105,6 +105,7 @@ async def run_fast(path: Path, speed: float) -> None:
     async with open_gateway(loaded.gateway, loaded.templates, base=path.parent, clock=Clock(speed=speed)) as gateway:
         add_page(gateway)
         settle()
+        let_go_of_code()
         giving = start("memory", stay_small())
         try:
             await gateway.run(stop)

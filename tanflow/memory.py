@@ -43,7 +43,6 @@ def settle() -> None:
     gc.freeze()
     gc.enable()
     give_back()
-    let_go_of_code()
 
 
 def leave() -> None:
@@ -62,8 +61,8 @@ def give_back() -> None:
 def let_go_of_code() -> None:
     """Unmap what was read of libraries so far, most of it for the start only; what is used on comes back page by page.
 
-    Nothing is lost: mappings that may be written, or hold a page of their own, stay. Not while another thread loads a
-    library: what was only mapped when it was looked at may have been written to since.
+    Nothing is lost: mappings that may be written, or hold a page of their own, stay. But no other thread may
+    load a library meanwhile: what was only mapped when it was looked at would be written to by now, and be lost.
     """
     maps = Path("/proc/self/smaps")
     libc = ctypes.CDLL(None)

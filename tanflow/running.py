@@ -16,7 +16,7 @@ from pipeline.log.writer import LogFailed
 from tanflow.backup.origin import Restored
 from tanflow.checking import check_more
 from tanflow.gateway import Gateway
-from tanflow.memory import leave, settle, stay_small, tame_malloc
+from tanflow.memory import leave, let_go_of_code, settle, stay_small, tame_malloc
 from tanflow.opening import open_planned
 from tanflow.reload import Reload
 from tanflow.tasks import cancel, start
@@ -56,6 +56,7 @@ async def run_gateway(loaded: Loaded) -> int:
         async with opened as gateway:
             if (restored := Restored.of(gateway.directory.path)) is not None:
                 logger.warning("%s", restored.sentence())
+            let_go_of_code()  # now, and at no reload: sources and pages of one that runs may load a library at any time
             beside = [start("watchdog", _watchdog()), start("memory", stay_small())]
             try:
                 await _live(gateway, reload, stop)
