@@ -27,4 +27,4 @@ def target(data: bytes) -> None:
         assert len(results) == len(theirs)
         for position, (read, other) in enumerate(zip(results, theirs, strict=True)):
             values = other.HistoryData.DataValues if isinstance(other.HistoryData, ua.HistoryData) else []
-            assert_same(read.HistoryData, columns_of((position, value) for value in values))
+            assert_same(read.HistoryData, columns_of((position, value) for value in values or []))
