@@ -9,7 +9,7 @@ from typing import Final
 
 _WORDS: Final = {
     errno.ECONNREFUSED: "nothing listens there; look at the port, and whether the service is on",
-    errno.ECONNRESET: "it closed the connection at once",
+    errno.ECONNRESET: "the other side cut the connection",
     errno.EHOSTUNREACH: "the host does not answer; look at its address, its power and the cable",
     errno.ENETUNREACH: "no network leads there; look at the gateway's own address and route",
     errno.EACCES: "a firewall of this machine forbids it",

@@ -44,6 +44,10 @@ def test_an_address_of_a_kind_this_machine_does_not_use_hides_no_other() -> None
     assert why_not(OSError(101, "Network is unreachable")).startswith("no network leads there")
 
 
+def test_one_that_is_cut_may_have_lasted() -> None:
+    assert why_not(ConnectionResetError(104, "Connection reset by peer")) == "the other side cut the connection"
+
+
 def test_what_is_not_known_keeps_its_own_words() -> None:
     assert why_not(OSError("Multiple exceptions: [Errno 111] refused, [Errno 113] no route")).count("Errno") == 2
     assert why_not(OSError(5, "Input/output error")) == "[Errno 5] Input/output error"
