@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -45,7 +45,6 @@ class Archivist:
     counters: Counters
     cut_s: float
     cut_rows: int
-    after_cut: Callable[[], None] = lambda: None  # called in a thread, after a compaction too
 
     async def run(self) -> None:
         """Cut for ever; raises Unavailable when the files cannot be written."""
@@ -61,7 +60,6 @@ class Archivist:
             if now - tidied >= _COMPACT_S:
                 await self.archive.compact()
                 await self.archive.retain(self.clock.now_ns())
-                await asyncio.to_thread(self.after_cut)
                 tidied = now
 
     def _now_s(self) -> float:
@@ -80,7 +78,6 @@ class Archivist:
             self.counters.lag_s = (self.clock.now_ns() - chunk.received_ns) / SECOND_NS
             self.counters.backlog = self.log.reader.rows_after(chunk.upto)
             del chunk
-            await asyncio.to_thread(self.after_cut)
 
     async def _chunk(self) -> _Chunk:
         """Return the next `cut_rows` rows; read in pieces, for the loop has others to serve."""

@@ -46,7 +46,6 @@ from tanflow.costs import Costs
 from tanflow.exchanges import settle_hourly
 from tanflow.ground import Ground
 from tanflow.loop_lag import LoopLag
-from tanflow.memory import give_back
 from tanflow.source import Source
 from tanflow.stages import stages
 from tanflow.tasks import cancel, end, start
