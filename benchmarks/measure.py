@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
 import urllib3
 
-from benchmarks.process import Program, Usage, usage
+from benchmarks.process import Program, usage
 
 _ROWS = re.compile(r'^tanflow_rows_total\{component="([^"]+)",event="([^"]+)"\} (\S+)$', re.MULTILINE)
+_LOOK_S = 1.0
 _LAG = re.compile(r"^tanflow_loop_lag_(recent|max)_seconds (\S+)$", re.MULTILINE)
 
 
@@ -41,17 +42,17 @@ def metrics(url: str) -> Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One interval of a run: its length [s], CPU used in it [s], values moved, memory at its end [MB]."""
+    """One interval of a run: its length [s], CPU used in it [s], values moved, memory at each look within it [MB]."""
 
     length_s: float
     cpu_s: float
     values: int
-    rss_mb: float
+    rss_mb: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Medians over the intervals; the largest resident memory."""
+    """Medians over the intervals; of resident memory those of all looks, and the largest."""
 
     intervals: tuple[Interval, ...]
 
@@ -70,11 +71,11 @@ class Figures:
 
     @property
     def rss_mb(self) -> float:
-        return median(i.rss_mb for i in self.intervals)
+        return median(look for i in self.intervals for look in i.rss_mb)
 
     @property
     def peak_rss_mb(self) -> float:
-        return max(i.rss_mb for i in self.intervals)
+        return max(look for i in self.intervals for look in i.rss_mb)
 
 
 def watch(program: Program, values: Callable[[], int], intervals: int, interval_s: float) -> Figures:
@@ -82,16 +83,19 @@ def watch(program: Program, values: Callable[[], int], intervals: int, interval_
     found: list[Interval] = []
     last_s, last, last_values = time.monotonic(), usage(program.process.pid), values()
     for _ in range(intervals):
-        time.sleep(max(0.0, last_s + interval_s - time.monotonic()))
-        program.check()
+        looks = list(_looks(program, last_s + interval_s))
         now_s, now, now_values = time.monotonic(), usage(program.process.pid), values()
-        found.append(_interval(now_s - last_s, last, now, now_values - last_values))
+        found.append(Interval(now_s - last_s, now.cpu_s - last.cpu_s, now_values - last_values, (*looks, now.rss_mb)))
         last_s, last, last_values = now_s, now, now_values
     return Figures(tuple(found))
 
 
-def _interval(length_s: float, before: Usage, after: Usage, values: int) -> Interval:
-    return Interval(length_s, after.cpu_s - before.cpu_s, values, after.rss_mb)
+def _looks(program: Program, until_s: float) -> Iterator[float]:
+    """Yield the memory it holds [MB] about each second: at the end alone it may be always the same part of a cycle."""
+    while (left_s := until_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, _LOOK_S))
+        program.check()
+        yield usage(program.process.pid).rss_mb
 
 
 def wait_until(condition: Callable[[], bool], program: Program, timeout_s: float, what: str) -> None:
