@@ -145,8 +145,9 @@ def block(run: GatewayRun, given: argparse.Namespace) -> str:
 Simulated Modbus TCP devices of float32 values at 1 Hz, everything on: Modbus → normalise → meter → CO₂ → durable log →
 history (Parquet) → InfluxDB 1.x. No query ran. Medians over {given.intervals} intervals of {given.interval:.0f} s in \
 steady state; CPU and
-memory (looked at each second) are those of the gateway process and its children together, from /proc. Devices, InfluxDB and the gateway share
-the machine. Log and history grew by {run.bytes_per_value:.1f} bytes a reading; the log lets go of what everyone has \
+memory (looked at each second) are those of the gateway process and its children together, from /proc. Devices,
+InfluxDB and the gateway share the machine.
+Log and history grew by {run.bytes_per_value:.1f} bytes a reading; the log lets go of what everyone has \
 taken. The loop lag
 is that of the measured time, Parquet files and checkpoints included, as the gateway's own beat of 200 ms sees it: what
 is shorter may fall between two beats; since start it was {run.last.lag_s * 1e3:.0f} ms. Accepted is what stands in the
