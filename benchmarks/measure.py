@@ -13,8 +13,8 @@ import urllib3
 from benchmarks.process import Program, usage
 
 _ROWS = re.compile(r'^tanflow_rows_total\{component="([^"]+)",event="([^"]+)"\} (\S+)$', re.MULTILINE)
-_LOOK_S = 1.0
 _LAG = re.compile(r"^tanflow_loop_lag_(recent|max)_seconds (\S+)$", re.MULTILINE)
+_LOOK_S = 1.0  # between two looks at memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ def watch(program: Program, values: Callable[[], int], intervals: int, interval_
     found: list[Interval] = []
     last_s, last, last_values = time.monotonic(), usage(program.process.pid), values()
     for _ in range(intervals):
-        looks = list(_looks(program, last_s + interval_s))
+        looks = tuple(_looks(program, last_s + interval_s))
         now_s, now, now_values = time.monotonic(), usage(program.process.pid), values()
-        found.append(Interval(now_s - last_s, now.cpu_s - last.cpu_s, now_values - last_values, (*looks, now.rss_mb)))
+        found.append(Interval(now_s - last_s, now.cpu_s - last.cpu_s, now_values - last_values, looks))
         last_s, last, last_values = now_s, now, now_values
     return Figures(tuple(found))
 

@@ -69,8 +69,7 @@ class InfluxSink:
         try:
             refusals = await asyncio.get_running_loop().run_in_executor(self._thread, self._store, batch)
         except Unavailable as error:
-            # whoever shows a link names it; what is said of it need not
-            self._counters.links[self.target] = str(error).removeprefix(self.target).lstrip(": ")
+            self._counters.links[self.target] = str(error)
             raise
         self._counters.links[self.target] = ""
         return refusals

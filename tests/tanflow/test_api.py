@@ -64,6 +64,13 @@ async def test_health_names_what_is_wrong(site: Site) -> None:
     assert "sink.db is down: connection refused" in (await site.client.get("/api/health")).json()["reasons"]
 
 
+async def test_health_names_a_database_once_that_names_itself(site: Site) -> None:
+    counters = site.gateway.board.component("sink.db")
+    target = "bucket 'energy' at http://db:8086"
+    counters.state, counters.links = "degraded", {target: f"{target} answers 503"}
+    assert (await site.client.get("/api/health")).json()["reasons"] == [f"sink.db: {target} answers 503"]
+
+
 async def test_health_is_down_with_503_when_nothing_is_accepted(site: Site) -> None:
     site.gateway.accepting.clear()
     answer = await site.client.get("/api/health")

@@ -86,12 +86,17 @@ def _reasons(gateway: Gateway) -> list[str]:
     if not gateway.accepting.is_set():
         reasons.append("nothing is accepted until there is room on the disk")
     for name, counters in gateway.board.components.items():
-        links = [f"{name}: {link}: {words}" for link, words in wrong_links(counters).items()]
+        links = [f"{name}: {_named(link, words)}" for link, words in wrong_links(counters).items()]
         if counters.state in ("degraded", "down") and not links:
             why = f": {counters.last_error}" if counters.last_error else ""
             reasons.append(f"{name} is {counters.state}{why}")
         reasons += links
     return reasons
+
+
+def _named(link: str, words: str) -> str:
+    """Return what is wrong with a link, which is named once: a sink's own words begin with its database."""
+    return words if words.startswith(link) else f"{link}: {words}"
 
 
 @cache
